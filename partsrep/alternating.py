@@ -1,0 +1,137 @@
+"""Block-coordinate solvers: HALS for NMF, and the same idea for an autoencoder."""
+
+import time
+
+import numpy as np
+
+from .codes import ReLU
+from .inference import Layer, linear_encoder, nnls_sweep
+from .objective import Objective
+from .parts import Parts
+from .problem import Problem, data_norm, stationarity
+from .progress import progress
+
+# Two sweeps share one product with the data, which costs far more than a sweep.
+SWEEPS = 2
+
+
+def hals(
+    D, H: np.ndarray, components: np.ndarray, *, tol: float, max_iter: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    r"""NMF by hierarchical alternating least squares: sweeps over the codes, then over the parts.
+
+    Every update of one row is the exact minimiser with the others fixed, so the loss never rises.
+    Stops when the KKT residual of an iteration is at most `tol`.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d) ≥ 0.
+    H, components : the start, (n, m) and (m, d), both ≥ 0; not changed.
+    tol : bound on the residual of :func:`partsrep.problem.kkt_residual`.
+    max_iter : most iterations.
+
+    Returns
+    -------
+    components : ndarray (m, d).
+    history : dict of arrays over iterations: "objective" (‖D − HXᵀ‖²_F), "residual", "seconds".
+    """
+    F, P = np.ascontiguousarray(H.T), components.copy()
+    norm = data_norm(D)
+    history = {"objective": [], "residual": [], "seconds": []}
+    began = time.perf_counter()
+    for _ in progress(range(max_iter), "NMF"):
+        gram, cross = P @ P.T, np.ascontiguousarray((D @ P.T).T)
+        residual = stationarity(F, gram, cross)
+        for _ in range(SWEEPS):
+            nnls_sweep(F, gram, cross)
+
+        gram, cross = F @ F.T, np.ascontiguousarray((D.T @ F.T).T)
+        residual = np.hypot(residual, stationarity(P, gram, cross)) / (norm or 1)
+        for _ in range(SWEEPS):
+            nnls_sweep(P, gram, cross)
+
+        history["objective"].append(_loss(norm, gram, cross, P))
+        history["residual"].append(residual)
+        history["seconds"].append(time.perf_counter() - began)
+        if residual <= tol:
+            break
+    return P, {name: np.array(values) for name, values in history.items()}
+
+
+def solves(problem: Problem) -> bool:
+    """Whether :func:`alternating_autoencoder` can solve a problem: a ReLU layer of its own."""
+    return (
+        isinstance(problem.codes, ReLU)
+        and isinstance(problem.inference, Layer)
+        and not problem.inference.tied
+        and not problem.parts.offset
+        and problem.objective == Objective()
+    )
+
+
+def alternating_autoencoder(
+    D: np.ndarray, components: np.ndarray, problem: Problem, *, tol: float, max_rounds: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+    r"""A ReLU autoencoder by least squares in turn.
+
+    Each round: better codes for the present parts by sweeps of nonnegative least squares; the
+    encoder that comes nearest to them by linear least squares; the codes it really gives,
+    A = ReLU(DUᵀ + b); the best parts for those. The loss may rise in a round, so the best round
+    is kept; it stops when twenty rounds together gain less than a part `tol`.
+
+    Parameters
+    ----------
+    D : ndarray (n, d).
+    components : ndarray (m, d), parts to begin from; not changed.
+    problem : a problem that :func:`solves` accepts.
+
+    Returns
+    -------
+    components (m, d) of norm 1, U (m, d), b (m,) or None, history : "objective" (mean over
+        samples), "seconds".
+    """
+    F, P = np.zeros((len(components), len(D)), D.dtype), components.copy()
+    encoder = linear_encoder(D, problem.inference.bias)
+    norm = data_norm(D)
+    best, reference, since = np.inf, np.inf, 0
+    history = {"objective": [], "seconds": []}
+    began = time.perf_counter()
+    for _ in progress(range(max_rounds), "SAE, alternating"):
+        gram, cross = P @ P.T, P @ D.T
+        for _ in range(SWEEPS):
+            nnls_sweep(F, gram, cross)
+        U, b = encoder(F)
+        A = U @ D.T if b is None else U @ D.T + b[:, None]
+        np.maximum(A, 0, out=A)
+
+        gram, cross = A @ A.T, A @ D
+        if problem.parts.nonnegative:
+            for _ in range(SWEEPS):
+                nnls_sweep(P, gram, cross)
+        else:
+            P = (np.linalg.pinv(gram, hermitian=True) @ cross).astype(D.dtype)
+
+        loss = _loss(norm, gram, cross, P)
+        if loss < best:
+            best, kept = loss, (P.copy(), U, b)
+        history["objective"].append(loss / len(D))
+        history["seconds"].append(time.perf_counter() - began)
+        since += 1
+        if best < (1 - tol) * reference:
+            reference, since = best, 0
+        elif since >= 20:
+            break
+    return *_with_unit_norm(*kept), {name: np.array(values) for name, values in history.items()}
+
+
+def _loss(norm: float, gram: np.ndarray, cross: np.ndarray, P: np.ndarray) -> float:
+    """‖D − FᵀP‖² from the Gram matrix of F and its product with D, clipped at rounding error."""
+    return max(float(norm**2 - 2 * np.vdot(P, cross) + np.vdot(gram, P @ P.T)), 0.0)
+
+
+def _with_unit_norm(
+    P: np.ndarray, U: np.ndarray, b: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Move each part's norm into its encoder row: ReLU is homogeneous, D̂ stays the same."""
+    norms = np.linalg.norm(P, axis=1)
+    return Parts(unit=True).project(P), U * norms[:, None], None if b is None else b * norms

@@ -1,0 +1,79 @@
+"""Matching two dictionaries part by part, and how similar they are then."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """Which part of one dictionary goes with which of the other, best pair first.
+
+    Attributes
+    ----------
+    pairs : ndarray (r, 2) of int, rows (i, j): part i of the first goes with part j of the second.
+    cosines : ndarray (r,), the cosine of each pair.
+    mcc : float, sum of the cosines / max(m_a, m_b): 1 for equal parts; dead and unmatched parts
+        count 0.
+    mcc_alive : float, mean of the cosines: the same over live pairs only.
+    """
+
+    pairs: np.ndarray
+    cosines: np.ndarray
+    mcc: float
+    mcc_alive: float
+
+
+def unit_rows(components: np.ndarray) -> np.ndarray:
+    """Scale each row to norm 1; a zero row stays zero."""
+    norms = np.linalg.norm(components, axis=1, keepdims=True)
+    return components / np.where(norms > 0, norms, 1)
+
+
+def match(components_a: np.ndarray, components_b: np.ndarray) -> Matching:
+    r"""Match the rows of two dictionaries one to one so that the sum of cosines is largest.
+
+    Solves :math:`\max_\pi \sum_i \cos(a_i, b_{\pi(i)})` over one-to-one maps π (the Hungarian
+    method), then drops the pairs in which a part is dead, that is zero.
+
+    Parameters
+    ----------
+    components_a : ndarray (m_a, d), parts as rows.
+    components_b : ndarray (m_b, d).
+
+    Returns
+    -------
+    Matching
+
+    Raises
+    ------
+    ValueError
+        If the two have different numbers of features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = match(np.eye(3), np.eye(3)[[2, 0]])
+    >>> [tuple(map(int, pair)) for pair in found.pairs], round(found.mcc, 3), found.mcc_alive
+    ([(2, 0), (0, 1)], 0.667, 1.0)
+    """
+    A, B = np.asarray(components_a, float), np.asarray(components_b, float)
+    if A.ndim != 2 or B.ndim != 2 or A.shape[1] != B.shape[1]:
+        raise ValueError(
+            f"Parts of shapes {A.shape} and {B.shape} cannot be matched: "
+            "both must be (parts, features) with the same number of features."
+        )
+    cosines = unit_rows(A) @ unit_rows(B).T
+    rows, columns = linear_sum_assignment(cosines, maximize=True)
+    both_alive = A[rows].any(axis=1) & B[columns].any(axis=1)
+    rows, columns = rows[both_alive], columns[both_alive]
+    order = np.argsort(-cosines[rows, columns], kind="stable")
+    pairs = np.column_stack([rows, columns])[order]
+    matched = cosines[pairs[:, 0], pairs[:, 1]]
+    return Matching(
+        pairs=pairs,
+        cosines=matched,
+        mcc=float(matched.sum() / max(len(A), len(B))),
+        mcc_alive=float(matched.mean()) if len(matched) else 0.0,
+    )
