@@ -8,7 +8,7 @@ from .codes import ReLU
 from .inference import Layer, linear_encoder, nnls_sweep
 from .objective import Objective
 from .parts import Parts
-from .problem import Problem, data_norm, stationarity
+from .problem import Problem, data_norm, gram_loss, stationarity
 from .progress import progress
 
 # Two sweeps share one product with the data, which costs far more than a sweep.
@@ -50,7 +50,7 @@ def hals(
         for _ in range(SWEEPS):
             nnls_sweep(P, gram, cross)
 
-        history["objective"].append(_loss(norm, gram, cross, P))
+        history["objective"].append(gram_loss(norm, gram, cross, P))
         history["residual"].append(residual)
         history["seconds"].append(time.perf_counter() - began)
         if residual <= tol:
@@ -111,7 +111,7 @@ def alternating_autoencoder(
         else:
             P = (np.linalg.pinv(gram, hermitian=True) @ cross).astype(D.dtype)
 
-        loss = _loss(norm, gram, cross, P)
+        loss = gram_loss(norm, gram, cross, P)
         if loss < best:
             best, kept = loss, (P.copy(), U, b)
         history["objective"].append(loss / len(D))
@@ -122,11 +122,6 @@ def alternating_autoencoder(
         elif since >= 20:
             break
     return *_with_unit_norm(*kept), {name: np.array(values) for name, values in history.items()}
-
-
-def _loss(norm: float, gram: np.ndarray, cross: np.ndarray, P: np.ndarray) -> float:
-    """‖D − FᵀP‖² from the Gram matrix of F and its product with D, clipped at rounding error."""
-    return max(float(norm**2 - 2 * np.vdot(P, cross) + np.vdot(gram, P @ P.T)), 0.0)
 
 
 def _with_unit_norm(

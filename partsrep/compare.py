@@ -120,19 +120,19 @@ class Split:
         return n <= d and np.linalg.matrix_rank(self.a.D) == n
 
     def column(self) -> dict[str, Any]:
-        """The entries of the table, relative to ‖D‖²; None where undefined."""
+        """The entries of the table, relative to ‖D‖²; NaN where undefined."""
         energy = data_norm(self.a.D) ** 2 or 1.0
         try:
             gaps = self.dictionary_gap / energy, self.amortisation_gap / energy
         except ValueError:
-            gaps = None, None
+            gaps = np.nan, np.nan
         varying = self.code_correlation[np.isfinite(self.code_correlation)]
         return {
             "relative loss, a": self.loss_a / energy,
             "relative loss, b": self.loss_b / energy,
             "dictionary gap": gaps[0],
             "amortisation gap": gaps[1],
-            "median code correlation": float(np.median(varying)) if len(varying) else None,
+            "median code correlation": np.median(varying) if len(varying) else np.nan,
             "a tie is trivial (rank = n)": self.trivial,
         }
 
@@ -180,10 +180,18 @@ class Comparison(Split):
         return figures.comparison(self, image_shape=image_shape)
 
     def _repr_html_(self) -> str:
-        return self.table().to_html(float_format="{:.4f}".format, na_rep="undefined")
+        return self._text().to_html()
 
     def __repr__(self) -> str:
-        return f"Comparison of {self.name_a} (a) and {self.name_b} (b)\n{self.table()}"
+        return f"Comparison of {self.name_a} (a) and {self.name_b} (b)\n{self._text()}"
+
+    def _text(self) -> pd.DataFrame:
+        def shown(entry):
+            if isinstance(entry, bool | np.bool_):
+                return "yes" if entry else "no"
+            return "undefined" if np.isnan(entry) else f"{entry:.4f}"
+
+        return self.table().map(shown)
 
 
 def compare(a: Any, b: Any, D: Any, heldout: Any = None) -> Comparison:

@@ -22,7 +22,7 @@ from .gradient import Autoencoder, train
 from .inference import ENCODERS, exact_nnls, linear_encoder
 from .objective import Objective
 from .parts import DECODERS, Parts
-from .problem import Problem, kkt_residual, squared_error
+from .problem import Problem, factorization_loss, kkt_residual, squared_error
 from .progress import progress
 from .validation import check_choice, check_data, check_factor, check_integer, check_number
 
@@ -174,7 +174,7 @@ class NMF(_PartsModel):
         self.problem_ = Problem(parts=Parts(nonnegative=True))
         self.n_iter_ = len(self.history_["objective"])
         H = exact_nnls(D, self.components_)
-        self.loss_ = squared_error(D, H @ self.components_)
+        self.loss_ = factorization_loss(D, H, self.components_)
         self.reconstruction_err_ = float(np.sqrt(self.loss_))
         self.kkt_residual_ = kkt_residual(D, H, self.components_)
         if self.history_["residual"][-1] > self.tol:

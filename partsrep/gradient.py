@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from .codes import ReLU
 from .objective import KL
 from .problem import Problem
 from .progress import progress
@@ -72,12 +73,13 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def scale_to(self, D: torch.Tensor) -> None:
-        """Bring a rough start to the data's scale, and to the mean activation that KL asks for.
+        """Bring a rough start to the data's scale, and to mean activations that KL is finite at.
 
-        Where the parts' norm is free they take the factor that the codes give up, so that only
-        the share of the scale changes; where it is fixed, or the encoder is tied, the codes do.
+        For ReLU those are KL's target; for other codes, whose selection depends on their scales,
+        one factor for all units brings the largest to a half. Parts whose norm is free take the
+        factor that their codes give up, so that the reconstruction stays.
         """
-        D_hat, H = self(D)
+        D_hat, _ = self(D)
         energy = D_hat.square().sum()
         if energy > 0:
             factor = ((D * D_hat).sum() / energy).clamp(min=1e-3)
@@ -85,7 +87,10 @@ class Autoencoder(nn.Module):
         for penalty in self.problem.objective.penalties:
             if isinstance(penalty, KL):
                 means = self.encode(D).mean(dim=0)
-                share = torch.where(means > 0, penalty.target / means, 1)
+                if isinstance(self.problem.codes, ReLU):
+                    share = torch.where(means > 0, penalty.target / means, 1)
+                else:
+                    share = (0.5 / means.max()).clamp(max=1).expand_as(means)
                 self.U.mul_(share[:, None])
                 if self.bias is not None:
                     self.bias.mul_(share)

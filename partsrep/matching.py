@@ -55,8 +55,8 @@ def match(components_a: np.ndarray, components_b: np.ndarray) -> Matching:
     --------
     >>> import numpy as np
     >>> found = match(np.eye(3), np.eye(3)[[2, 0]])
-    >>> [tuple(map(int, pair)) for pair in found.pairs], round(found.mcc, 3), found.mcc_alive
-    ([(2, 0), (0, 1)], 0.667, 1.0)
+    >>> found.pairs.tolist(), round(found.mcc, 3), found.mcc_alive
+    ([[0, 1], [2, 0]], 0.667, 1.0)
     """
     A, B = np.asarray(components_a, float), np.asarray(components_b, float)
     if A.ndim != 2 or B.ndim != 2 or A.shape[1] != B.shape[1]:

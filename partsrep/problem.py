@@ -39,10 +39,22 @@ class Problem:
     objective: Objective = Objective()
 
 
-def squared_error(D, D_hat: np.ndarray) -> float:
-    """‖D − D̂‖²_F in double precision, sparse D allowed."""
-    residual = np.asarray(D - D_hat, dtype=np.float64)
+def squared_error(D: np.ndarray, D_hat: np.ndarray) -> float:
+    """‖D − D̂‖²_F in double precision."""
+    residual = np.subtract(D, D_hat, dtype=np.float64)
     return float(np.vdot(residual, residual))
+
+
+def gram_loss(norm: float, gram: np.ndarray, cross: np.ndarray, P: np.ndarray) -> float:
+    """‖D − FᵀP‖²_F from ‖D‖_F, F Fᵀ and F D alone: exact to about 1e-16 ‖D‖², and never below 0."""
+    return max(float(norm**2 - 2 * np.vdot(P, cross) + np.vdot(gram, P @ P.T)), 0.0)
+
+
+def factorization_loss(D, H: np.ndarray, components: np.ndarray) -> float:
+    """‖D − H Xᵀ‖²_F; a sparse D is never made dense."""
+    if sp.issparse(D):
+        return gram_loss(data_norm(D), H.T @ H, (D.T @ H).T, components)
+    return squared_error(D, H @ components)
 
 
 def stationarity(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:

@@ -46,7 +46,7 @@ def nndsvda(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarra
             H[:, j] = np.sqrt(s * weight) * p / np.linalg.norm(p)
             components[j] = np.sqrt(s * weight) * q / np.linalg.norm(q)
     for factor in (H, components):
-        factor[factor == 0] = D.mean()
+        factor[factor <= 1e-6 * factor.max()] = D.mean()
     return rescaled(D, H.astype(D.dtype), components.astype(D.dtype))
 
 

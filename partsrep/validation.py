@@ -37,6 +37,7 @@ def check_data(
         accept_sparse=("csr", "csc") if sparse else False,
         dtype=(np.float64, np.float32),
         order="C",
+        force_writeable=True,  # torch shares the memory and warns of read-only arrays
     )
     if nonnegative:
         check_non_negative(D, f"{type(estimator).__name__} (its parts are nonnegative)")

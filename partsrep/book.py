@@ -1,0 +1,246 @@
+"""Build the book: execute the notebooks that changed, then let Jupyter Book render it all.
+
+In git a notebook holds quick defaults and no pictures. `build` executes each one with the
+parameters that ``book/runs.yml`` publishes, stages the results under the same relative paths, and
+renders that tree with warnings as errors. ``build/html`` is replaced only by a complete book.
+
+=============== ==========================================================
+``build/run``   what papermill wrote last, also for a notebook that failed
+``build/cache`` executed notebooks, named by everything they were made from
+``build/src``   the staged tree, which Jupyter Book renders
+``build/html``  the last good book
+=============== ==========================================================
+"""
+
+import ast
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from importlib.metadata import distributions
+from pathlib import Path
+
+import nbformat
+import yaml
+from papermill import inspect_notebook
+from tqdm import tqdm
+
+# One thread, fixed seeds and no progress bars make two runs identical; the kernel is that of this
+# very environment, whatever kernels the user has registered.
+ENVIRONMENT = {
+    "JUPYTER_PATH": "",
+    "JUPYTER_PREFER_ENV_PATH": "1",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    "SOURCE_DATE_EPOCH": "0",
+    "TQDM_DISABLE": "1",
+}
+# A browser needs no more than this of the 24 MB of MathJax.
+MATHJAX = ("tex-chtml.js", "output/chtml/fonts", "input/tex/extensions")
+
+
+class BookError(Exception):
+    """The book cannot be built; the message says why and what to do."""
+
+
+def build(root: Path) -> Path:
+    """Bring the book up to date.
+
+    Parameters
+    ----------
+    root : Path
+        Folder with ``_config.yml``, ``_toc.yml``, ``book/`` and ``notebooks/``.
+
+    Returns
+    -------
+    Path
+        The first page, ``build/html/index.html``.
+
+    Raises
+    ------
+    BookError
+        A file is missing, ``book/runs.yml`` names something unknown, a notebook fails, or a page
+        has a warning. The last good book is left in place.
+    """
+    root = root.resolve()
+    if not (root / "_config.yml").is_file():
+        raise BookError(f"There is no book in {root}: run this in the folder of _config.yml.")
+    runs = published(root)
+
+    source = root / "build/src"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(root / "book", source / "book")
+    shutil.copy(root / "_toc.yml", source)
+    config = yaml.safe_load((root / "_config.yml").read_text())
+    config["execute"]["execute_notebooks"] = "off"  # they arrive executed
+    (source / "_config.yml").write_text(yaml.safe_dump(config))
+
+    with tqdm(runs.items(), unit="notebook", disable=None) as progress:
+        for notebook, parameters in progress:
+            progress.set_description(notebook)
+            start = time.perf_counter()
+            cached = root / "build/cache" / f"{made_from(root / notebook, parameters)}.ipynb"
+            state = "cached" if cached.exists() else "executed"
+            if state == "executed":
+                execute(root, notebook, parameters, cached)
+            (source / notebook).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(cached, source / notebook)
+            progress.write(f"{notebook}: {state}, {time.perf_counter() - start:.1f} s")
+    return render(root)
+
+
+def published(root: Path) -> dict[str, dict]:
+    """Every notebook with all its parameters: its own defaults, overruled by ``book/runs.yml``."""
+    notebooks = sorted(path.relative_to(root).as_posix() for path in root.glob("notebooks/*.ipynb"))
+    overrules = yaml.safe_load((root / "book/runs.yml").read_text()) or {}
+    if unknown := sorted(set(overrules) - set(notebooks)):
+        raise BookError(
+            f"book/runs.yml names {', '.join(unknown)}; the notebooks are {', '.join(notebooks)}."
+        )
+    runs = {}
+    for notebook in notebooks:
+        declared = inspect_notebook(root / notebook)
+        parameters = {name: ast.literal_eval(p["default"]) for name, p in declared.items()}
+        overrule = overrules.get(notebook) or {}
+        if unknown := sorted(set(overrule) - set(parameters)):
+            raise BookError(
+                f"book/runs.yml sets {', '.join(unknown)} of {notebook}, "
+                f"whose parameters are {', '.join(parameters)}."
+            )
+        runs[notebook] = parameters | overrule
+    return runs
+
+
+def made_from(notebook: Path, parameters: dict) -> str:
+    """Hash of all that an executed notebook depends on.
+
+    Data files need no part in it: the package loads only what has the sha256 in its own code.
+    """
+    source = nbformat.read(notebook, as_version=4)
+    for cell in source.cells:
+        cell.pop("outputs", None)
+        cell.pop("execution_count", None)
+    return digest(json.dumps([source, parameters], sort_keys=True).encode(), *environment())
+
+
+def environment() -> list[bytes]:
+    """The package's code and the versions of everything installed beside it."""
+    package = Path(__file__).parent
+    code = [path.read_bytes() for path in sorted(package.rglob("*.py"))]
+    versions = sorted({f"{found.name}=={found.version}" for found in distributions()})
+    return [*code, json.dumps([sys.version, *versions]).encode()]
+
+
+def digest(*parts: bytes) -> str:
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(hashlib.sha256(part).digest())
+    return total.hexdigest()[:16]
+
+
+def execute(root: Path, notebook: str, parameters: dict, cached: Path) -> None:
+    """Run one notebook by papermill and keep it as ``cached``, without times and random ids."""
+    output = Path("build/run") / Path(notebook).name
+    (root / output).parent.mkdir(parents=True, exist_ok=True)
+    (root / output).unlink(missing_ok=True)
+    command = [
+        os.path.relpath(script("papermill"), root),
+        notebook,
+        str(output),
+        "--cwd",
+        str(Path(notebook).parent),
+        "-y",
+        json.dumps(parameters),
+    ]
+    ran = subprocess.run(
+        command, cwd=root, env=os.environ | ENVIRONMENT, capture_output=True, text=True
+    )
+    if ran.returncode:
+        raise BookError(
+            f"{notebook} failed {failure(root / notebook, root / output) or ran.stderr}\n\n"
+            f"Run it again, alone:\n\n    {shlex.join(command)}\n"
+        )
+
+    executed = nbformat.read(root / output, as_version=4)
+    executed.metadata.papermill = {"parameters": parameters}
+    declared = inspect_notebook(root / notebook)
+    for cell in executed.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        tags = cell.metadata.get("tags", [])
+        if "parameters" in tags:
+            tags.append("remove-cell")  # or the page would show quick values above slow results
+        if "injected-parameters" in tags:
+            cell.id = "published-parameters"
+            lines = (f"{k} = {v!r}  # {declared[k]['help']}" for k, v in parameters.items())
+            cell.source = "\n".join(line.removesuffix("  # ") for line in lines)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(executed, root / output)
+    os.replace(root / output, cached)
+
+
+def failure(notebook: Path, output: Path) -> str:
+    """Where and how a notebook failed; empty if no cell of it did."""
+    number = {cell.id: i for i, cell in enumerate(nbformat.read(notebook, as_version=4).cells, 1)}
+    cells = nbformat.read(output, as_version=4).cells if output.exists() else []
+    for cell in cells:
+        for error in cell.get("outputs", []):
+            if error.output_type == "error":
+                from nbconvert.filters import strip_ansi  # slow to import
+
+                source = "\n".join(f"    {line}" for line in cell.source.splitlines())
+                traceback = strip_ansi("\n".join(error.traceback[-3:]))
+                where = f"in cell {number.get(cell.id, 'of its parameters')}"
+                return f"{where}:\n\n{source}\n\n{error.ename}: {error.evalue}\n\n{traceback}"
+    return ""
+
+
+def render(root: Path) -> Path:
+    """Render ``build/src`` beside the last good book and put it in its place."""
+    source, fresh, html = (root / "build" / name for name in ("src", "render", "html"))
+    previous = root / "build/html.previous"
+    if previous.exists() and not html.exists():  # an earlier build was stopped between two renames
+        previous.rename(html)
+    tree = sorted(path for path in source.rglob("*") if path.is_file())
+    names = json.dumps([path.relative_to(source).as_posix() for path in tree]).encode()
+    key = digest(names, *(path.read_bytes() for path in tree), *environment())
+    stamp = html / ".made-from"
+    if stamp.exists() and stamp.read_text() == key:
+        return html / "index.html"
+
+    # From scratch: an incremental build would not repeat the warnings of an unchanged page.
+    shutil.rmtree(fresh, ignore_errors=True)
+    start = time.perf_counter()
+    options = ["--path-output", str(fresh), "-W", "-n", "--keep-going", "-q"]
+    ran = subprocess.run(
+        [script("jupyter-book"), "build", str(source), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    rendered = fresh / "_build/html"
+    if ran.returncode or not (rendered / "index.html").exists():
+        raise BookError(f"Jupyter Book failed:\n\n{ran.stdout.replace(f'{source}/', '')}")
+    mathjax = rendered / "_static/mathjax"
+    for path in mathjax.rglob("*"):
+        if path.is_file() and not path.relative_to(mathjax).as_posix().startswith(MATHJAX):
+            path.unlink()
+    (rendered / stamp.name).write_text(key)
+
+    shutil.rmtree(previous, ignore_errors=True)
+    if html.exists():
+        html.rename(previous)
+    rendered.rename(html)
+    shutil.rmtree(previous, ignore_errors=True)
+    shutil.rmtree(fresh)
+    tqdm.write(f"pages: rendered, {time.perf_counter() - start:.1f} s")
+    return html / "index.html"
+
+
+def script(name: str) -> str:
+    """A command of the environment that this Python belongs to."""
+    return str(Path(sys.executable).with_name(name))

@@ -1,0 +1,85 @@
+"""Data by name, with what is known about them, and one's own matrices from files."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from inspect import signature
+
+from . import generators, registry
+from .dataset import Dataset, Truth
+from .own import from_file
+
+__all__ = ["Dataset", "Truth", "from_file", "load"]
+
+LOADERS: dict[str, Callable[..., Dataset]] = {
+    "swimmer": generators.swimmer,
+    "bars": generators.bars,
+    "planted": generators.planted,
+    "digits": registry.digits,
+    "faces": registry.faces,
+    "mnist": registry.mnist,
+    "fashion-mnist": registry.fashion_mnist,
+    "cbcl": registry.cbcl,
+    "orl": registry.orl,
+    "olivetti": registry.olivetti,
+    "reuters": registry.reuters,
+    "20newsgroups": registry.newsgroups,
+    "pcawg": registry.pcawg,
+    "samson": registry.samson,
+    "jasper": registry.jasper,
+}
+
+
+def load(name: str, **parameters) -> Dataset:
+    """A data set by name.
+
+    Parameters
+    ----------
+    name : str
+        Made on the spot, with known truth: swimmer, bars, planted.
+        Within dependencies: digits, faces.
+        From files that you supply, or that are downloaded: mnist, fashion-mnist, cbcl, orl,
+        olivetti, reuters, 20newsgroups, pcawg, samson, jasper.
+    **parameters
+        Those of the function in `partsrep.datasets.generators` or `partsrep.datasets.registry`
+        that bears the name, such as ``noise=0.1`` for planted and ``split="test"`` for mnist.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, a parameter is out of range, or a file has another sha256.
+    TypeError
+        If the data set has no such parameter.
+    FileNotFoundError
+        If a file is missing; the message says which, where to put it and where it comes from.
+
+    Examples
+    --------
+    >>> from partsrep import datasets
+    >>> datasets.load("digits")
+    Dataset('digits', 1797 x 64, images 8 x 8)
+    >>> datasets.load("bars", size=4, n_samples=100, seed=1).truth
+    Truth(H 100 x 8, X 16 x 8)
+    """
+    if name not in LOADERS:
+        raise ValueError(
+            f"There is no data set {name!r}.{_closest(str(name).lower(), LOADERS)} "
+            f"The names are: {', '.join(LOADERS)}."
+        )
+    known = signature(LOADERS[name]).parameters
+    for parameter in parameters:
+        if parameter not in known:
+            raise TypeError(
+                f"The data set {name!r} has no parameter {parameter!r}."
+                f"{_closest(parameter, known)} "
+                + (f"It takes: {', '.join(known)}." if known else "It takes none.")
+            )
+    return LOADERS[name](**parameters)
+
+
+def _closest(word, words):
+    matches = get_close_matches(word, words, n=1)
+    return f" Did you mean {matches[0]!r}?" if matches else ""

@@ -1,0 +1,243 @@
+"""Data made from known parts and codes, so that what a method finds can be held against them."""
+
+from itertools import product
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from .dataset import Dataset, Truth
+
+
+def swimmer() -> Dataset:
+    """A swimmer of one torso (12 pixels) and four limbs (6), each in one of four positions.
+
+    D = H Xᵀ exactly, with H binary (256 × 17) and X binary (1024 × 17).
+    All 4⁴ = 256 poses occur once.
+    The four columns of H that belong to one limb add up to the torso's column of ones: so D has
+    rank 17 − 4 = 13, and the torso can be moved into the limbs without changing D.
+
+    Returns
+    -------
+    Dataset
+        Images of 32 × 32 pixels, values 0 and 1.
+
+    References
+    ----------
+    Donoho and Stodden, "When does non-negative matrix factorization give a correct decomposition
+    into parts?", NIPS 2003.
+
+    Examples
+    --------
+    >>> from partsrep import datasets
+    >>> datasets.load("swimmer")
+    Dataset('swimmer', 256 x 1024, images 32 x 32)
+    """
+    shape, limb = (32, 32), np.arange(6)
+    top, bottom, middle = 10, 21, 16
+    parts = [np.zeros(shape)]
+    parts[0][top : bottom + 1, middle] = 1
+    names = ["torso"]
+    shoulders = {
+        "left arm": (top, middle - 1, -1, -1),
+        "right arm": (top, middle + 1, -1, 1),
+        "left leg": (bottom, middle - 1, 1, -1),
+        "right leg": (bottom, middle + 1, 1, 1),
+    }
+    # A position is a step along the torso (1: away from it) and a step sideways.
+    positions = {"straight": (1, 0), "out": (1, 1), "sideways": (0, 1), "back": (-1, 1)}
+    for limb_name, (row, column, away, side) in shoulders.items():
+        for position, (along, across) in positions.items():
+            part = np.zeros(shape)
+            part[row + away * along * limb, column + side * across * limb] = 1
+            parts.append(part)
+            names.append(f"{limb_name} {position}")
+    X = np.stack([part.ravel() for part in parts], axis=1)
+    poses = np.array(list(product(range(4), repeat=4)))
+    H = np.hstack([np.ones((len(poses), 1)), *(np.eye(4)[poses[:, i]] for i in range(4))])
+    return Dataset(
+        name="swimmer",
+        D=H @ X.T,
+        about="Swimmer (Donoho and Stodden 2003), generated: 256 poses of one torso and four "
+        "limbs; pixels are 0 or 1; D = H Xᵀ exactly.",
+        image_shape=shape,
+        truth=Truth(H, X, names),
+    )
+
+
+def bars(
+    size: int = 8,
+    probability: float | None = 0.2,
+    n_samples: int = 500,
+    saturating: bool = False,
+    value: float = 1.0,
+    seed: int = 0,
+) -> Dataset:
+    """Images of horizontal and vertical bars.
+
+    Parts are the `size` rows and the `size` columns of a square image, so m = 2·size.
+    Linear: D = H Xᵀ, a crossing is twice as bright. Saturating: D = min(H Xᵀ, `value`), a crossing
+    is as bright as the bars, and no exact factorisation with these parts exists.
+    Rows and columns both add up to the full image, so X has rank 2·size − 1.
+
+    Parameters
+    ----------
+    size : int
+        Height and width of the image in pixels, at least 2.
+    probability : float in (0, 1], or None
+        Each bar is present with this probability, independently; an image left without a bar gets
+        one bar, drawn uniformly. None: exactly one horizontal and one vertical bar an image.
+    n_samples : int
+    saturating : bool
+    value : float
+        Brightness of a bar, above 0. H is binary.
+    seed : int or RandomState
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+
+    References
+    ----------
+    Földiák, "Forming sparse representations by local anti-Hebbian learning", 1990. The variant of
+    Lemme, Reinhart and Steil (NNSAE, 2012) is
+    ``load("bars", size=9, probability=None, n_samples=10_000, saturating=True, value=0.25)``.
+
+    Examples
+    --------
+    >>> from partsrep import datasets
+    >>> crosses = datasets.load("bars", size=9, probability=None, saturating=True, value=0.25)
+    >>> crosses.D.max(), (crosses.D > 0).sum(axis=1).max()
+    (np.float64(0.25), np.int64(17))
+    """
+    _count("size", size, 2)
+    _count("n_samples", n_samples, 1)
+    _number("value", value, 0 < value < np.inf, "above 0 and finite")
+    rng = check_random_state(seed)
+    if probability is None:
+        rows, columns = rng.randint(size, size=(2, n_samples))
+        H = np.hstack([np.eye(size)[rows], np.eye(size)[columns]])
+    else:
+        _number("probability", probability, 0 < probability <= 1, "in (0, 1], or None")
+        H = _active(rng, n_samples, 2 * size, probability).astype(float)
+    line, across = np.eye(size), np.ones((size, 1))
+    X = value * np.hstack([np.kron(line, across), np.kron(across, line)])
+    D = H @ X.T
+    return Dataset(
+        name="bars",
+        D=np.minimum(D, value) if saturating else D,
+        about=f"Bars, generated: {size} horizontal and {size} vertical bars of brightness {value}; "
+        + ("crossings saturate, D = min(H Xᵀ, brightness)." if saturating else "D = H Xᵀ exactly."),
+        image_shape=(size, size),
+        truth=Truth(H, X, [f"{kind} {i}" for kind in ("row", "column") for i in range(size)]),
+    )
+
+
+def planted(
+    n_samples: int = 500,
+    n_parts: int = 9,
+    part_size: int = 6,
+    overlap: float = 0.0,
+    activity: float = 0.3,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> Dataset:
+    """Images composed of blobs on a grid, with set overlap, activity and noise.
+
+    D = max(H Xᵀ + `noise`·E, 0) with E standard normal: clipping keeps D nonnegative, so for
+    `noise` > 0 the error is not quite Gaussian where H Xᵀ is near 0.
+
+    The parts are blobs of brightness 1, equally wide, on a grid that fills the image (a grid that
+    is not full leaves its last cells empty). At `overlap` 0 their supports are disjoint, towards 1
+    the parts become equal, and the cosine between neighbours rises steadily between.
+
+    H is drawn before E and depends on `n_samples`, `n_parts`, `activity` and `seed` alone: when
+    `overlap` or `noise` is swept, the codes stay the same.
+
+    Parameters
+    ----------
+    n_samples, n_parts : int
+    part_size : int
+        Pixels to a grid cell's side: 9 parts of 6 × 6 pixels make images of 18 × 18.
+    overlap : float in [0, 1)
+        Share of its width that a part has in common with its neighbour.
+    activity : float in (0, 1]
+        Probability that a part is active in a sample, independently of all others. A sample left
+        without a part gets one, drawn uniformly. Active codes are uniform in [0.5, 1.5].
+    noise : float
+        Standard deviation of the noise before clipping, in units of a part's brightness.
+    seed : int or RandomState
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+
+    Examples
+    --------
+    >>> from partsrep import datasets
+    >>> datasets.load("planted", n_parts=16, overlap=0.3, noise=0.05)
+    Dataset('planted', 500 x 576, images 24 x 24)
+    """
+    _count("n_samples", n_samples, 1)
+    _count("n_parts", n_parts, 1)
+    _count("part_size", part_size, 1)
+    _number("overlap", overlap, 0 <= overlap < 1, "in [0, 1)")
+    _number("activity", activity, 0 < activity <= 1, "in (0, 1]")
+    _number("noise", noise, 0 <= noise < np.inf, "at least 0 and finite")
+    rng = check_random_state(seed)
+    active = _active(rng, n_samples, n_parts, activity)
+    H = active * rng.uniform(0.5, 1.5, active.shape)
+    columns = int(np.ceil(np.sqrt(n_parts)))
+    rows = int(np.ceil(n_parts / columns))
+    grid = np.kron(_blobs(part_size, rows, overlap), _blobs(part_size, columns, overlap))
+    X = (grid / grid.max(axis=1, keepdims=True))[:n_parts].T
+    D = H @ X.T
+    if noise:
+        D = np.maximum(D + noise * rng.standard_normal(D.shape), 0)
+    return Dataset(
+        name="planted",
+        D=D,
+        about=f"Planted parts, generated: {n_parts} blobs with overlap {overlap}, activity "
+        f"{activity} and noise {noise}; D = max(H Xᵀ + noise, 0).",
+        image_shape=(rows * part_size, columns * part_size),
+        truth=Truth(H, X, [f"blob {i}" for i in range(n_parts)]),
+    )
+
+
+def _active(rng, n_samples, n_parts, probability):
+    """Which parts are active in which sample; never none, for an empty sample says nothing."""
+    active = rng.random_sample((n_samples, n_parts)) < probability
+    empty = np.flatnonzero(~active.any(axis=1))
+    active[empty, rng.randint(n_parts, size=len(empty))] = True
+    return active
+
+
+def _blobs(part_size, count, overlap):
+    """One-dimensional profiles (count × pixels): equal domes that span the line together."""
+    pixels = part_size * count
+    width = pixels / ((count - 1) * (1 - overlap) + 1)
+    centres = width / 2 + width * (1 - overlap) * np.arange(count)
+    edges = np.clip((np.arange(pixels + 1) - centres[:, None]) / (width / 2), -1, 1)
+    # The half circle √(1 − t²) integrated over each pixel: sampled at the pixels' centres it would
+    # change in steps, not steadily, with the overlap.
+    return np.diff((edges * np.sqrt(1 - edges**2) + np.arcsin(edges)) / 2)
+
+
+def _count(name, value, least):
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} must be a whole number, at least {least}; got {value!r}.")
+
+
+def _number(name, value, holds, interval):
+    if not holds:
+        raise ValueError(f"{name} must be {interval}; got {value!r}.")

@@ -1,0 +1,563 @@
+"""Every picture in the book, one function each.
+
+A function takes plain arrays and returns a `matplotlib.figure.Figure`, which a notebook shows once
+when it is the last expression of a cell. Pyplot is not involved and no global setting changes.
+
+One picture serves a white page and a dark one: the background is transparent, the ink a mid-tone
+with a contrast above 4:1 on both, and the colours those of Okabe and Ito (2008), for colour-blind
+readers, that are visible on both. Lettering keeps 8 pt on a phone.
+
+Parts have one colour map: zero is transparent, positive is blue, negative is vermilion. Each part
+is divided by its own largest magnitude: colour says where a part is, not how strong it is.
+"""
+
+import functools
+import io
+from collections.abc import Callable, Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap, to_rgba
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+WIDTH = 7.0  # inches: 700 pixels on a desk, 350 on a phone
+FONT = 15.5  # points: 8 remain on the phone
+INK = "#797979"
+COLOURS = BLUE, VERMILION, GREEN, PURPLE = "#2B88CC", "#D55E00", "#009E73", "#CC79A7"
+DASHES = "-", "--", "-.", ":"
+_LEVELS = np.linspace(-1, 1, 257)  # an odd number, so that zero has a colour of its own
+SIGNED = ListedColormap(
+    # The power lets weak values be seen on a dark page too.
+    [to_rgba(BLUE if level > 0 else VERMILION, abs(level) ** 0.75) for level in _LEVELS]
+)
+STYLE = {
+    "figure.dpi": 144,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.family": "DejaVu Sans",  # the one that comes with matplotlib
+    "font.size": FONT,
+    "figure.titlesize": FONT,
+    "axes.titlesize": FONT,
+    "axes.labelsize": FONT,
+    "legend.fontsize": FONT,
+    "legend.frameon": False,
+    "lines.linewidth": 2.5,
+    "text.color": INK,
+}
+
+
+class BookFigure(Figure):
+    """A figure that a notebook shows without being told to plot inline."""
+
+    def _repr_png_(self) -> bytes:
+        png = io.BytesIO()
+        self.savefig(png, format="png")  # uncropped, so that all lettering has one size
+        return png.getvalue()
+
+
+def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw in the book's style and leave the reader's own settings alone."""
+
+    @functools.wraps(draw)
+    def styled(*args, **kwargs) -> Figure:
+        with matplotlib.rc_context(STYLE):
+            figure = draw(*args, **kwargs)
+        for axes in figure.axes:  # ticks are made when first drawn, outside the context
+            axes.tick_params(which="both", color=INK, labelcolor=INK, labelsize=FONT)
+        return figure
+
+    return styled
+
+
+def _finite(name: str, values: ArrayLike, ndim: int = 2) -> np.ndarray:
+    values = np.asarray(values, dtype=float)
+    if values.ndim != ndim or values.size == 0:
+        raise ValueError(f"{name} must be a filled {ndim}-D array, not of shape {values.shape}.")
+    if not np.isfinite(values).all():
+        where = np.argwhere(~np.isfinite(values))[0].tolist()
+        raise ValueError(f"{name} must be finite, but holds NaN or infinity, first at {where}.")
+    return values
+
+
+def _images(name: str, values: ArrayLike, image_shape: tuple[int, int]) -> np.ndarray:
+    """The rows of a matrix as images, (m, h, w)."""
+    values = _finite(name, values)
+    if np.shape(image_shape) != (2,):
+        raise ValueError(f"image_shape must be (height, width), but is {image_shape!r}.")
+    height, width = image_shape
+    if height * width != values.shape[1]:
+        raise ValueError(
+            f"image_shape ({height}, {width}) has {height * width} pixels, "
+            f"but the rows of {name} have {values.shape[1]} entries."
+        )
+    return values.reshape(-1, height, width)
+
+
+def _equal_counts(what: str, counts: Mapping[str, int]) -> None:
+    if len(set(counts.values())) > 1:
+        raise ValueError(f"{what} must come in equal numbers, but these are {counts}.")
+
+
+def _filled(name: str, mapping: Mapping) -> None:
+    if not mapping:
+        raise ValueError(f"{name} is an empty dict: there is nothing to show.")
+
+
+def _columns(count: int, most: int) -> int:
+    """Of the numbers of columns from `most` to half of it, the one with the fullest last row."""
+    return min(count, min(range(most, most // 2, -1), key=lambda columns: -count % columns))
+
+
+def _picture(axes: Axes, image: np.ndarray, **colours) -> None:
+    axes.set(xticks=[], yticks=[], box_aspect=image.shape[0] / image.shape[1])
+    axes.spines[:].set(visible=True, linewidth=0.5)
+    axes.imshow(image, aspect="auto", **colours)
+
+
+def _part(axes: Axes, part: np.ndarray) -> None:
+    """A part as a picture, divided by its largest magnitude; an empty frame if it is dead."""
+    largest = np.abs(part).max()
+    _picture(axes, part / (largest or 1), cmap=SIGNED, vmin=-1, vmax=1)
+    if not largest:
+        axes.text(0.5, 0.5, "dead", transform=axes.transAxes, ha="center", va="center")
+
+
+def _heat(figure: Figure | SubFigure, values: np.ndarray, label: str, limit: float) -> Axes:
+    """A matrix in the colours of the parts, with a colour bar up to `limit`."""
+    axes = figure.subplots()
+    axes.spines[:].set(visible=True, linewidth=0.5)
+    colours = {"cmap": SIGNED, "vmin": -limit, "vmax": limit}
+    image = axes.imshow(values, aspect="auto", interpolation="nearest", **colours)
+    bar = figure.colorbar(image, ax=axes, label=label)
+    bar.ax.set_ylim(-limit if values.min() < 0 else 0, limit)
+    bar.outline.set(linewidth=0.5)
+    for axis in axes.xaxis, axes.yaxis:
+        axis.set_major_locator(MaxNLocator(6, integer=True))
+    return axes
+
+
+def _rows(
+    names: Sequence[str], rows: Sequence[np.ndarray], below: float = 0
+) -> tuple[Figure, np.ndarray]:
+    """A named row of frames for each array of images, wrapped to be legible on a phone.
+
+    The frames come as rows × images. `below` inches remain for a second subfigure.
+    """
+    count, height, width = rows[0].shape
+    columns = _columns(count, 8)
+    blocks = -(-count // columns)
+    margin = 0.13 * max(map(len, [*names, "cosine"]))
+    side = min((WIDTH - margin) / columns, WIDTH / 4)
+    above = blocks * (len(rows) * side * height / width + 0.4)
+    layout = "constrained" if below else "compressed"  # compressing would cut off a subfigure
+    figure = BookFigure(figsize=(WIDTH, above + below), layout=layout)
+    upper = figure.subfigures(2, 1, height_ratios=[above, below])[0] if below else figure
+    frames = upper.subplots(blocks * len(rows), columns, squeeze=False)
+    frames = frames.reshape(blocks, len(rows), columns)
+    for block in frames:
+        for name, first in zip(names, block[:, 0], strict=True):
+            first.set_ylabel(name, rotation=0, ha="right", va="center")
+    frames = frames.transpose(1, 0, 2).reshape(len(rows), -1)
+    for unused in frames[:, count:].flat:
+        unused.remove()
+    return figure, frames[:, :count]
+
+
+def _matched(
+    names: Sequence[str], rows: Sequence[np.ndarray], cosines: ArrayLike | None, below: float = 0
+) -> Figure:
+    figure, frames = _rows(names, rows, below)
+    for frame, image in zip(frames.flat, np.concatenate(rows), strict=True):
+        _part(frame, image)
+    if cosines is not None:
+        for frame, cosine in zip(frames[-1], cosines, strict=True):
+            frame.set_xlabel(f"{cosine:.2f}")
+        for first in frames[-1, :: _columns(len(cosines), 8)]:
+            beside = {"ha": "right", "va": "top", "textcoords": "offset points"}
+            first.annotate("cosine", (0, 0), (-4, -4), xycoords="axes fraction", **beside)
+    return figure
+
+
+@_styled
+def parts(
+    components: ArrayLike,
+    image_shape: tuple[int, int] | None,
+    *,
+    titles: Sequence[str] | None = None,
+    columns: int | None = None,
+) -> Figure:
+    """Show the parts: a montage of pictures, or a heat map where they are no pictures.
+
+    Parameters
+    ----------
+    components : array (m, d)
+        One part a row, as in `components_`. Each is divided by its largest magnitude.
+    image_shape : (h, w) or None
+        With h·w = d. None draws each part as a row of a heat map.
+    titles : m strings, optional
+        One for each part.
+    columns : int, optional
+        Of the montage; by default at most 8, or 5 with titles, as legible on a phone.
+
+    Raises
+    ------
+    ValueError
+        If `components` is no finite, filled matrix, or does not fit the shape or the titles.
+
+    Examples
+    --------
+    >>> figure = parts([[1, 0, 0, 0], [0, 2, 2, 0]], (2, 2))
+    >>> figure.axes[1].images[0].get_array().tolist()
+    [[0.0, 1.0], [1.0, 0.0]]
+    """
+    components = _finite("components", components)
+    m = len(components)
+    if titles is not None:
+        _equal_counts("Parts and titles", {"parts": m, "titles": len(titles)})
+    if image_shape is None:
+        largest = np.abs(components).max(axis=1, keepdims=True)
+        figure = BookFigure(figsize=(WIDTH, min(2.5 + 0.3 * m, WIDTH)), layout="constrained")
+        axes = _heat(figure, components / np.where(largest, largest, 1), "scaled weight", 1)
+        axes.set(xlabel="feature", ylabel="part")
+        if titles is not None:
+            axes.set_yticks(range(m), titles)
+        return figure
+    images = _images("components", components, image_shape)
+    columns = columns or _columns(m, 8 if titles is None else 5)
+    side = min(WIDTH / columns, WIDTH / 4)
+    height = side * image_shape[0] / image_shape[1] + (0.35 if titles else 0)
+    rows = -(-m // columns)
+    figure = BookFigure(figsize=(WIDTH, rows * height), layout="compressed")
+    frames = figure.subplots(rows, columns, squeeze=False).ravel()
+    for frame, image, title in zip(frames, images, titles or [""] * m, strict=False):
+        _part(frame, image)
+        frame.set_title(title)
+    for unused in frames[m:]:
+        unused.remove()
+    return figure
+
+
+@_styled
+def matched(
+    parts: Mapping[str, ArrayLike],
+    image_shape: tuple[int, int],
+    *,
+    cosines: ArrayLike | None = None,
+) -> Figure:
+    """Show matched parts: a row for each method, a column for each pair.
+
+    Parameters
+    ----------
+    parts : dict of arrays (m, d)
+        The parts of each method by its name, in matched order. Each part is divided by its largest
+        magnitude; one that is zero is an empty frame marked dead.
+    image_shape : (h, w)
+        With h·w = d.
+    cosines : array (m,), optional
+        Cosine of each pair, printed beneath it.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to show, shapes or numbers disagree, or values are not finite.
+
+    Examples
+    --------
+    >>> figure = matched({"NMF": [[1, 0]], "SAE": [[0, 0]]}, (1, 2), cosines=[0])
+    >>> [axes.get_xlabel() for axes in figure.axes]
+    ['', '0.00']
+    """
+    _filled("parts", parts)
+    rows = [_images(f"parts[{name!r}]", parts[name], image_shape) for name in parts]
+    _equal_counts("Matched parts", dict(zip(parts, map(len, rows), strict=True)))
+    if cosines is not None:
+        cosines = _finite("cosines", cosines, ndim=1)
+        _equal_counts("Pairs and cosines", {"pairs": len(rows[0]), "cosines": len(cosines)})
+    return _matched(list(parts), rows, cosines)
+
+
+@_styled
+def history(
+    histories: Mapping[str, Mapping[str, ArrayLike]],
+    *,
+    x: str = "iteration",
+    y: str = "objective",
+) -> Figure:
+    """Plot how fits went; an axis whose values span more than a power of ten is logarithmic.
+
+    Parameters
+    ----------
+    histories : dict of dicts of arrays (iterations,)
+        The `history_` of each fit by its name.
+    x, y : str
+        Keys of the histories; "iteration", where it is no key, counts from 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no fit, a key is missing, lengths disagree, or values are not finite.
+
+    Examples
+    --------
+    >>> history({"NMF": {"objective": [100, 5, 1]}}).axes[0].get_yscale()
+    'log'
+    """
+    _filled("histories", histories)
+    figure = BookFigure(figsize=(WIDTH, 4.2), layout="constrained")
+    axes = figure.subplots()
+    reached = {"x": [], "y": []}
+    for place, (name, record) in enumerate(histories.items()):
+        record = {"iteration": np.arange(1, 1 + np.size(record.get(y))), **record}
+        if not {x, y} <= set(record):
+            raise ValueError(f"histories[{name!r}] lacks {x!r} or {y!r}: it has {list(record)}.")
+        steps, values = (_finite(f"histories[{name!r}][{key!r}]", record[key], 1) for key in (x, y))
+        _equal_counts(f"Values in histories[{name!r}]", {x: len(steps), y: len(values)})
+        dash = DASHES[(place + place // 4) % 4]
+        axes.plot(steps, values, dash, color=COLOURS[place % 4], label=name)
+        reached["x"].extend(steps)
+        reached["y"].extend(values)
+    for axis, values in reached.items():
+        if 0 < 10 * min(values) < max(values):
+            axes.set(**{f"{axis}scale": "log"})
+    axes.set(xlabel=x, ylabel=y)
+    axes.legend()
+    return figure
+
+
+def _curve(function: Callable, z: np.ndarray) -> np.ndarray:
+    """The values of a function, with a gap where it jumps."""
+    values = np.array(function(z), dtype=float)
+    values[1:][np.abs(np.diff(values)) > 0.1 * np.ptp(values)] = np.nan
+    return values
+
+
+@_styled
+def activations(
+    functions: Mapping[str, Callable],
+    gradients: Mapping[str, Callable] | None = None,
+    z: ArrayLike | None = None,
+) -> Figure:
+    """Plot activations f(z), each in its own axes, with the derivative where it is given.
+
+    Parameters
+    ----------
+    functions : dict of callables
+        By name; each takes an array z and returns an array of its shape.
+    gradients : dict of callables, optional
+        Derivatives, by the names of their functions.
+    z : array, optional
+        Increasing pre-activations; by default from -3 to 3.
+
+    Raises
+    ------
+    ValueError
+        If there is no function, a derivative has none, or `z` is not finite.
+
+    Examples
+    --------
+    >>> figure = activations({"ReLU": lambda z: np.maximum(z, 0)})
+    >>> figure.axes[0].get_title()
+    'ReLU'
+    """
+    _filled("functions", functions)
+    gradients = gradients or {}
+    if not set(gradients) <= set(functions):
+        raise ValueError(f"gradients has {list(gradients)}, but functions only {list(functions)}.")
+    z = np.linspace(-3, 3, 601) if z is None else _finite("z", z, ndim=1)
+    count = len(functions)
+    columns = min(count, 2)
+    rows = -(-count // columns)
+    figure = BookFigure(figsize=(WIDTH, 1.2 + 2.6 * rows), layout="constrained")
+    frames = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    frames[0, 0].set_xlim(z[0], z[-1])
+    for axes in frames[:, 0]:
+        axes.set_ylabel("activation")
+    for axes in frames.flat[max(count - columns, 0) : count]:  # the lowest of each column
+        axes.set_xlabel("pre-activation z")
+        axes.tick_params(labelbottom=True)
+    for axes, (name, function) in zip(frames.flat, functions.items(), strict=False):
+        axes.set_title(name)
+        axes.axhline(0, color=INK, linewidth=0.5)
+        axes.axvline(0, color=INK, linewidth=0.5)
+        axes.plot(z, _curve(function, z), color=BLUE, label="f(z)")
+        if name in gradients:
+            axes.plot(z, _curve(gradients[name], z), "--", color=VERMILION, label="f′(z)")
+    for unused in frames.flat[count:]:
+        unused.remove()
+    curves = {line.get_label(): line for axes in figure.axes for line in axes.lines[2:]}
+    figure.legend(curves.values(), curves, loc="outside upper center", ncols=2)
+    return figure
+
+
+@_styled
+def codes(H: ArrayLike, *, labels: ArrayLike | None = None) -> Figure:
+    """Show codes as a heat map, samples with the same strongest part next to each other.
+
+    Parameters
+    ----------
+    H : array (n, m)
+        Codes, in units of the data where the parts have norm 1.
+    labels : array (n,), optional
+        Classes. Samples are sorted by class, then by their strongest part, then by its strength.
+
+    Raises
+    ------
+    ValueError
+        If `H` is no finite, filled matrix, or does not fit `labels`.
+
+    Examples
+    --------
+    >>> codes([[0, 1], [2, 0], [3, 0]]).axes[0].images[0].get_array().tolist()
+    [[3.0, 0.0], [2.0, 0.0], [0.0, 1.0]]
+    """
+    H = _finite("H", H)
+    classes, members = np.unique([0] * len(H) if labels is None else labels, return_inverse=True)
+    _equal_counts("Samples and labels", {"samples": len(H), "labels": len(members)})
+    strength = np.abs(H)
+    order = np.lexsort((-strength.max(axis=1), strength.argmax(axis=1), members))
+    figure = BookFigure(figsize=(WIDTH, 5.5), layout="constrained")
+    axes = _heat(figure, H[order], "code", strength.max() or 1)
+    axes.set(xlabel="part", ylabel="sample, sorted")
+    if labels is not None:
+        edges = np.cumsum([0, *np.bincount(members)]) - 0.5
+        axes.hlines(edges[1:-1], -0.5, H.shape[1] - 0.5, color=INK, linewidth=0.8)
+        axes.set_yticks((edges[1:] + edges[:-1]) / 2, classes)
+        axes.set_ylabel("class of the sample")
+    return figure
+
+
+@_styled
+def samples(D: ArrayLike, D_hats: Mapping[str, ArrayLike], image_shape: tuple[int, int]) -> Figure:
+    """Show samples above their reconstructions, each column in the greys of its sample.
+
+    Parameters
+    ----------
+    D : array (n, d)
+        A few samples.
+    D_hats : dict of arrays (n, d)
+        Their reconstructions, by the name of the method.
+    image_shape : (h, w)
+        With h·w = d.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to show, shapes or numbers disagree, or values are not finite.
+
+    Examples
+    --------
+    >>> figure = samples([[0, 4]], {"NMF": [[1, 3]]}, (1, 2))
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['data', 'NMF']
+    """
+    _filled("D_hats", D_hats)
+    names = ["data", *D_hats]
+    rows = [_images(f"D_hats[{name!r}]", D_hats[name], image_shape) for name in D_hats]
+    rows = [_images("D", D, image_shape), *rows]
+    _equal_counts("Samples and reconstructions", dict(zip(names, map(len, rows), strict=True)))
+    figure, frames = _rows(names, rows)
+    for column, *images in zip(frames.T, *rows, strict=True):
+        greys = {"cmap": "gray", "vmin": min(images[0].min(), 0), "vmax": images[0].max()}
+        for frame, image in zip(column, images, strict=True):
+            _picture(frame, image, **greys)
+    return figure
+
+
+@_styled
+def comparison(result: object, image_shape: tuple[int, int] | None = None) -> Figure:
+    """Show a comparison: the matched parts, and how far each pair agrees in part and in code.
+
+    Parameters
+    ----------
+    result : Comparison
+        With `components_a`, `components_b` (matched pairs first), `cosines`, `code_correlation`,
+        `loss_a`, `loss_b`, `name_a`, `name_b`, and perhaps `image_shape`.
+    image_shape : (h, w), optional
+        By default that of `result`. Without one, the cosines between all parts are shown.
+
+    Raises
+    ------
+    ValueError
+        If parts are not finite, or do not fit the shape.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> result = SimpleNamespace(
+    ...     components_a=np.eye(2), components_b=np.eye(2), cosines=[1, 1],
+    ...     code_correlation=[1, 0.5], loss_a=3, loss_b=4, name_a="NMF", name_b="SAE")
+    >>> comparison(result).axes[0].get_xlabel()
+    'part of SAE'
+    """
+    image_shape = image_shape or getattr(result, "image_shape", None)
+    a = _finite("components_a", result.components_a)
+    b = _finite("components_b", result.components_b)
+    pairs = len(result.cosines)
+    if image_shape is None:
+        figure = BookFigure(figsize=(WIDTH, 9), layout="constrained")
+        upper, lower = figure.subfigures(2, 1, height_ratios=[5, 4])
+        norms = np.outer(np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1))
+        axes = _heat(upper, a @ b.T / np.where(norms, norms, 1), "cosine", 1)
+        axes.set(xlabel=f"part of {result.name_b}", ylabel=f"part of {result.name_a}")
+    else:
+        rows = [
+            _images("components_a", a[:pairs], image_shape),
+            _images("components_b", b[:pairs], image_shape),
+        ]
+        figure = _matched([result.name_a, result.name_b], rows, result.cosines, below=4)
+        lower = figure.subfigs[1]
+    axes = lower.subplots()
+    place = np.arange(pairs)
+    axes.bar(place - 0.2, result.cosines, 0.4, color=GREEN, label="cosine of parts")
+    axes.bar(place + 0.2, result.code_correlation, 0.4, color=PURPLE, label="correlation of codes")
+    axes.axhline(0, color=INK, linewidth=0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.set(xlabel="matched pair", ylabel="agreement", ylim=(None, 1))
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    loss_a, loss_b = (
+        np.format_float_positional(loss, precision=4, fractional=False, trim="-")
+        for loss in (result.loss_a, result.loss_b)
+    )
+    figure.suptitle(f"squared error: {result.name_a} {loss_a} · {result.name_b} {loss_b}")
+    return figure
+
+
+@_styled
+def seeds(mcc_between: ArrayLike, mcc_seeds: ArrayLike) -> Figure:
+    """Plot the agreement between two methods beside NMF's own from seed to seed.
+
+    Parameters
+    ----------
+    mcc_between, mcc_seeds : arrays
+        MCCs between the methods, and between pairs of NMF's seeds. A bar marks each median.
+
+    Raises
+    ------
+    ValueError
+        If one of them is empty or not finite.
+
+    Examples
+    --------
+    >>> seeds([0.8], [0.9, 0.95]).axes[0].get_xlabel()
+    'MCC (1 = same parts)'
+    """
+    groups = {
+        "NMF,\nseed to seed": _finite("mcc_seeds", np.atleast_1d(mcc_seeds), ndim=1),
+        "between\nmethods": _finite("mcc_between", np.atleast_1d(mcc_between), ndim=1),
+    }
+    figure = BookFigure(figsize=(WIDTH, 2.8), layout="constrained")
+    axes = figure.subplots()
+    for place, values in enumerate(groups.values()):
+        axes.scatter(values, np.full(len(values), place), s=120, color=COLOURS[place], alpha=0.5)
+        axes.vlines(np.median(values), place - 0.3, place + 0.3, color=INK, linewidth=3)
+    axes.set_yticks(range(len(groups)), groups)
+    axes.set(xlabel="MCC (1 = same parts)", ylim=(1.5, -0.5))
+    axes.set_xlim(min(0, axes.get_xlim()[0]), 1.02)
+    return figure

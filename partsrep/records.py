@@ -1,0 +1,70 @@
+"""The record that a run leaves behind: one small JSON file, whole or not there at all."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def write_record(
+    path: str | os.PathLike, parameters: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> None:
+    """Write ``{"parameters": …, "metrics": …}`` as JSON to `path`, replacing an older record.
+
+    A run that is stopped half-way leaves the older record, or none: the file appears at once.
+
+    Parameters
+    ----------
+    path : where to write; its folder must exist.
+    parameters : what the run was given.
+    metrics : what it found: strings, Python or numpy numbers, lists and dicts of these.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder of `path` is missing.
+    IsADirectoryError
+        If `path` is a folder.
+    ValueError
+        If a number is NaN or infinite, which JSON cannot say.
+    TypeError
+        If a value is of another kind, such as an array.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "record.json")
+    ...     write_record(path, {"seed": 0}, {"loss": 0.25})
+    ...     json.loads(path.read_text())
+    {'parameters': {'seed': 0}, 'metrics': {'loss': 0.25}}
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"The record cannot be written to {path}: that is a folder.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"The record cannot be written to {path}: there is no folder {path.parent}; make it."
+        )
+    record = {"parameters": dict(parameters), "metrics": dict(metrics)}
+    try:
+        text = json.dumps(record, default=_python_number, allow_nan=False, indent=2)
+    except ValueError as error:
+        raise ValueError(
+            f"The record for {path} holds NaN or infinity, which JSON cannot say; "
+            "write None where a quantity is undefined."
+        ) from error
+    # Beside the record, for only within one file system is a move all or nothing.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    temporary.write_text(text + "\n")
+    os.replace(temporary, path)
+
+
+def _python_number(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    kind = type(value).__name__
+    raise TypeError(f"A record holds strings, numbers, lists and dicts, but got one {kind}.")

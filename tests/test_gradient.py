@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+import torch
+from problems import digits
+
+from partsrep import KL, L1, SAE, JumpReLU, ReLU, TopK
+from partsrep.gradient import Autoencoder, train
+from partsrep.inference import Layer
+from partsrep.objective import Objective
+from partsrep.parts import DECODERS, Parts
+from partsrep.problem import Problem
+
+
+def module_and_data(problem, m=6, samples=200, seed=0):
+    D = torch.tensor(digits(samples))
+    rng = np.random.RandomState(seed)
+    weights = [torch.tensor(rng.uniform(size=(m, D.shape[1])) / 8) for _ in range(2)]
+    return Autoencoder(problem, *weights), D
+
+
+def trained(problem, **settings):
+    module, D = module_and_data(problem)
+    settings = {
+        "learning_rate": 0.03, "max_epochs": 60, "batch_size": 64, "tol": 1e-4, **settings
+    }  # fmt: skip
+    history = train(module, D, rng=np.random.RandomState(0), **settings)
+    return module, D, history
+
+
+def objective(module, D):
+    with torch.no_grad():
+        D_hat, H = module(D)
+        return float(module.problem.objective(D, D_hat, H))
+
+
+@pytest.mark.parametrize("codes", [ReLU(), JumpReLU(0.2), TopK(2)])
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("offset", [False, True])
+@pytest.mark.parametrize("penalties", [(), (L1(0.05),), (KL(0.5),)])
+def test_training_lowers_the_objective_and_ends_at_its_best_epoch(codes, tied, offset, penalties):
+    problem = Problem(
+        Parts(nonnegative=True, offset=offset),
+        codes,
+        Layer(tied=tied, bias=offset),
+        Objective(penalties),
+    )
+    module, D = module_and_data(problem)
+    module.scale_to(D)
+    before = objective(module, D)
+    history = train(
+        module, D, learning_rate=0.03, max_epochs=30, batch_size=64, tol=1e-4,
+        rng=np.random.RandomState(0),
+    )  # fmt: skip
+    assert history["objective"][0] == pytest.approx(before)
+    assert objective(module, D) == pytest.approx(np.nanmin(history["objective"]))
+    assert objective(module, D) < before
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_parts_stay_in_their_set(name):
+    module, _, _ = trained(Problem(DECODERS[name], inference=Layer()))
+    components = module.components.detach()
+    assert torch.allclose(DECODERS[name].project(components), components)
+
+
+def test_the_offset_of_nonnegative_parts_is_nonnegative():
+    problem = Problem(Parts(nonnegative=True, offset=True), inference=Layer(bias=True))
+    module, _ = module_and_data(problem)
+    with torch.no_grad():
+        module.offset.fill_(-1.0)
+    module.project()
+    assert (module.offset == 0).all()
+
+
+def test_the_step_is_halved_until_it_is_a_thousandth():
+    _, _, history = trained(Problem(inference=Layer()), max_epochs=5000, tol=1.0)
+    steps = np.unique(history["step"])[::-1]
+    assert np.allclose(steps, 0.5 ** np.arange(len(steps)))
+    assert len(history["step"]) < 5000 and steps[-1] / 2 < 1e-3
+
+
+def test_dead_units_are_begun_anew():
+    problem = Problem(Parts(nonnegative=True), inference=Layer())
+    module, D = module_and_data(problem)
+    with torch.no_grad():
+        module.encoder[2:] *= -1  # never active on nonnegative data, and no gradient to leave by
+    history = train(
+        module, D, learning_rate=0.03, max_epochs=300, batch_size=64, tol=1e-3,
+        rng=np.random.RandomState(0),
+    )  # fmt: skip
+    assert history["alive"][0] == 2
+    assert history["alive"][-1] == 6
+
+
+def test_a_diverging_run_is_undone_and_keeps_finite_weights():
+    problem = Problem(Parts(offset=True), inference=Layer(bias=True))
+    module, D, history = trained(problem, learning_rate=1e200, max_epochs=40)
+    assert not np.isfinite(history["objective"]).all(), (
+        "this step must blow up, or it tests nothing"
+    )
+    assert all(torch.isfinite(weights).all() for weights in module.parameters())
+    assert objective(module, D) <= history["objective"][0]
+
+
+def test_kl_starts_at_its_target_without_changing_the_reconstruction():
+    problem = Problem(
+        Parts(nonnegative=True), inference=Layer(), objective=Objective((KL(1.0, target=0.1),))
+    )
+    module, D = module_and_data(problem)
+    twin, _ = module_and_data(Problem(Parts(nonnegative=True), inference=Layer()))
+    for either in (module, twin):
+        either.scale_to(D)
+    assert torch.allclose(module.encode(D).mean(dim=0), torch.full((6,), 0.1, dtype=D.dtype))
+    assert torch.allclose(module(D)[0], twin(D)[0])
+
+
+def test_the_path_does_not_depend_on_the_units_of_the_data():
+    D = digits(200)
+    for scale in (1e-4, 1e4):
+        one, other = (
+            SAE(4, decoder="nonnegative", solver="adam", max_epochs=20, random_state=0).fit(c * D)
+            for c in (1.0, scale)
+        )
+        assert other.loss_ / scale**2 == pytest.approx(one.loss_, rel=1e-6)
+
+
+def test_gradient_is_that_of_a_loss_written_out():
+    problem = Problem(inference=Layer(bias=True), codes=TopK(2), objective=Objective((L1(0.1),)))
+    module, D = module_and_data(problem)
+    D_hat, H = module(D)
+    problem.objective(D, D_hat, H).backward()
+    U, P, b = module.encoder, module.components, module.bias
+    with torch.no_grad():
+        active = (H > 0).to(D.dtype)
+        error = 2 * (D_hat - D) / len(D)
+        dZ = (error @ P.T + 0.1 / len(D)) * active
+        assert torch.allclose(P.grad, H.T @ error)
+        assert torch.allclose(U.grad, dZ.T @ D)
+        assert torch.allclose(b.grad, dZ.sum(dim=0))

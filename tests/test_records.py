@@ -1,0 +1,59 @@
+"""Records: whole or not there, and always JSON."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from partsrep.records import write_record
+
+
+def test_numpy_numbers_become_json(tmp_path):
+    path = tmp_path / "record.json"
+    write_record(path, {"seed": np.int64(3)}, {"mcc": np.float32(0.5), "agree": np.bool_(True)})
+    assert json.loads(path.read_text()) == {
+        "parameters": {"seed": 3},
+        "metrics": {"mcc": 0.5, "agree": True},
+    }
+
+
+def test_replaces_an_older_record_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "record.json"
+    for seed in (0, 1):
+        write_record(path, {"seed": seed}, {})
+    assert json.loads(path.read_text())["parameters"] == {"seed": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("value", [float("nan"), np.inf, {"nested": [np.float64("nan")]}])
+def test_nan_is_an_error_that_keeps_the_older_record(tmp_path, value):
+    path = tmp_path / "record.json"
+    write_record(path, {"seed": 0}, {})
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        write_record(path, {}, {"loss": value})
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("value", [np.arange(3), np.arange(1), object(), {1, 2}])
+def test_other_kinds_are_an_error_that_names_them(tmp_path, value):
+    with pytest.raises(TypeError, match=type(value).__name__):
+        write_record(tmp_path / "record.json", {}, {"value": value})
+    assert not list(tmp_path.iterdir())
+
+
+def test_impossible_places_are_errors(tmp_path):
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        write_record(tmp_path, {}, {})
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        write_record(tmp_path / "missing" / "record.json", {}, {})
+
+
+def test_readable_like_any_new_file(tmp_path):
+    """A temporary file is private; the record must not inherit that."""
+    write_record(tmp_path / "record.json", {}, {})
+    (tmp_path / "other").touch()
+    modes = {os.stat(path).st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
