@@ -160,9 +160,10 @@ def execute(root: Path, notebook: str, parameters: dict, cached: Path) -> None:
         command, cwd=root, env=os.environ | ENVIRONMENT, capture_output=True, text=True
     )
     if ran.returncode:
+        last_words = "\n".join(ran.stderr.splitlines()[-5:])
+        why = failure(root / notebook, root / output) or f"outside its cells:\n\n{last_words}"
         raise BookError(
-            f"{notebook} failed {failure(root / notebook, root / output) or ran.stderr}\n\n"
-            f"Run it again, alone:\n\n    {shlex.join(command)}\n"
+            f"{notebook} failed {why}\n\nRun it again, alone:\n\n    {shlex.join(command)}\n"
         )
 
     executed = nbformat.read(root / output, as_version=4)
@@ -193,9 +194,9 @@ def failure(notebook: Path, output: Path) -> str:
                 from nbconvert.filters import strip_ansi  # slow to import
 
                 source = "\n".join(f"    {line}" for line in cell.source.splitlines())
-                traceback = strip_ansi("\n".join(error.traceback[-3:]))
+                traceback = strip_ansi("\n".join(error.traceback[-3:-1]))
                 where = f"in cell {number.get(cell.id, 'of its parameters')}"
-                return f"{where}:\n\n{source}\n\n{error.ename}: {error.evalue}\n\n{traceback}"
+                return f"{where}:\n\n{source}\n\n{traceback}\n\n{error.ename}: {error.evalue}"
     return ""
 
 

@@ -1,0 +1,47 @@
+# `make book` builds the book, `make test` tests everything; each makes its own .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+# Notebooks run in this .venv's own kernel, whatever kernels the user has registered.
+export JUPYTER_PREFER_ENV_PATH := 1
+export JUPYTER_PATH :=
+
+.PHONY: help book test browser outputs strip lab clean
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
+
+book: .venv/stamp  ## build the book into build/html
+	@$(BIN)/partsrep book
+
+test: .venv/stamp browser  ## run the unit tests, every notebook's stored outputs, and the tests of the book
+	$(PYTEST) --ignore=tests/book --ignore=tests/browser
+	$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
+	$(PYTEST) tests/book tests/browser
+
+browser: .venv/stamp  ## get a browser for the tests, if none is found
+	@$(BIN)/python tests/browser/chromium.py
+
+outputs: .venv/stamp  ## run every notebook at its defaults and store what its check cells print
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	@$(MAKE) --no-print-directory strip
+
+strip: .venv/stamp  ## remove every output from the notebooks, except those of check cells
+	$(BIN)/nbstripout --keep-id --keep-count \
+	  --extra-keys "metadata.language_info cell.metadata.execution" notebooks/*.ipynb
+
+lab: .venv/stamp  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+clean:  ## remove what was built; .venv stays
+	rm -rf build _build .pytest_cache .ruff_cache
+
+.venv/stamp: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "This needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1)."; \
+	  echo "Name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Installing requirements.txt into .venv (once; some minutes)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@touch $@

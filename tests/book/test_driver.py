@@ -1,0 +1,201 @@
+"""The driver on a tiny book of two notebooks: what it repeats, what it keeps, how it fails."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from partsrep.book import ENVIRONMENT, BookError, build, script
+
+ROOT = Path(__file__).parents[2]
+PARAMETERS = "seed: int = 0  # of every draw\nn_components: int = 4  # number of parts"
+GOOD = "print(n_components, 'parts from seed', seed)"
+
+
+def write_notebook(path: Path, code: str) -> None:
+    cells = [
+        new_markdown_cell(f"# The notebook {path.stem}", id="title"),
+        new_code_cell(PARAMETERS, id="defaults", metadata={"tags": ["parameters"]}),
+        new_code_cell(code, id="code"),
+    ]
+    kernel = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+
+
+def start(project: Path) -> subprocess.Popen:
+    """Start ``partsrep book``."""
+    return subprocess.Popen(
+        [script("partsrep"), "book"],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # so that a test can press Ctrl-C
+    )
+
+
+def command(project: Path) -> tuple[int, str]:
+    """Run ``partsrep book`` to its end: the exit code and what it said."""
+    running = start(project)
+    said, _ = running.communicate()
+    return running.returncode, said
+
+
+def snapshot(folder: Path) -> dict[Path, bytes]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def broken_kernel(tmp_path_factory):
+    """The user has a broken kernel that bears the same name as the environment's own."""
+    folder = tmp_path_factory.mktemp("jupyter")
+    (folder / "kernels/python3").mkdir(parents=True)
+    (folder / "kernels/python3/kernel.json").write_text('{"argv": ["false"], "display_name": ""}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(folder))
+        yield
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    project = tmp_path_factory.mktemp("tiny")
+    shutil.copytree(ROOT / "book/_static", project / "book/_static")
+    shutil.copy(ROOT / "book/references.bib", project / "book")
+    shutil.copy(ROOT / "_config.yml", project)
+    (project / "book/index.md").write_text("# A tiny book\n")
+    (project / "book/runs.yml").write_text("notebooks/first.ipynb:\n  n_components: 7\n")
+    (project / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters:\n"
+        "- file: notebooks/first\n- file: notebooks/second\n"
+    )
+    (project / "notebooks").mkdir()
+    for name in ("first", "second"):
+        write_notebook(project / f"notebooks/{name}.ipynb", GOOD)
+    code, said = command(project)
+    assert code == 0, said
+    assert said.splitlines()[-1] == str(project / "build/html/index.html")
+    return project
+
+
+@pytest.fixture
+def project(built, tmp_path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / "project"))
+
+
+def test_publishes_parameters_and_hides_defaults(project):
+    executed = nbformat.read(project / "build/src/notebooks/first.ipynb", as_version=4)
+    _title, defaults, published, code = executed.cells
+    assert "remove-cell" in defaults.metadata.tags
+    assert published.source == "seed = 0  # of every draw\nn_components = 7  # number of parts"
+    assert code.outputs[0].text == "7 parts from seed 0\n"
+    page = (project / "build/html/notebooks/first.html").read_text()
+    assert "7 parts from seed 0" in page
+    assert "seed: int" not in page
+
+
+def test_unchanged_book_is_left_alone(project, capsys):
+    before = snapshot(project / "build")
+    build(project)
+    said = capsys.readouterr().out
+    assert said.count("cached") == 2
+    assert "rendered" not in said
+    assert snapshot(project / "build") == before
+
+
+def test_clean_builds_execute_to_the_same_bytes(project):
+    before = snapshot(project / "build/src")
+    shutil.rmtree(project / "build")
+    build(project)
+    assert snapshot(project / "build/src") == before
+
+
+def test_only_what_changed_is_executed(project, capsys):
+    (project / "book/runs.yml").write_text("notebooks/first.ipynb:\n  seed: 5\n")
+    build(project)
+    said = capsys.readouterr().out
+    assert "first.ipynb: executed" in said
+    assert "second.ipynb: cached" in said
+    assert "4 parts from seed 5" in (project / "build/html/notebooks/first.html").read_text()
+
+
+def test_failing_notebook_keeps_the_last_book_and_says_how_to_rerun(project):
+    before = snapshot(project / "build/html")
+    write_notebook(project / "notebooks/second.ipynb", "parts = {}\nparts['nose']")
+    code, said = command(project)
+    assert code == 1
+    assert "Traceback (most recent call last):\n  File" not in said, "no trace of the driver itself"
+    assert snapshot(project / "build/html") == before
+    assert "notebooks/second.ipynb failed in cell 3:\n\n    parts = {}\n    parts['nose']" in said
+    assert "KeyError: 'nose'" in said
+
+    rerun = said.strip().splitlines()[-1]
+    again = subprocess.run(
+        rerun, shell=True, cwd=project, env=os.environ | ENVIRONMENT, capture_output=True, text=True
+    )
+    assert again.returncode
+    assert "KeyError: 'nose'" in again.stderr
+
+
+def test_dying_kernel_is_reported(project):
+    write_notebook(project / "notebooks/second.ipynb", "import os\nos._exit(3)")
+    with pytest.raises(BookError, match=r"(?s)second.ipynb failed .*DeadKernelError"):
+        build(project)
+
+
+def test_warning_of_a_page_keeps_the_last_book(project):
+    before = snapshot(project / "build/html")
+    (project / "book/index.md").write_text("# A tiny book\n\n{ref}`nowhere`\n")
+    with pytest.raises(BookError, match=r"book/index.md:3: WARNING: undefined label"):
+        build(project)
+    assert snapshot(project / "build/html") == before
+
+
+def test_interrupted_book_resumes(project, capsys):
+    before = snapshot(project / "build/html")
+    write_notebook(project / "notebooks/first.ipynb", f"{GOOD}\nprint('new')")
+    write_notebook(project / "notebooks/second.ipynb", "import time\ntime.sleep(600)")
+    running = start(project)
+    while not (project / "build/run/second.ipynb").exists():
+        assert running.poll() is None
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGINT)
+    said, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in said
+    assert snapshot(project / "build/html") == before
+
+    write_notebook(project / "notebooks/second.ipynb", GOOD)
+    build(project)
+    assert "first.ipynb: cached" in capsys.readouterr().out
+
+
+def test_swap_that_was_cut_short_is_mended(project):
+    before = snapshot(project / "build/html")
+    (project / "build/html").rename(project / "build/html.previous")
+    build(project)
+    assert snapshot(project / "build/html") == before
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"),
+    [
+        ("notebooks/first.ipynb: {parts: 7}", "sets parts of .* are seed, n_components"),
+        ("notebooks/third.ipynb: {seed: 1}", "names notebooks/third.ipynb; .* notebooks/first"),
+    ],
+)
+def test_unknown_names_are_errors_that_show_the_valid_ones(project, runs, words):
+    (project / "book/runs.yml").write_text(runs)
+    with pytest.raises(BookError, match=words):
+        build(project)
+
+
+def test_folder_without_a_book_is_an_error(tmp_path):
+    with pytest.raises(BookError, match="no book"):
+        build(tmp_path)

@@ -1,0 +1,69 @@
+"""The notebooks as they are kept in git: quick defaults, check cells with outputs, nothing else."""
+
+import ast
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from partsrep.book import ENVIRONMENT, script
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def tagged(path, tag):
+    cells = nbformat.read(path, as_version=4).cells
+    return [cell for cell in cells if tag in cell.metadata.get("tags", [])]
+
+
+def test_one_typed_parameters_cell(path):
+    [cell] = tagged(path, "parameters")
+    lines = ast.parse(cell.source).body
+    assert all(isinstance(line, ast.AnnAssign) for line in lines), "write name: type = value"
+    values = {line.target.id: ast.literal_eval(line.value) for line in lines}
+    types = {line.target.id: line.annotation.id for line in lines}
+    assert types.items() >= {"seed": "int", "n_components": "int", "record_path": "str"}.items()
+    assert {name: type(value).__name__ for name, value in values.items()} == types
+    assert values["record_path"] == "", "by default nothing is written"
+    assert cell.source.count("  # ") == len(lines), "each parameter is explained by a comment"
+
+
+def test_check_cells_hold_what_nbval_compares(path):
+    cells = tagged(path, "nbval-check-output")
+    assert cells
+    for cell in cells:
+        assert "keep_output" in cell.metadata.tags, "nbstripout would empty it"
+        assert cell.outputs and cell.execution_count, "nbval would skip it without a word"
+        assert all(output.output_type == "stream" for output in cell.outputs), "text only"
+
+
+def test_nothing_else_is_stored(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.metadata.kernelspec.language == "python", "papermill asks for it"
+    assert "language_info" not in notebook.metadata
+    for cell in notebook.cells:
+        assert "execution" not in cell.metadata
+        if "keep_output" not in cell.metadata.get("tags", []):
+            assert not cell.get("outputs")
+
+
+@pytest.mark.slow
+def test_runs_with_other_parameters(path, tmp_path):
+    record = tmp_path / "record.json"
+    parameters = {"n_components": 9, "seed": 3, "record_path": str(record)}
+    options = [text for name, value in parameters.items() for text in ("-p", name, str(value))]
+    subprocess.run(
+        [script("papermill"), path, tmp_path / "out.ipynb", *options],
+        check=True,
+        env=os.environ | ENVIRONMENT,
+        cwd=tmp_path,
+    )
+    recorded = json.loads(record.read_text())["parameters"]
+    assert recorded["n_components"] == 9
+    assert recorded["seed"] == 3

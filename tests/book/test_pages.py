@@ -1,0 +1,68 @@
+"""The rendered book: complete, readable without a network, no dead link, no mute picture."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+from partsrep.book import published
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def pages(html) -> dict[Path, BeautifulSoup]:
+    return {
+        path: BeautifulSoup(path.read_text(), "html.parser")
+        for path in sorted(html.rglob("*.html"))
+        if "_static" not in path.parts
+    }
+
+
+def test_table_of_contents_lists_every_page():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    listed = [toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])]
+    found = [*ROOT.glob("book/*.md"), *ROOT.glob("notebooks/*.ipynb")]
+    assert sorted(listed) == sorted(str(p.relative_to(ROOT).with_suffix("")) for p in found)
+
+
+def test_nothing_is_fetched_from_a_network(pages, html):
+    for path, page in pages.items():
+        wanted = [tag["src"] for tag in page.find_all(src=True)]
+        wanted += [tag["href"] for tag in page.find_all("link", href=True)]
+        assert not [url for url in wanted if urlsplit(url).netloc], path
+    for path in html.rglob("*.css"):
+        assert not re.findall(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", path.read_text()), path
+
+
+def test_every_internal_link_resolves(pages):
+    ids = {path: {tag["id"] for tag in page.find_all(id=True)} for path, page in pages.items()}
+    for path, page in pages.items():
+        for tag in page.find_all("a", href=True):
+            url = urlsplit(tag["href"])
+            if url.scheme or url.netloc:
+                continue
+            target = (path.parent / unquote(url.path)).resolve() if url.path else path
+            assert target.is_file(), f"{path}: {tag['href']}"
+            if url.fragment and target in ids:
+                assert unquote(url.fragment) in ids[target], f"{path}: {tag['href']}"
+
+
+def test_every_picture_has_words(pages):
+    for path, page in pages.items():
+        for picture in page.find_all("img"):
+            words = picture.get("alt", "")
+            # Without words Sphinx puts the file's name there.
+            assert words and not words.endswith((".png", ".svg")), f"{path}: {picture}"
+
+
+def test_published_parameters_are_shown(html):
+    for notebook, parameters in published(ROOT).items():
+        page = BeautifulSoup((html / notebook).with_suffix(".html").read_text(), "html.parser")
+        code = "\n".join(cell.get_text() for cell in page.select(".cell_input"))
+        for name, value in parameters.items():
+            assert f"{name} = {value!r}" in code
+            assert f"{name}: " not in code, "the quick defaults are hidden"
