@@ -12,7 +12,7 @@ def best_scale(D, H: np.ndarray, components: np.ndarray) -> float:
 
 def rescaled(D, H: np.ndarray, components: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Share the best scalar between the two factors, so that the start has the data's scale."""
-    root = np.sqrt(max(best_scale(D, H, components), 0))
+    root = max(best_scale(D, H, components), 0.0) ** 0.5
     return H * root, components * root
 
 

@@ -61,6 +61,13 @@ def test_sparse_data_give_the_same_factorization():
         assert np.allclose(sparse.transform(convert(D)), dense.transform(D))
 
 
+@pytest.mark.parametrize("init", ["random", "nndsvda"])
+def test_single_precision_stays_single(init):
+    D = digits(100).astype(np.float32)
+    nmf = NMF(4, init=init, random_state=0).fit(D)
+    assert nmf.components_.dtype == nmf.transform(D).dtype == np.float32
+
+
 def test_text_is_never_made_dense():
     """A dense copy of this matrix would take 80 GB."""
     D = sp.random_array((10**5, 10**5), density=1e-6, rng=np.random.default_rng(0), format="csr")
