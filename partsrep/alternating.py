@@ -25,15 +25,19 @@ def hals(
 
     Parameters
     ----------
-    D : ndarray or sparse matrix (n, d) ≥ 0.
-    H, components : the start, (n, m) and (m, d), both ≥ 0; not changed.
-    tol : bound on the residual of :func:`partsrep.problem.kkt_residual`.
-    max_iter : most iterations.
+    D : ndarray or sparse matrix (n, d) ≥ 0
+    H, components : ndarray
+        The start, (n, m) and (m, d), both ≥ 0; not changed.
+    tol : float
+        Bound on the residual of :func:`partsrep.problem.kkt_residual`.
+    max_iter : int
+        Most iterations.
 
     Returns
     -------
-    components : ndarray (m, d).
-    history : dict of arrays over iterations: "objective" (‖D − HXᵀ‖²_F), "residual", "seconds".
+    components : ndarray (m, d)
+    history : dict of arrays over iterations
+        "objective" (‖D − HXᵀ‖²_F), "residual", "seconds".
     """
     F, P = np.ascontiguousarray(H.T), components.copy()
     norm = data_norm(D)
@@ -81,9 +85,11 @@ def alternating_autoencoder(
 
     Parameters
     ----------
-    D : ndarray (n, d).
-    components : ndarray (m, d), parts to begin from; not changed.
-    problem : a problem that :func:`solves` accepts.
+    D : ndarray (n, d)
+    components : ndarray (m, d)
+        Parts to begin from; not changed.
+    problem : Problem
+        A problem that :func:`solves` accepts.
 
     Returns
     -------

@@ -33,7 +33,8 @@ class JumpReLU:
 
     Parameters
     ----------
-    threshold : float ≥ 0; with 0 this is ReLU.
+    threshold : float ≥ 0
+        With 0 this is ReLU.
 
     Examples
     --------
@@ -61,7 +62,8 @@ class TopK:
 
     Parameters
     ----------
-    k : int ≥ 1, at most the number of parts.
+    k : int ≥ 1
+        At most the number of parts.
 
     Examples
     --------

@@ -22,9 +22,11 @@ class Fit:
 
     Attributes
     ----------
-    D : ndarray (n, d).
-    H : ndarray (n, m), the model's codes of D.
-    loss : float, L = ‖D − D̂‖²_F with the model's own codes.
+    D : ndarray (n, d)
+    H : ndarray (n, m)
+        The model's codes of D.
+    loss : float
+        L = ‖D − D̂‖²_F with the model's own codes.
     """
 
     model: Any
@@ -76,14 +78,19 @@ class Split:
 
     Attributes
     ----------
-    loss_a, loss_b : float, ‖D − D̂‖²_F.
-    dictionary_gap : float, E_b − E_a; reading it raises a ValueError where it is undefined
-        (decoder bias, negative codes).
-    amortisation_gap : float, (L_b − E_b) − (L_a − E_a); likewise.
-    code_correlation : ndarray, Pearson's correlation of the codes of each matched pair over the
-        samples; NaN where a code does not vary.
-    trivial : bool, whether the samples are linearly independent. Then a free encoder can realise
-        any codes on them, and equal losses say nothing (claim T8).
+    loss_a, loss_b : float
+        ‖D − D̂‖²_F.
+    dictionary_gap : float
+        E_b − E_a; reading it raises a ValueError where it is undefined (decoder bias,
+        negative codes).
+    amortisation_gap : float
+        (L_b − E_b) − (L_a − E_a); likewise.
+    code_correlation : ndarray
+        Pearson's correlation of the codes of each matched pair over the samples; NaN where
+        a code does not vary.
+    trivial : bool
+        Whether the samples are linearly independent. Then a free encoder can realise any
+        codes on them, and equal losses say nothing (claim T8).
     """
 
     a: Fit
@@ -143,13 +150,20 @@ class Comparison(Split):
 
     Attributes
     ----------
-    pairs : ndarray (r, 2), part pairs[i, 0] of a goes with part pairs[i, 1] of b; best first.
-    cosines : ndarray (r,), of the pairs.
-    mcc : float, sum of the cosines / max(m_a, m_b); dead and unmatched parts count 0.
-    mcc_alive : float, mean cosine over the live pairs.
-    heldout : Split or None, the same losses, gaps and code correlations on held-out samples.
-    components_a, components_b : ndarray (r, d), the parts in matched order.
-    name_a, name_b : str, for tables and pictures.
+    pairs : ndarray (r, 2)
+        Part pairs[i, 0] of a goes with part pairs[i, 1] of b; best first.
+    cosines : ndarray (r,)
+        Of the pairs.
+    mcc : float
+        Sum of the cosines / max(m_a, m_b); dead and unmatched parts count 0.
+    mcc_alive : float
+        Mean cosine over the live pairs.
+    heldout : Split or None
+        The same losses, gaps and code correlations on held-out samples.
+    components_a, components_b : ndarray (r, d)
+        The parts in matched order.
+    name_a, name_b : str
+        For tables and pictures.
     """
 
     cosines: np.ndarray
@@ -202,11 +216,14 @@ def compare(a: Any, b: Any, D: Any, heldout: Any = None) -> Comparison:
 
     Parameters
     ----------
-    a, b : fitted models with ``components_`` (m, d), ``transform`` and ``inverse_transform``:
-        NMF, SAE, or any scikit-learn decomposition that has them.
-    D : array-like (n, d), the training data.
-    heldout : array-like (n', d) or None, samples that neither model has seen. Where the training
-        samples are linearly independent only these can tell the two apart.
+    a, b : fitted models
+        With ``components_`` (m, d), ``transform`` and ``inverse_transform``: NMF, SAE, or
+        any scikit-learn decomposition that has them.
+    D : array-like (n, d)
+        The training data.
+    heldout : array-like (n', d) or None
+        Samples that neither model has seen. Where the training samples are linearly
+        independent only these can tell the two apart.
 
     Returns
     -------

@@ -87,25 +87,35 @@ class NMF(_PartsModel):
 
     Parameters
     ----------
-    n_components : int or "auto", number of parts m; "auto" takes that of `start`, else d.
-    init : None, "random" or "nndsvda". None: "nndsvda" where m ≤ min(n, d), else "random". With
-        `n_init` > 1 all starts are random.
-    tol : float ≥ 0, stop when the scale-free KKT residual is at most this.
-    max_iter : int, most iterations.
-    random_state : int, RandomState or None.
-    n_init : int, the best of so many random starts is kept.
-    start : None, a fitted model (its parts, with their best codes) or (H, X) of shapes (n, m) and
-        (d, m). A clone keeps it.
+    n_components : int or "auto"
+        Number of parts m; "auto" takes that of `start`, else d.
+    init : None, "random" or "nndsvda"
+        None is "nndsvda" where m ≤ min(n, d) and `n_init` is 1, else "random".
+    tol : float ≥ 0
+        Stop when the scale-free KKT residual is at most this.
+    max_iter : int
+        Most iterations.
+    random_state : int, RandomState or None
+    n_init : int
+        The best of so many random starts is kept.
+    start : None, a fitted model or (H, X)
+        Where to begin: the parts of a fitted model, with their best codes, or (H, X) of shapes
+        (n, m) and (d, m). A clone keeps it.
 
     Attributes
     ----------
-    components_ : ndarray (m, d), Xᵀ: the parts as rows.
-    loss_ : float, ‖D − HXᵀ‖²_F with the best H for the parts.
-    reconstruction_err_ : float, its root.
-    n_iter_ : int.
-    kkt_residual_ : float, distance from stationarity (:func:`partsrep.problem.kkt_residual`).
-    history_ : dict of arrays over iterations: "objective", "residual", "seconds".
-    problem_ : Problem.
+    components_ : ndarray (m, d)
+        Xᵀ: the parts as rows.
+    loss_ : float
+        ‖D − HXᵀ‖²_F with the best H for the parts.
+    reconstruction_err_ : float
+        Its root.
+    n_iter_ : int
+    kkt_residual_ : float
+        Distance from stationarity (:func:`partsrep.problem.kkt_residual`).
+    history_ : dict of arrays over iterations
+        "objective", "residual", "seconds".
+    problem_ : Problem
 
     Raises
     ------
@@ -234,37 +244,56 @@ class SAE(_PartsModel):
 
     Parameters
     ----------
-    n_components : int or "auto", number of units m; "auto" takes that of `start`, else d.
-    activation : "relu" or one of ``ReLU() JumpReLU(threshold) TopK(k)``: f.
-    decoder : "free", "unit", "nonnegative" or "unit-nonnegative": what the parts may be.
-    encoder : "linear" or "tied" (U = Xᵀ).
-    bias : False, "encoder" (b) or "both" (b and c; with nonnegative parts c ≥ 0 too).
-    penalty : None, ``L1(weight)``, ``KL(weight, target)`` or a list of these.
-    solver : "auto", "adam" or "alternating". "alternating" (least squares in turn) solves the
-        untied ReLU layer without penalties or c. "auto" begins with that where U is untied and f
-        is ReLU or JumpReLU, leaving threshold, penalties and c to Adam, with which it goes on.
-    start : None, a fitted model or (U, X) of shapes (m, d) and (d, m). A clone keeps it.
-    learning_rate : float > 0 or None: Adam's first step, relative to the root mean square of each
-        weight array. None: 0.03 from random weights, 0.003 from a solution to be refined.
-    max_epochs : int, most epochs of Adam (rounds, for "alternating").
-    batch_size : int, samples a step.
-    tol : float ≥ 0, least relative gain that counts as progress (see
-        :func:`partsrep.gradient.train` for the stopping rule).
-    random_state : int, RandomState or None.
-    n_init : int, the best of so many starts is kept.
+    n_components : int or "auto"
+        Number of units m; "auto" takes that of `start`, else d.
+    activation : "relu" or one of ``ReLU() JumpReLU(threshold) TopK(k)``
+        The function f that turns pre-activations into codes.
+    decoder : "free", "unit", "nonnegative" or "unit-nonnegative"
+        What the parts may be.
+    encoder : "linear" or "tied"
+        Weights of its own, or U = Xᵀ.
+    bias : False, "encoder" or "both"
+        Nothing, b, or b and c; with nonnegative parts c ≥ 0 too.
+    penalty : None, ``L1(weight)``, ``KL(weight, target)`` or a list of these
+    solver : "auto", "adam" or "alternating"
+        "alternating" (least squares in turn) solves the untied ReLU layer without penalties
+        or c. "auto" begins with that where U is untied and f is ReLU or JumpReLU, leaving
+        threshold, penalties and c to Adam, with which it goes on.
+    start : None, a fitted model or (U, X) of shapes (m, d) and (d, m)
+        A clone keeps it.
+    learning_rate : float > 0 or None
+        Adam's first step, relative to the root mean square of each weight array. None: 0.03
+        from random weights, 0.003 from a solution to be refined.
+    max_epochs : int
+        Most epochs of Adam (rounds, for "alternating").
+    batch_size : int
+        Samples a step.
+    tol : float ≥ 0
+        Least relative gain that counts as progress (see :func:`partsrep.gradient.train` for
+        the stopping rule).
+    random_state : int, RandomState or None
+    n_init : int
+        The best of so many starts is kept.
 
     Attributes
     ----------
-    components_ : ndarray (m, d), Xᵀ: the parts as rows.
-    encoder_ : ndarray (m, d), U.
-    bias_ : ndarray (m,) or None, b.
-    decoder_bias_ : ndarray (d,) or None, c.
-    loss_ : float, ‖D − D̂‖²_F on the training data, without penalties.
-    history_ : dict of arrays: "objective" (mean over samples, penalties included), "seconds", and
-        from Adam "alive" and "step".
-    n_iter_ : int, epochs or rounds of the last solver.
-    module_ : torch.nn.Module.
-    problem_ : Problem.
+    components_ : ndarray (m, d)
+        Xᵀ: the parts as rows.
+    encoder_ : ndarray (m, d)
+        The encoder U.
+    bias_ : ndarray (m,) or None
+        The encoder bias b.
+    decoder_bias_ : ndarray (d,) or None
+        The decoder bias c.
+    loss_ : float
+        ‖D − D̂‖²_F on the training data, without penalties.
+    history_ : dict of arrays
+        "objective" (mean over samples, penalties included), "seconds", and from Adam
+        "alive" and "step".
+    n_iter_ : int
+        Epochs or rounds of the last solver.
+    module_ : torch.nn.Module
+    problem_ : Problem
 
     Raises
     ------
@@ -466,10 +495,13 @@ def restarts(estimator: BaseEstimator, D, seeds: Iterable[int]) -> list[BaseEsti
 
     Parameters
     ----------
-    estimator : NMF or SAE. An NMF begins at random unless it has a `start`: from the same
-        deterministic start all seeds would agree, and the agreement would say nothing.
-    D : data (n, d).
-    seeds : ints, each becomes a `random_state`.
+    estimator : NMF or SAE
+        An NMF begins at random unless it has a `start`: from the same deterministic start
+        all seeds would agree, and the agreement would say nothing.
+    D : array-like (n, d)
+        The data.
+    seeds : iterable of int
+        Each becomes a `random_state`.
 
     Returns
     -------

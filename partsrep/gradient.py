@@ -23,10 +23,14 @@ class Autoencoder(nn.Module):
     Parameters
     ----------
     problem : Problem
-    components : tensor (m, d), Xᵀ.
-    encoder : tensor (m, d), U; not used where the encoder is tied.
-    bias : tensor (m,), b, or None for zeros; not used where the layer has no bias.
-    offset : tensor (d,), c, or None for zeros; not used where the parts have no offset.
+    components : tensor (m, d)
+        Xᵀ.
+    encoder : tensor (m, d)
+        U; not used where the encoder is tied.
+    bias : tensor (m,) or None
+        The bias b, or None for zeros; not used where the layer has no bias.
+    offset : tensor (d,) or None
+        The offset c, or None for zeros; not used where the parts have no offset.
     """
 
     def __init__(
@@ -121,8 +125,9 @@ def train(
 
     Returns
     -------
-    history : dict of arrays over epochs, the start first: "objective", "alive" (units that are
-        active on at least one sample), "step" (of the first), "seconds".
+    history : dict of arrays over epochs
+        The start first: "objective", "alive" (units that are active on at least one
+        sample), "step" (of the first), "seconds".
     """
     objective = module.problem.objective
     generator = torch.Generator().manual_seed(int(rng.randint(2**31)))

@@ -21,8 +21,10 @@ class Layer:
 
     Parameters
     ----------
-    tied : whether the encoder is the decoder, U = Xᵀ, instead of weights of its own.
-    bias : whether there is an encoder bias b.
+    tied : bool
+        Whether the encoder is the decoder, U = Xᵀ, instead of weights of its own.
+    bias : bool
+        Whether there is an encoder bias b.
     """
 
     tied: bool = False
@@ -42,9 +44,12 @@ def nnls_sweep(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> None:
 
     Parameters
     ----------
-    F : ndarray (m, n) ≥ 0, overwritten.
-    gram : ndarray (m, m), G.
-    cross : ndarray (m, n), C.
+    F : ndarray (m, n) ≥ 0
+        Overwritten.
+    gram : ndarray (m, m)
+        The matrix G.
+    cross : ndarray (m, n)
+        The matrix C.
 
     Notes
     -----
@@ -73,12 +78,14 @@ def exact_nnls(D, components: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    D : ndarray or sparse matrix (n, d).
-    components : ndarray (m, d), Xᵀ.
+    D : ndarray or sparse matrix (n, d)
+    components : ndarray (m, d)
+        Xᵀ.
 
     Returns
     -------
-    H : ndarray (n, m), each row the active-set solution of Lawson and Hanson (1974).
+    H : ndarray (n, m)
+        Each row the active-set solution of Lawson and Hanson (1974).
 
     Examples
     --------

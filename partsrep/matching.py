@@ -12,11 +12,15 @@ class Matching:
 
     Attributes
     ----------
-    pairs : ndarray (r, 2) of int, rows (i, j): part i of the first goes with part j of the second.
-    cosines : ndarray (r,), the cosine of each pair.
-    mcc : float, sum of the cosines / max(m_a, m_b): 1 for equal parts; dead and unmatched parts
+    pairs : ndarray (r, 2) of int
+        Rows (i, j): part i of the first goes with part j of the second.
+    cosines : ndarray (r,)
+        The cosine of each pair.
+    mcc : float
+        Sum of the cosines / max(m_a, m_b): 1 for equal parts; dead and unmatched parts
         count 0.
-    mcc_alive : float, mean of the cosines: the same over live pairs only.
+    mcc_alive : float
+        Mean of the cosines: the same over live pairs only.
     """
 
     pairs: np.ndarray
@@ -39,8 +43,9 @@ def match(components_a: np.ndarray, components_b: np.ndarray) -> Matching:
 
     Parameters
     ----------
-    components_a : ndarray (m_a, d), parts as rows.
-    components_b : ndarray (m_b, d).
+    components_a : ndarray (m_a, d)
+        Parts as rows.
+    components_b : ndarray (m_b, d)
 
     Returns
     -------

@@ -20,7 +20,8 @@ class L1:
 
     Parameters
     ----------
-    weight : float ≥ 0, in units of data times parts' norm.
+    weight : float ≥ 0
+        In units of data times parts' norm.
     """
 
     weight: float
@@ -41,8 +42,9 @@ class KL:
 
     Parameters
     ----------
-    weight : float ≥ 0.
-    target : float in (0, 1), the wanted mean activation p.
+    weight : float ≥ 0
+    target : float in (0, 1)
+        The wanted mean activation p.
     """
 
     weight: float

@@ -16,10 +16,14 @@ class Parts:
 
     Parameters
     ----------
-    nonnegative : whether every entry of a part is at least 0.
-    unit : whether every part has norm 1.
-    offset : whether the reconstruction has a decoder bias, D̂ = H Xᵀ + 1cᵀ. It obeys the same sign
-        constraint as the parts: a nonnegative offset is one more part with a constant code.
+    nonnegative : bool
+        Whether every entry of a part is at least 0.
+    unit : bool
+        Whether every part has norm 1.
+    offset : bool
+        Whether the reconstruction has a decoder bias, D̂ = H Xᵀ + 1cᵀ. It obeys the same
+        sign constraint as the parts: a nonnegative offset is one more part with a constant
+        code.
 
     Examples
     --------

@@ -17,10 +17,14 @@ class Problem:
 
     Parameters
     ----------
-    parts : what X, and an offset c, may be.
-    codes : what H may be.
-    inference : how H comes from D.
-    objective : what is minimised.
+    parts : Parts
+        What X, and an offset c, may be.
+    codes : ReLU, JumpReLU or TopK
+        What H may be.
+    inference : NNLS or Layer
+        How H comes from D.
+    objective : Objective
+        What is minimised.
 
     Examples
     --------
@@ -78,9 +82,10 @@ def kkt_residual(D, H: np.ndarray, components: np.ndarray) -> float:
 
     Parameters
     ----------
-    D : ndarray or sparse matrix (n, d).
-    H : ndarray (n, m) ≥ 0.
-    components : ndarray (m, d) ≥ 0, Xᵀ.
+    D : ndarray or sparse matrix (n, d)
+    H : ndarray (n, m) ≥ 0
+    components : ndarray (m, d) ≥ 0
+        Xᵀ.
 
     Examples
     --------

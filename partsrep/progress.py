@@ -1,5 +1,6 @@
 """The progress bar of long work: shown in terminals and notebooks, silent in logs and pipes."""
 
+import os
 from collections.abc import Iterable
 
 from tqdm.auto import tqdm
@@ -11,6 +12,7 @@ def progress(steps: Iterable, description: str) -> tqdm:
 
     ``TQDM_DISABLE=1`` in the environment silences it in notebooks too.
     """
-    # `disable=None` asks the stream whether it is a terminal, which a notebook's stream denies.
-    unless_watched = {} if issubclass(tqdm, tqdm_notebook) else {"disable": None}
-    return tqdm(steps, desc=description, delay=1, leave=False, **unless_watched)
+    # `None` asks the stream whether it is a terminal, which a notebook's stream denies.
+    silent = False if issubclass(tqdm, tqdm_notebook) else None
+    silenced = bool(os.environ.get("TQDM_DISABLE"))
+    return tqdm(steps, desc=description, delay=1, leave=False, disable=silenced or silent)

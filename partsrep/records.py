@@ -18,9 +18,12 @@ def write_record(
 
     Parameters
     ----------
-    path : where to write; its folder must exist.
-    parameters : what the run was given.
-    metrics : what it found: strings, Python or numpy numbers, lists and dicts of these.
+    path : str or path
+        Where to write; its folder must exist.
+    parameters : mapping
+        What the run was given.
+    metrics : mapping
+        What it found: strings, Python or numpy numbers, lists and dicts of these.
 
     Raises
     ------

@@ -15,15 +15,21 @@ def check_data(
 
     Parameters
     ----------
-    estimator : the estimator that is fitted (`reset=True`) or applied.
-    X : array-like or sparse matrix (n, d), the book's D.
-    reset : whether the number of features is learned or compared.
-    nonnegative : whether negative entries are an error.
-    sparse : whether scipy sparse matrices are accepted.
+    estimator : estimator
+        The estimator that is fitted (`reset=True`) or applied.
+    X : array-like or sparse matrix (n, d)
+        The book's D.
+    reset : bool
+        Whether the number of features is learned or compared.
+    nonnegative : bool
+        Whether negative entries are an error.
+    sparse : bool
+        Whether scipy sparse matrices are accepted.
 
     Returns
     -------
-    D : ndarray or CSR matrix (n, d) of float32 (where X is float32) or float64.
+    D : ndarray, CSR or CSC matrix (n, d)
+        In float32 where X is float32, else in float64.
 
     Raises
     ------

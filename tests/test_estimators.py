@@ -111,9 +111,9 @@ def test_attributes_are_the_model_they_describe(activation, encoder, bias):
     ).fit(D)
     Z = D @ sae.encoder_.T + (0 if sae.bias_ is None else sae.bias_)
     if isinstance(activation, TopK):
-        H = np.where(Z >= np.sort(Z, axis=1)[:, [-activation.k]], np.maximum(Z, 0), 0)
+        H = np.where(np.sort(Z, axis=1)[:, [-activation.k]] <= Z, np.maximum(Z, 0), 0)
     else:
-        H = np.where(Z > getattr(activation, "threshold", 0), Z, 0)
+        H = np.where(getattr(activation, "threshold", 0) < Z, Z, 0)
     assert np.allclose(sae.transform(D), H)
     D_hat = H @ sae.components_ + (0 if sae.decoder_bias_ is None else sae.decoder_bias_)
     assert np.allclose(sae.inverse_transform(H), D_hat)

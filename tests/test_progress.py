@@ -14,3 +14,9 @@ def test_the_bar_is_silent_unless_a_terminal_watches(monkeypatch):
         bar = progress.progress(range(3), "work")
         assert bar.disable != shown
         assert list(bar) == [0, 1, 2]
+
+
+def test_an_environment_variable_silences_it(monkeypatch):
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    assert progress.progress(range(3), "work").disable

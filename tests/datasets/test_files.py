@@ -98,8 +98,14 @@ def test_a_missing_file_is_described(folder):
     with pytest.raises(FileNotFoundError) as error:
         locate(a_file())
     cache = Path(pooch.os_cache("partsrep"))
-    for part in ("a.bin", a_file().sha256, "somewhere public", "be kind",
-                 str(folder / "sets/a.bin"), str(cache / "sets/a.bin")):
+    for part in (
+        "a.bin",
+        a_file().sha256,
+        "somewhere public",
+        "be kind",
+        str(folder / "sets/a.bin"),
+        str(cache / "sets/a.bin"),
+    ):
         assert part in str(error.value)
 
 
@@ -109,8 +115,15 @@ def test_every_named_set_without_its_file_says_what_to_put_where(no_data, name):
     with pytest.raises(FileNotFoundError) as error:
         datasets.load(name)
     cache = Path(pooch.os_cache("partsrep"))
-    for part in (Path(file.path).name, file.sha256, "PARTSREP_DATA", file.path,
-                 str(cache / file.path), file.source, file.licence):
+    for part in (
+        Path(file.path).name,
+        file.sha256,
+        "PARTSREP_DATA",
+        file.path,
+        str(cache / file.path),
+        file.source,
+        file.licence,
+    ):
         assert part in str(error.value)
     assert ("The download failed" in str(error.value)) == (file.url is not None)
     assert not [path for path in cache.rglob("*") if path.is_file()]

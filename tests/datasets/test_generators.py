@@ -106,9 +106,7 @@ def test_without_overlap_the_supports_are_disjoint(n_parts, part_size):
 
 @pytest.mark.parametrize("n_parts", [2, 5, 9, 10, 16])
 @pytest.mark.parametrize("part_size", [1, 4, 7])
-def test_overlap_raises_the_cosine_of_neighbours_steadily_from_zero_towards_one(
-    n_parts, part_size
-):
+def test_overlap_raises_the_cosine_of_neighbours_steadily_from_zero_towards_one(n_parts, part_size):
     columns = int(np.ceil(np.sqrt(n_parts)))
     left = [j for j in range(n_parts - 1) if (j + 1) % columns]
     right = [j + 1 for j in left]

@@ -208,9 +208,7 @@ def test_a_scene_stored_column_by_column_is_turned_upright_with_its_truth(regist
     samson = datasets.load("samson")
     assert np.allclose(samson.D, samson.truth.H @ samson.truth.X.T)
     for j in range(3):
-        assert np.array_equal(
-            samson.truth.H[:, j].reshape(samson.scene_shape), abundances[:, :, j]
-        )
+        assert np.array_equal(samson.truth.H[:, j].reshape(samson.scene_shape), abundances[:, :, j])
 
 
 def test_mutation_tables_are_joined_by_name_not_by_order(register, rng):
