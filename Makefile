@@ -24,7 +24,7 @@ browser: .venv/stamp  ## get a browser for the tests, if none is found
 	@$(BIN)/python tests/browser/chromium.py
 
 outputs: .venv/stamp  ## run every notebook at its defaults and store what its check cells print
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --coalesce-streams notebooks/*.ipynb
 	@$(MAKE) --no-print-directory strip
 
 strip: .venv/stamp  ## remove every output from the notebooks, except those of check cells

@@ -13,6 +13,7 @@ renders that tree with warnings as errors. ``build/html`` is replaced only by a 
 """
 
 import ast
+import base64
 import hashlib
 import json
 import os
@@ -89,6 +90,7 @@ def build(root: Path) -> Path:
                 execute(root, notebook, parameters, cached)
             (source / notebook).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(cached, source / notebook)
+            refresh_pictures(cached, source / "book/_static")
             progress.write(f"{notebook}: {state}, {time.perf_counter() - start:.1f} s")
     return render(root)
 
@@ -166,7 +168,11 @@ def execute(root: Path, notebook: str, parameters: dict, cached: Path) -> None:
             f"{notebook} failed {why}\n\nRun it again, alone:\n\n    {shlex.join(command)}\n"
         )
 
+    from nbconvert.preprocessors import CoalesceStreamsPreprocessor  # slow to import
+
+    # Where a kernel's stream is cut in pieces depends on the load of the machine.
     executed = nbformat.read(root / output, as_version=4)
+    executed, _ = CoalesceStreamsPreprocessor().preprocess(executed, {})
     executed.metadata.papermill = {"parameters": parameters}
     declared = inspect_notebook(root / notebook)
     for cell in executed.cells:
@@ -182,6 +188,19 @@ def execute(root: Path, notebook: str, parameters: dict, cached: Path) -> None:
     cached.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(executed, root / output)
     os.replace(root / output, cached)
+
+
+def refresh_pictures(executed: Path, folder: Path) -> None:
+    """Replace each picture in ``folder`` that bears the name of one of the notebook's figures.
+
+    So a page may show a figure of any notebook; the copy in git is for those who do not build.
+    """
+    for cell in nbformat.read(executed, as_version=4).cells:
+        name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+        picture = folder / f"{name}.png"
+        for output in cell.get("outputs", []):
+            if picture.exists() and "image/png" in output.get("data", {}):
+                picture.write_bytes(base64.b64decode(output.data["image/png"]))
 
 
 def failure(notebook: Path, output: Path) -> str:

@@ -510,8 +510,8 @@ def restarts(estimator: BaseEstimator, D, seeds: Iterable[int]) -> list[BaseEsti
     Examples
     --------
     >>> from partsrep import datasets
-    >>> fits = restarts(NMF(n_components=4), datasets.load("digits").D[:100], seeds=range(3))
-    >>> len(fits)
+    >>> D = datasets.load("digits").D[:100]
+    >>> len(restarts(NMF(n_components=4), D, seeds=range(3)))
     3
     """
 

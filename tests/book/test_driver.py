@@ -125,6 +125,20 @@ def test_only_what_changed_is_executed(project, capsys):
     assert "4 parts from seed 5" in (project / "build/html/notebooks/first.html").read_text()
 
 
+def test_picture_of_a_notebook_is_fresh_on_other_pages(project):
+    stale = project / "book/_static/fig-dots.png"
+    stale.write_bytes(b"of an older run")
+    path = project / "notebooks/first.ipynb"
+    write_notebook(path, "from matplotlib import pyplot\n_ = pyplot.plot([n_components], 'o')")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[-1].metadata["mystnb"] = {"figure": {"name": "fig-dots", "caption": "Dots."}}
+    nbformat.write(notebook, path)
+    build(project)
+    shown = (project / "build/html/_static/fig-dots.png").read_bytes()
+    assert shown.startswith(b"\x89PNG")
+    assert stale.read_bytes() == b"of an older run", "only the staged copy is refreshed"
+
+
 def test_failing_notebook_keeps_the_last_book_and_says_how_to_rerun(project):
     before = snapshot(project / "build/html")
     write_notebook(project / "notebooks/second.ipynb", "parts = {}\nparts['nose']")
