@@ -2,7 +2,8 @@
 
 Each object is a set of allowed code rows together with the activation f that maps pre-activations
 Z (n, m) into it. Specifications only: whatever is learned lives in the module that is trained.
-A new one is a frozen dataclass with ``__call__(Z)`` on tensors and ``check(n_components)``.
+A new one is a frozen dataclass with ``__call__(Z)`` on tensors, ``check(n_components)`` and
+``homogeneous``: whether f(sZ) = s f(Z) for every s > 0.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from .validation import check_integer, check_number
 @dataclass(frozen=True)
 class ReLU:
     """Nonnegative codes, the codes of NMF: f(z) = max(z, 0)."""
+
+    homogeneous = True
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         return Z.clamp(min=0)
@@ -43,6 +46,8 @@ class JumpReLU:
     """
 
     threshold: float
+
+    homogeneous = False
 
     def __post_init__(self):
         check_number("JumpReLU's threshold", self.threshold)
@@ -73,6 +78,8 @@ class TopK:
     """
 
     k: int
+
+    homogeneous = True
 
     def __post_init__(self):
         check_integer("TopK's k", self.k)

@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from . import alternating, starts
-from .codes import ACTIVATIONS, JumpReLU, ReLU
+from .codes import ACTIVATIONS, ReLU, TopK
 from .gradient import Autoencoder, train
 from .inference import ENCODERS, exact_nnls, linear_encoder
 from .objective import Objective
@@ -257,13 +257,13 @@ class SAE(_PartsModel):
     penalty : None, ``L1(weight)``, ``KL(weight, target)`` or a list of these
     solver : "auto", "adam" or "alternating"
         "alternating" (least squares in turn) solves the untied ReLU layer without penalties
-        or c. "auto" begins with that where U is untied and f is ReLU or JumpReLU, leaving
-        threshold, penalties and c to Adam, with which it goes on.
+        or c. "auto" begins with that solution where U is untied (not for TopK with k < m/4) and
+        goes on with Adam.
     start : None, a fitted model or (U, X) of shapes (m, d) and (d, m)
         A clone keeps it.
     learning_rate : float > 0 or None
-        Adam's first step, relative to the root mean square of each weight array. None: 0.03
-        from random weights, 0.003 from a solution to be refined.
+        Adam's first step, relative to the root mean square of each weight array. None: 0.003
+        from a solution, 0.03 from random weights and for TopK from a solution with other codes.
     max_epochs : int
         Most epochs of Adam (rounds, for "alternating").
     batch_size : int
@@ -444,7 +444,9 @@ class SAE(_PartsModel):
         if self.solver == "alternating":
             return module, history
         tensor = torch.as_tensor(D)
-        module.scale_to(tensor)
+        if self.start is None and history is None:
+            module.scale_to(tensor)
+        module.make_kl_finite(tensor)
         default = 0.003 if refined else 0.03
         return module, train(
             module,
@@ -457,26 +459,27 @@ class SAE(_PartsModel):
         )
 
     def _begin(self, D: np.ndarray, m: int, problem: Problem, rng: np.random.RandomState):
-        """Weights (components, U, b, c) to begin from, whether they solve a kindred problem, and
-        the history of the solver that found them."""
+        """Weights (components, U, b, c) to begin from, whether they only need refinement, and the
+        history of the solver that found them."""
         if isinstance(self.start, tuple):
             U = check_factor(self.start[0], "U", (m, D.shape[1]), D.dtype)
             X = check_factor(self.start[1], "X", (D.shape[1], m), D.dtype)
-            begin = (X.T.copy(), U, None, None)
+            begin, refined = (X.T.copy(), U, None, None), True
         elif self.start is not None:
             begin = self._from_fitted(D, m, problem)
+            refined = _same_basin(getattr(self.start, "problem_", Problem()), problem)
         else:
             components = starts.samples(D, m, rng)
-            begin = (components, components.copy(), None, None)
+            begin, refined = (components, components.copy(), None, None), False
 
         by_turns = self.solver == "alternating" or (self.solver == "auto" and self.start is None)
-        kindred = _relaxed(problem)
+        kindred = _relaxed(problem, m)
         if not by_turns or not alternating.solves(kindred):
-            return begin, self.start is not None, None
+            return begin, refined, None
         P, U, b, history = alternating.alternating_autoencoder(
             D, begin[0], kindred, tol=self.tol, max_rounds=min(self.max_epochs, 300)
         )
-        return (P, U, b, None), True, history
+        return (P, U, b, None), _same_basin(kindred, problem), history
 
     def _from_fitted(self, D: np.ndarray, m: int, problem: Problem):
         """The parts of a fitted model, with its encoder or the one nearest to its codes."""
@@ -524,14 +527,24 @@ def restarts(estimator: BaseEstimator, D, seeds: Iterable[int]) -> list[BaseEsti
     return [begun_at(seed).fit(D) for seed in progress(list(seeds), "restarts")]
 
 
-def _relaxed(problem: Problem) -> Problem:
-    """The problem without threshold, offset and penalties, whose solution is a good start."""
+def _relaxed(problem: Problem, m: int) -> Problem:
+    """The problem with ReLU and without offset and penalties, whose solution is a good start.
+
+    Where TopK allows fewer than a quarter of the units, it is too far away, and the codes stay.
+    """
+    sparse = isinstance(problem.codes, TopK) and 4 * problem.codes.k < m
     return replace(
         problem,
         parts=replace(problem.parts, offset=False),
-        codes=ReLU() if isinstance(problem.codes, JumpReLU) else problem.codes,
+        codes=problem.codes if sparse else ReLU(),
         objective=Objective(),
     )
+
+
+def _same_basin(solved: Problem, problem: Problem) -> bool:
+    """Whether small steps from the solution of one problem lead to that of the other: selecting
+    other codes than before does not."""
+    return solved.codes == problem.codes or not isinstance(problem.codes, TopK)
 
 
 def _array(weights: torch.Tensor | None) -> np.ndarray | None:

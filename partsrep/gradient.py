@@ -77,29 +77,38 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def scale_to(self, D: torch.Tensor) -> None:
-        """Bring a rough start to the data's scale, and to mean activations that KL is finite at.
-
-        For ReLU those are KL's target; for other codes, whose selection depends on their scales,
-        one factor for all units brings the largest to a half. Parts whose norm is free take the
-        factor that their codes give up, so that the reconstruction stays.
-        """
+        """Bring a rough start to the data's scale by one factor, which keeps the selection."""
         D_hat, _ = self(D)
         energy = D_hat.square().sum()
-        if energy > 0:
-            factor = ((D * D_hat).sum() / energy).clamp(min=1e-3)
+        if energy == 0:
+            return
+        factor = ((D * D_hat).sum() / energy).clamp(min=1e-3)
+        if self.encoder is not None and not self.problem.parts.unit:
+            self.components.mul_(factor)
+        elif self.problem.codes.homogeneous:
             self.U.mul_(factor.sqrt() if self.encoder is None else factor)
+
+    @torch.no_grad()
+    def make_kl_finite(self, D: torch.Tensor) -> None:
+        """Bring mean activations below 1, where KL is finite, if the objective has such a penalty.
+
+        ReLU units whose parts' norm is free get KL's target itself, and their parts the factor
+        that the codes give up: the reconstruction stays. Elsewhere one factor for all units, which
+        keeps the selection, brings the largest mean to a half.
+        """
         for penalty in self.problem.objective.penalties:
-            if isinstance(penalty, KL):
-                means = self.encode(D).mean(dim=0)
-                if isinstance(self.problem.codes, ReLU):
-                    share = torch.where(means > 0, penalty.target / means, 1)
-                else:
-                    share = (0.5 / means.max()).clamp(max=1).expand_as(means)
-                self.U.mul_(share[:, None])
-                if self.bias is not None:
-                    self.bias.mul_(share)
-                if self.encoder is not None and not self.problem.parts.unit:
-                    self.components.div_(share[:, None])
+            if not isinstance(penalty, KL):
+                continue
+            means = self.encode(D).mean(dim=0)
+            free = self.encoder is not None and not self.problem.parts.unit
+            if free and isinstance(self.problem.codes, ReLU):
+                share = torch.where(means > 0, penalty.target / means, 1)
+                self.components.div_(share[:, None])
+            else:
+                share = (0.5 / means.max()).clamp(max=1).expand_as(means)
+            self.U.mul_(share[:, None])
+            if self.bias is not None:
+                self.bias.mul_(share)
 
 
 def train(

@@ -46,6 +46,7 @@ def test_training_lowers_the_objective_and_ends_at_its_best_epoch(codes, tied, o
     )
     module, D = module_and_data(problem)
     module.scale_to(D)
+    module.make_kl_finite(D)
     before = objective(module, D)
     history = train(
         module, D, learning_rate=0.03, max_epochs=30, batch_size=64, tol=1e-4,
@@ -102,16 +103,33 @@ def test_a_diverging_run_is_undone_and_keeps_finite_weights():
     assert objective(module, D) <= history["objective"][0]
 
 
-def test_kl_starts_at_its_target_without_changing_the_reconstruction():
+@pytest.mark.parametrize("codes", [ReLU(), JumpReLU(0.2), TopK(2)])
+@pytest.mark.parametrize("unit", [False, True])
+def test_kl_starts_finite_and_keeps_the_reconstruction_where_the_norm_is_free(codes, unit):
     problem = Problem(
-        Parts(nonnegative=True), inference=Layer(), objective=Objective((KL(1.0, target=0.1),))
+        Parts(nonnegative=True, unit=unit), codes, Layer(), Objective((KL(1.0, target=0.1),))
     )
     module, D = module_and_data(problem)
-    twin, _ = module_and_data(Problem(Parts(nonnegative=True), inference=Layer()))
-    for either in (module, twin):
-        either.scale_to(D)
-    assert torch.allclose(module.encode(D).mean(dim=0), torch.full((6,), 0.1, dtype=D.dtype))
-    assert torch.allclose(module(D)[0], twin(D)[0])
+    with torch.no_grad():
+        module.encoder.mul_(100)
+    assert objective(module, D) == float("inf")
+    before = module(D)[0]
+    module.make_kl_finite(D)
+    assert objective(module, D) < float("inf")
+    if codes == ReLU() and not unit:
+        assert torch.allclose(module.encode(D).mean(dim=0), torch.full((6,), 0.1, dtype=D.dtype))
+        assert torch.allclose(module(D)[0], before)
+
+
+@pytest.mark.parametrize("codes", [ReLU(), JumpReLU(0.2), TopK(2)])
+@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("tied", [False, True])
+def test_scaling_a_start_lowers_the_loss_and_leaves_the_selection(codes, name, tied):
+    module, D = module_and_data(Problem(DECODERS[name], codes, Layer(tied=tied)))
+    before, active = objective(module, D), module.encode(D) > 0
+    module.scale_to(D)
+    assert objective(module, D) <= before
+    assert torch.equal(module.encode(D) > 0, active)
 
 
 def test_the_path_does_not_depend_on_the_units_of_the_data():
