@@ -1,6 +1,6 @@
 """Two fitted models side by side: matched parts, losses, and where the difference comes from."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -170,8 +170,8 @@ class Comparison(Split):
     mcc: float
     mcc_alive: float
     heldout: Split | None
-    name_a: str = field(default="a")
-    name_b: str = field(default="b")
+    name_a: str
+    name_b: str
 
     @property
     def components_a(self) -> np.ndarray:

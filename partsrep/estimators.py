@@ -425,7 +425,7 @@ class SAE(_PartsModel):
         problem = Problem(
             parts=replace(DECODERS[self.decoder], offset=self.bias == "both"),
             codes=codes,
-            inference=replace(ENCODERS[self.encoder], bias=self.bias is not False),
+            inference=replace(ENCODERS[self.encoder], bias=bool(self.bias)),
             objective=Objective(penalties),
         )
         if self.solver == "alternating" and not alternating.solves(problem):

@@ -162,6 +162,12 @@ def test_problem_names_the_four_choices():
     )
 
 
+@pytest.mark.parametrize("bias", [0, np.False_])
+def test_every_spelling_of_no_bias_is_no_bias(bias):
+    sae = SAE(3, bias=bias, max_epochs=1).fit(digits(60))
+    assert sae.bias_ is None and not sae.problem_.inference.bias
+
+
 def test_penalties_change_the_solution():
     D = digits(300)
     common = {"n_components": 8, "decoder": "unit-nonnegative", "random_state": 0}
