@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 export JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PATH :=
 
-.PHONY: help book test browser outputs strip lab clean
+.PHONY: help book test bench browser outputs strip lab clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -19,6 +19,9 @@ test: .venv/stamp browser  ## run the unit tests, every notebook's stored output
 	$(PYTEST) --ignore=tests/book --ignore=tests/browser
 	$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
 	$(PYTEST) tests/book tests/browser
+
+bench: .venv/stamp  ## time us against our peers, at one thread; ONLY=memory runs what is called so
+	@$(BIN)/python tests/bench/bench.py --only '$(ONLY)'
 
 browser: .venv/stamp  ## get a browser for the tests, if none is found
 	@$(BIN)/python tests/browser/chromium.py

@@ -1,4 +1,4 @@
-"""Block-coordinate solvers: HALS for NMF, and the same idea for an autoencoder."""
+"""The alternating solver: an autoencoder by least squares in turn."""
 
 import time
 
@@ -8,58 +8,11 @@ from .codes import ReLU
 from .inference import Layer, linear_encoder, nnls_sweep
 from .objective import Objective
 from .parts import Parts
-from .problem import Problem, data_norm, gram_loss, stationarity
+from .problem import Problem, data_norm, gram_loss
 from .progress import progress
 
 # Two sweeps share one product with the data, which costs far more than a sweep.
 SWEEPS = 2
-
-
-def hals(
-    D, H: np.ndarray, components: np.ndarray, *, tol: float, max_iter: int
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    r"""NMF by hierarchical alternating least squares: sweeps over the codes, then over the parts.
-
-    Every update of one row is the exact minimiser with the others fixed, so the loss never rises.
-    Stops when the KKT residual of an iteration is at most `tol`.
-
-    Parameters
-    ----------
-    D : ndarray or sparse matrix (n, d) ≥ 0
-    H, components : ndarray
-        The start, (n, m) and (m, d), both ≥ 0; not changed.
-    tol : float
-        Bound on the residual of :func:`partsrep.problem.kkt_residual`.
-    max_iter : int
-        Most iterations.
-
-    Returns
-    -------
-    components : ndarray (m, d)
-    history : dict of arrays over iterations
-        "objective" (‖D − HXᵀ‖²_F), "residual", "seconds".
-    """
-    F, P = np.ascontiguousarray(H.T), components.copy()
-    norm = data_norm(D)
-    history = {"objective": [], "residual": [], "seconds": []}
-    began = time.perf_counter()
-    for _ in progress(range(max_iter), "NMF"):
-        gram, cross = P @ P.T, np.ascontiguousarray((D @ P.T).T)
-        residual = stationarity(F, gram, cross)
-        for _ in range(SWEEPS):
-            nnls_sweep(F, gram, cross)
-
-        gram, cross = F @ F.T, np.ascontiguousarray((D.T @ F.T).T)
-        residual = np.hypot(residual, stationarity(P, gram, cross)) / (norm or 1)
-        for _ in range(SWEEPS):
-            nnls_sweep(P, gram, cross)
-
-        history["objective"].append(gram_loss(norm, gram, cross, P))
-        history["residual"].append(residual)
-        history["seconds"].append(time.perf_counter() - began)
-        if residual <= tol:
-            break
-    return P, {name: np.array(values) for name, values in history.items()}
 
 
 def solves(problem: Problem) -> bool:

@@ -561,3 +561,69 @@ def seeds(mcc_between: ArrayLike, mcc_seeds: ArrayLike) -> Figure:
     axes.set(xlabel="MCC (1 = same parts)", ylim=(1.5, -0.5))
     axes.set_xlim(min(0, axes.get_xlim()[0]), 1.02)
     return figure
+
+
+@_styled
+def n_components(
+    values: ArrayLike,
+    heldout: ArrayLike,
+    training: ArrayLike,
+    stability: ArrayLike,
+    best: int,
+) -> Figure:
+    """Plot the errors on hidden and on seen entries, and the stability, against the parts.
+
+    Parameters
+    ----------
+    values : array (v,)
+        Numbers of parts.
+    heldout, training : arrays (v, repeats)
+        Relative squared errors. Bars reach one standard error of the mean to both sides. The axis
+        ends at 1, the error of predicting zero, or before; it is logarithmic where the means below
+        that span more than a power of ten.
+    stability : array (v, pairs)
+        MCCs between fits from random starts; each is a faint dot, their mean a line.
+    best : int
+        The number of parts to mark.
+
+    Raises
+    ------
+    ValueError
+        If arrays are empty, not finite, or do not have a row for each value.
+
+    Examples
+    --------
+    >>> errors = np.array([[0.5, 0.6], [0.3, 0.2]])
+    >>> figure = n_components([1, 2], errors, errors / 2, [[1], [0.9]], best=2)
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['relative error', 'MCC of two starts']
+    """
+    values = _finite("values", values, ndim=1)
+    errors = {"hidden entries": ("heldout", heldout), "seen entries": ("training", training)}
+    errors = {label: _finite(*given) for label, given in errors.items()}
+    stability = _finite("stability", stability)
+    rows = {"values": values, **errors, "stability": stability}
+    _equal_counts("Rows", {name: len(row) for name, row in rows.items()})
+    figure = BookFigure(figsize=(WIDTH, 7), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    for place, (label, error) in enumerate(errors.items()):
+        spread = error.std(axis=1, ddof=1) / error.shape[1] ** 0.5
+        look = {"fmt": "o" + DASHES[place], "color": COLOURS[place], "capsize": 4}
+        upper.errorbar(values, error.mean(axis=1), spread, label=label, **look)
+    # Predictions from far too many parts can be wrong by any factor.
+    means = np.minimum([error.mean(axis=1) for error in errors.values()], 1)
+    if 0 < 10 * means.min() < means.max():
+        upper.set_yscale("log")
+    else:
+        upper.set_ylim(bottom=0)
+    upper.set_ylim(top=min(upper.get_ylim()[1], 1))
+    dots = {"color": GREEN, "alpha": 0.3, "linewidth": 0}
+    lower.scatter(np.repeat(values, stability.shape[1]), stability, **dots)
+    lower.plot(values, stability.mean(axis=1), "o-", color=GREEN)
+    for axes in figure.axes:
+        axes.axvline(best, color=INK, linewidth=1.5, linestyle=":", zorder=0, label=f"{best} parts")
+    upper.set_ylabel("relative error")
+    upper.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, columnspacing=1)
+    lower.set(xlabel="number of parts", ylabel="MCC of two starts", ylim=(None, 1.02))
+    lower.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    return figure

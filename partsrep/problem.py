@@ -1,12 +1,14 @@
 """The one problem that NMF and every autoencoder here solve, as four choices."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.utils import gen_batches
 
 from .codes import JumpReLU, ReLU, TopK
-from .inference import NNLS, Layer
+from .inference import BLOCK, NNLS, Layer, normal_equations
 from .objective import Objective
 from .parts import Parts
 
@@ -54,49 +56,72 @@ def gram_loss(norm: float, gram: np.ndarray, cross: np.ndarray, P: np.ndarray) -
     return max(float(norm**2 - 2 * np.vdot(P, cross) + np.vdot(gram, P @ P.T)), 0.0)
 
 
-def factorization_loss(D, H: np.ndarray, components: np.ndarray) -> float:
-    """‖D − H Xᵀ‖²_F; a sparse D is never made dense."""
+def factorization_loss(
+    D: Any, H: np.ndarray, components: np.ndarray, weights: np.ndarray | None = None
+) -> float:
+    """‖D − H Xᵀ‖²_F, each squared error times its weight; a sparse D is never made dense."""
     if sp.issparse(D):
         return gram_loss(data_norm(D), H.T @ H, (D.T @ H).T, components)
-    return squared_error(D, H @ components)
+    return sum(
+        squared_error(D[rows], H[rows] @ components)
+        if weights is None
+        else float(np.sum(weights[rows] * (D[rows] - H[rows] @ components) ** 2))
+        for rows in gen_batches(len(D), BLOCK)
+    )
 
 
-def stationarity(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
-    r"""How far the rows F ≥ 0 are from optimal: ‖projected gradient‖, partner rows at norm 1.
+def kkt_residual(
+    D: Any,
+    H: np.ndarray,
+    components: np.ndarray,
+    problem: Problem | None = None,
+    weights: np.ndarray | None = None,
+) -> float:
+    r"""Distance of a factorization from its optimality conditions, free of all scales.
 
-    The gradient of half the loss is G F − C; where F = 0 only its negative part counts. Dividing
-    row k by √G_kk makes the value the same however a part and its code share their scale.
-    """
-    gradient = gram @ F - cross
-    projected = np.where(F > 0, gradient, np.minimum(gradient, 0))
-    scale = np.sqrt(gram.diagonal())[:, None]
-    return float(np.linalg.norm(projected / np.where(scale > 0, scale, 1)))
-
-
-def kkt_residual(D, H: np.ndarray, components: np.ndarray) -> float:
-    r"""Distance of an NMF from its optimality conditions, free of all scales.
-
-    With M = (H Xᵀ − D) X and N = Hᵀ(H Xᵀ − D), the conditions are M ≥ 0, M ∘ H = 0 and N ≥ 0,
+    For an NMF, with M = (H Xᵀ − D) X and N = Hᵀ(H Xᵀ − D), they are M ≥ 0, M ∘ H = 0 and N ≥ 0,
     N ∘ Xᵀ = 0. The residual is the norm of what violates them, the other factor's parts scaled to
-    norm 1, divided by ‖D‖_F; 0 at a stationary point, of order 1 at a random one.
+    norm 1, divided by ‖D‖_F; 0 at a stationary point, of order 1 at a random one. For other
+    problems each factor's residual is that of its codes or parts, with the prices put in.
 
     Parameters
     ----------
     D : ndarray or sparse matrix (n, d)
-    H : ndarray (n, m) ≥ 0
-    components : ndarray (m, d) ≥ 0
+    H : ndarray (n, m)
+    components : ndarray (m, d)
         Xᵀ.
+    problem : Problem or None
+        None: NMF, both factors nonnegative. Parts that depend on the data must be bound to D.
+    weights : ndarray (n, d) ≥ 0 or None
+        Of the squared errors.
 
     Examples
     --------
     >>> kkt_residual(np.eye(2), np.eye(2), np.eye(2))
     0.0
     """
-    codes = stationarity(H.T, components @ components.T, (D @ components.T).T)
-    parts = stationarity(components, H.T @ H, (D.T @ H).T)
-    return float(np.hypot(codes, parts) / (data_norm(D) or 1.0))
+    problem = problem or Problem(parts=Parts(nonnegative=True))
+    weights_T = None if weights is None else weights.T
+    prices = problem.objective
+    residuals = [
+        allowed.residual(F, *price.system(F, *equations))
+        for allowed, price, F, equations in (
+            (problem.codes, prices.codes, H.T, normal_equations(D, components, weights)),
+            (problem.parts, prices.parts, components, normal_equations(D.T, H.T, weights_T)),
+        )
+    ]
+    return float(np.hypot(*residuals) / (data_norm(D, weights) or 1.0))
 
 
-def data_norm(D) -> float:
-    """‖D‖_F, sparse D allowed."""
-    return float(sp.linalg.norm(D) if sp.issparse(D) else np.linalg.norm(D))
+def data_norm(D: Any, weights: np.ndarray | None = None) -> float:
+    """‖D‖_F, or √Σ weights ∘ D², summed in double precision; sparse D allowed."""
+    if sp.issparse(D):
+        D = D.data[None]
+    blocks = gen_batches(len(D), BLOCK)
+    if weights is None:
+        energy = sum(np.einsum("ip,ip->", D[b], D[b], dtype=np.float64) for b in blocks)
+    else:
+        energy = sum(
+            np.einsum("ip,ip,ip->", weights[b], D[b], D[b], dtype=np.float64) for b in blocks
+        )
+    return float(np.sqrt(energy))

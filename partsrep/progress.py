@@ -1,8 +1,10 @@
-"""The progress bar of long work: shown in terminals and notebooks, silent in logs and pipes."""
+"""Where long work stands: a bar while it runs, a history when it is over."""
 
 import os
+import time
 from collections.abc import Iterable
 
+import numpy as np
 from tqdm.auto import tqdm
 from tqdm.notebook import tqdm_notebook
 
@@ -10,9 +12,44 @@ from tqdm.notebook import tqdm_notebook
 def progress(steps: Iterable, description: str) -> tqdm:
     """Wrap `steps` in a bar that appears after a second, where somebody can see it.
 
-    ``TQDM_DISABLE=1`` in the environment silences it in notebooks too.
+    It is shown in terminals and notebooks and silent in logs and pipes;
+    ``TQDM_DISABLE=1`` in the environment silences it everywhere.
     """
     # `None` asks the stream whether it is a terminal, which a notebook's stream denies.
     silent = False if issubclass(tqdm, tqdm_notebook) else None
     silenced = bool(os.environ.get("TQDM_DISABLE"))
     return tqdm(steps, desc=description, delay=1, leave=False, disable=silenced or silent)
+
+
+class History:
+    """What a solver reached, iteration by iteration, and the seconds since it began."""
+
+    def __init__(self):
+        self._began = time.perf_counter()
+        self._rows: list[dict[str, float]] = []
+
+    def add(self, iteration: int, objective: float, residual: float) -> None:
+        """Note an iteration."""
+        seconds = time.perf_counter() - self._began
+        self._rows.append(
+            {
+                "iteration": iteration,
+                "objective": objective,
+                "residual": residual,
+                "seconds": seconds,
+            }
+        )
+
+    @property
+    def last(self) -> dict[str, float]:
+        """The latest iteration."""
+        return self._rows[-1]
+
+    @property
+    def iterations(self) -> int:
+        """How many there were."""
+        return self.last["iteration"] if self._rows else 0
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """One array a quantity."""
+        return {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}

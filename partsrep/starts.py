@@ -1,53 +1,264 @@
-"""Where a solver begins. Codes and parts are returned as H (n, m) and components (m, d)."""
+"""Where a solver begins. Codes and parts are returned as H (n, m) and components (m, d).
+
+The starts are raw: what their scale is, each says. :func:`rescaled` gives them that of the data.
+"""
+
+from functools import partial
 
 import numpy as np
-from sklearn.utils.extmath import randomized_svd
+import scipy.sparse as sp
+from sklearn.utils.extmath import randomized_svd, row_norms
+
+from .inference import exact_nnls
+from .problem import data_norm
 
 
 def best_scale(D, H: np.ndarray, components: np.ndarray) -> float:
-    """The scalar α = ⟨D, HXᵀ⟩ / ‖HXᵀ‖² that makes αHXᵀ fit D best."""
+    """The scalar α = ⟨D, HXᵀ⟩ / ‖HXᵀ‖² that makes αHXᵀ fit D best; 1 where HXᵀ = 0."""
     energy = np.sum((H.T @ H) * (components @ components.T))
     return float(np.sum((D.T @ H).T * components) / energy) if energy > 0 else 1.0
 
 
 def rescaled(D, H: np.ndarray, components: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Share the best scalar between the two factors, so that the start has the data's scale."""
-    root = max(best_scale(D, H, components), 0.0) ** 0.5
+    """Share the best scalar between the two factors; where none above 0 helps, both stay."""
+    scale = best_scale(D, H, components)
+    root = scale**0.5 if scale > 0 else 1.0
     return H * root, components * root
 
 
+def _level(D) -> float:
+    """The mean of D; of signed data that has none above 0, the root mean square."""
+    mean = float(D.mean())
+    return mean if mean > 0 else data_norm(D) / (D.shape[0] * D.shape[1]) ** 0.5
+
+
 def random(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Half-normal factors, scaled to fit D best."""
+    r"""Half-normal factors, :math:`\sqrt{\bar D / m}\,|\mathcal N(0, 1)|`, with D̄ the mean of D.
+
+    Drawn in the order in which scikit-learn draws them: one seed gives the same start there. Where
+    D̄ ≤ 0, as signed data may have it, the root mean square takes its place.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d)
+    n_components : int
+        The number of parts m.
+    rng : RandomState
+
+    Returns
+    -------
+    H : ndarray (n, m)
+    components : ndarray (m, d)
+
+    Examples
+    --------
+    >>> H, components = random(np.ones((4, 3)), 2, np.random.RandomState(0))
+    >>> H.shape, components.shape, bool(components.min() >= 0)
+    ((4, 2), (2, 3), True)
+    """
     n, d = D.shape
-    H = np.abs(rng.standard_normal((n, n_components))).astype(D.dtype)
-    components = np.abs(rng.standard_normal((n_components, d))).astype(D.dtype)
-    return rescaled(D, H, components)
+    scale = (_level(D) / n_components) ** 0.5
+    components = scale * np.abs(rng.standard_normal((n_components, d)).astype(D.dtype, copy=False))
+    H = scale * np.abs(rng.standard_normal((n, n_components)).astype(D.dtype, copy=False))
+    return H, components
 
 
-def nndsvda(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Positive parts of the leading singular pairs, zeros filled by the mean, scaled to fit D best.
+def nndsvd(
+    D, n_components: int, rng: np.random.RandomState, fill: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Nonnegative halves of the leading singular pairs.
 
-    Each singular pair is split into its positive and its negative half; the heavier half is kept.
-    Filling zeros by the mean of D ignores the factors' scale and would start far above the data;
-    the best scalar mends that.
+    Each pair splits as :math:`p q^T = (p_+ - p_-)(q_+ - q_-)^T`; of :math:`p_+ q_+^T` and
+    :math:`p_- q_-^T` the one of larger norm is kept. Multiplicative updates can never leave the
+    zeros that remain, so they may be filled. The mean of D is a wrong measure for that, because
+    the factors are of the size of its root: on dense data the product then lies far above D, and
+    needs :func:`rescaled`.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d) ≥ 0
+    n_components : int
+        The number of parts m ≤ min(n, d).
+    rng : RandomState
+    fill : None, "mean" or "random"
+        What zeros get: nothing (NNDSVD), the mean of D (NNDSVDa), or half-normal numbers of a
+        hundredth of it (NNDSVDar).
+
+    Returns
+    -------
+    H : ndarray (n, m)
+    components : ndarray (m, d)
+
+    Raises
+    ------
+    ValueError
+        If there are more parts than singular pairs.
 
     References
     ----------
     Boutsidis, Gallopoulos (2008), "SVD based initialization: a head start for nonnegative matrix
-    factorization", variant NNDSVDa.
+    factorization".
+
+    Examples
+    --------
+    >>> H, components = nndsvd(np.diag([9.0, 4.0]), 2, np.random.RandomState(0))
+    >>> np.round(H @ components, 6)
+    array([[9., 0.],
+           [0., 4.]])
     """
+    if n_components > min(D.shape):
+        raise ValueError(
+            f"nndsvd takes its parts from singular pairs, and data of shape {D.shape} has only "
+            f'{min(D.shape)} for n_components={n_components}: use init="random".'
+        )
     P, S, Qt = randomized_svd(D, n_components, random_state=rng)
-    H, components = np.zeros((D.shape[0], n_components)), np.zeros((n_components, D.shape[1]))
+    # D ≥ 0 has a nonnegative leading pair (Perron, Frobenius), but where the first singular values
+    # are equal the SVD may return any other.
+    P[:, 0], Qt[0] = np.abs(P[:, 0]), np.abs(Qt[0])
+    H, components = np.zeros_like(P), np.zeros_like(Qt)
     for j, (p, s, q) in enumerate(zip(P.T, S, Qt, strict=True)):
-        halves = [(np.maximum(sign * p, 0), np.maximum(sign * q, 0)) for sign in (1, -1)]
-        p, q = max(halves, key=lambda half: np.linalg.norm(half[0]) * np.linalg.norm(half[1]))
-        weight = np.linalg.norm(p) * np.linalg.norm(q)
-        if weight > 0:
-            H[:, j] = np.sqrt(s * weight) * p / np.linalg.norm(p)
-            components[j] = np.sqrt(s * weight) * q / np.linalg.norm(q)
+        halves = [(np.maximum(sign * p, 0), np.maximum(sign * q, 0)) for sign in (-1, 1)]
+        norms = [(np.linalg.norm(p), np.linalg.norm(q)) for p, q in halves]
+        heavier = max((0, 1), key=lambda half: norms[half][0] * norms[half][1])
+        (p, q), (p_norm, q_norm) = halves[heavier], norms[heavier]
+        if p_norm > 0 and q_norm > 0:
+            H[:, j] = (s * q_norm / p_norm) ** 0.5 * p
+            components[j] = (s * p_norm / q_norm) ** 0.5 * q
     for factor in (H, components):
-        factor[factor <= 1e-6 * factor.max()] = D.mean()
-    return rescaled(D, H.astype(D.dtype), components.astype(D.dtype))
+        empty = factor <= 1e-6 * factor.max()  # the SVD's rounding
+        factor[empty] = 0
+        if fill == "mean":
+            factor[empty] = _level(D)
+        elif fill == "random":
+            factor[empty] = np.abs(_level(D) / 100 * rng.standard_normal(empty.sum()))
+    return H, components
+
+
+def spa_rows(D, n_components: int) -> np.ndarray:
+    r"""Find the rows that all others are mixtures of: successive projections.
+
+    Among the rows :math:`r_i = d_i / \|d_i\|_1` take the one of largest norm, project all rows on
+    its orthogonal complement, and repeat. On separable data, where every row is a nonnegative
+    combination of m linearly independent ones, these are found exactly. The projections are never
+    formed: with v the new direction, :math:`\|r_i\|^2` falls by :math:`(r_i^T v)^2`, one product
+    with D a step.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d) ≥ 0
+        CSR, if sparse: rows are picked from it.
+    n_components : int
+        The number of rows m ≤ n.
+
+    Returns
+    -------
+    ndarray (m,) of int
+        Distinct rows, in the order of choice. Of equals the first is taken. When no row is left
+        that is independent of the chosen ones, the largest (by sum) of those not chosen follow;
+        they may repeat chosen ones, and rows of zeros come last.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer rows than parts.
+
+    References
+    ----------
+    Araújo et al. (2001), "The successive projections algorithm for variable selection in
+    spectroscopic multicomponent analysis"; Gillis, Vavasis (2014), "Fast and robust recursive
+    algorithms for separable nonnegative matrix factorization", algorithm 1.
+
+    Examples
+    --------
+    >>> spa_rows(np.array([[1.0, 1.0], [0.0, 3.0], [5.0, 0.0]]), 2).tolist()
+    [1, 2]
+    """
+    n, d = D.shape
+    if n_components > n:
+        raise ValueError(
+            f"spa takes its parts from the rows of the data, and there are only {n} for "
+            f'n_components={n_components}: use init="random".'
+        )
+    sums = np.asarray(D.sum(axis=1), dtype=np.float64).ravel()
+    scale = np.divide(1, sums, out=np.zeros(n), where=sums > 0)
+    left = (scale * row_norms(D)) ** 2
+    rounding = 10 * n_components * float(np.finfo(D.dtype).eps) * left.max()
+    directions = np.zeros((n_components, d), D.dtype)
+    chosen: list[int] = []
+    while len(chosen) < n_components and left.max() > rounding:
+        row = int(left.argmax())
+        v = _picked(D, [row])[0] * float(scale[row])
+        for _ in range(2):  # once leaves a rest when v is nearly in the span
+            v -= (directions @ v) @ directions
+        v /= float(np.linalg.norm(v))
+        left -= (scale * (D @ v)) ** 2
+        left[row] = 0
+        directions[len(chosen)] = v
+        chosen.append(row)
+    rest = np.argsort(-sums, kind="stable")
+    rest = rest[~np.isin(rest, chosen)]
+    return np.array([*chosen, *rest[: n_components - len(chosen)]], dtype=int)
+
+
+def spa(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that :func:`spa_rows` finds as parts, and exact codes for them; nothing is drawn.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d) ≥ 0
+    n_components : int
+        The number of parts m ≤ n.
+    rng : RandomState
+        Not used.
+
+    Returns
+    -------
+    H : ndarray (n, m)
+        Nonnegative least squares: no scalar makes the start fit better.
+    components : ndarray (m, d)
+        Rows of D, dense.
+
+    Examples
+    --------
+    >>> D = np.array([[1.0, 1.0], [0.0, 3.0], [5.0, 0.0]])
+    >>> H, components = spa(D, 2, np.random.RandomState(0))
+    >>> bool(np.allclose(H @ components, D))
+    True
+    """
+    return _from_rows(D, spa_rows(D, n_components))
+
+
+def data_samples(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct rows of D, drawn at random, as parts, and exact codes for them.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d)
+    n_components : int
+        The number of parts m ≤ n.
+    rng : RandomState
+
+    Returns
+    -------
+    H : ndarray (n, m)
+    components : ndarray (m, d)
+
+    Examples
+    --------
+    >>> H, components = data_samples(np.diag([1.0, 2.0]), 2, np.random.RandomState(0))
+    >>> sorted(components.sum(axis=1).tolist())
+    [1.0, 2.0]
+    """
+    return _from_rows(D, rng.choice(D.shape[0], n_components, replace=False))
+
+
+def _from_rows(D, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    components = _picked(D, rows)
+    return exact_nnls(D, components), components
+
+
+def _picked(D, rows) -> np.ndarray:
+    return D[rows].toarray() if sp.issparse(D) else D[rows]
 
 
 def samples(D: np.ndarray, n_components: int, rng: np.random.RandomState) -> np.ndarray:
@@ -59,4 +270,10 @@ def samples(D: np.ndarray, n_components: int, rng: np.random.RandomState) -> np.
 
 
 #: NMF's starts by name.
-STARTS = {"random": random, "nndsvda": nndsvda}
+STARTS = {
+    "random": random,
+    "nndsvd": nndsvd,
+    "nndsvda": partial(nndsvd, fill="mean"),
+    "nndsvdar": partial(nndsvd, fill="random"),
+    "spa": spa,
+}

@@ -4,13 +4,24 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, check_non_negative, validate_data
+from sklearn.utils.validation import (
+    check_array,
+    check_non_negative,
+    validate_data,
+)
 
 
 def check_data(
-    estimator: BaseEstimator, X: Any, *, reset: bool, nonnegative: bool, sparse: bool = False
-) -> np.ndarray:
+    estimator: BaseEstimator,
+    X: Any,
+    *,
+    reset: bool,
+    nonnegative: bool,
+    in_place: bool = False,
+    missing: bool = False,
+) -> Any:
     """Validate the data matrix of an estimator and return it as float32 or float64.
 
     Parameters
@@ -23,8 +34,11 @@ def check_data(
         Whether the number of features is learned or compared.
     nonnegative : bool
         Whether negative entries are an error.
-    sparse : bool
-        Whether scipy sparse matrices are accepted.
+    in_place : bool
+        Whether D is only read, where it lies: scipy sparse matrices and memory maps are
+        accepted as they are. Otherwise D is an array in C order that may be written to.
+    missing : bool
+        Whether NaN is accepted.
 
     Returns
     -------
@@ -34,20 +48,93 @@ def check_data(
     Raises
     ------
     ValueError
-        NaN, infinity, negative entries, no samples, no features, one dimension, text.
+        NaN, infinity, negative entries, no samples, no features, one dimension, text, numbers
+        whose squares are too large or too small for their precision.
     """
     D = validate_data(
         estimator,
         X,
         reset=reset,
-        accept_sparse=("csr", "csc") if sparse else False,
+        accept_sparse=("csr", "csc") if in_place else False,
         dtype=(np.float64, np.float32),
-        order="C",
-        force_writeable=True,  # torch shares the memory and warns of read-only arrays
+        order=None if in_place else "C",
+        force_writeable=not in_place,  # torch shares the memory and warns of read-only arrays
+        ensure_all_finite="allow-nan" if missing else True,
     )
     if nonnegative:
         check_non_negative(D, f"{type(estimator).__name__} (its parts are nonnegative)")
+    check_scale(D)
     return D
+
+
+def check_scale(D: Any) -> None:
+    """Raise a ValueError where the sum of squares of D would overflow or vanish."""
+    if not representable(D, D.dtype):
+        peak = _peak(D)
+        raise ValueError(
+            f"The largest entry of X, {peak:g}, is too {'large' if peak > 1 else 'small'} for "
+            f"sums of squares in {D.dtype}: rescale the data, for instance X / {peak:g}."
+        )
+
+
+def representable(D: Any, dtype: Any) -> bool:
+    """Whether sums of squares of D neither overflow nor vanish in a precision."""
+    peak, numbers = _peak(D), np.finfo(dtype)
+    return peak == 0 or numbers.tiny**0.5 < peak < (numbers.max / D.size) ** 0.5
+
+
+def _peak(D: Any) -> float:
+    values = D.data if sp.issparse(D) else D
+    return float(max(np.nanmax(values, initial=0), -np.nanmin(values, initial=0)))
+
+
+def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[Any, np.ndarray | None]:
+    """Validate a mask or weights against the data.
+
+    Parameters
+    ----------
+    mask : None or array-like (n, d)
+        Boolean, or weights ≥ 0; 0 and False hide an entry.
+    D : ndarray or sparse matrix (n, d)
+        NaN only where it is hidden.
+    columns : bool
+        Whether every column must be seen somewhere.
+
+    Returns
+    -------
+    D : ndarray or sparse matrix (n, d)
+        Zero where it is hidden.
+    weights : ndarray (n, d) or None
+
+    Raises
+    ------
+    ValueError
+        Another shape, negative or infinite weights, a row or column that is wholly hidden, NaN in
+        the data where it is seen, sparse data.
+    """
+    if mask is None:
+        return D, None
+    if sp.issparse(D):
+        raise ValueError("mask= needs a dense array of data; call X.toarray() if it fits.")
+    weights = check_array(mask, dtype=D.dtype, input_name="mask")
+    if weights.shape != D.shape:
+        raise ValueError(f"mask has shape {weights.shape}, but X has shape {D.shape}.")
+    check_non_negative(weights, "mask (weights of the entries of X)")
+    for axis, name in ((1, "row"), (0, "column"))[: 1 + columns]:
+        hidden = np.flatnonzero(~weights.any(axis=axis))
+        if len(hidden):
+            raise ValueError(
+                f"mask hides every entry of {name} {hidden[0]} ({len(hidden)} such in all): leave "
+                f"these {name}s out of X and mask."
+            )
+    D = np.where(weights > 0, D, 0)
+    unknown = np.argwhere(np.isnan(D))
+    if len(unknown):
+        raise ValueError(
+            f"X contains NaN where the mask lets it be seen, first at {tuple(map(int, unknown[0]))}"
+            ": hide these entries with mask=False there."
+        )
+    return D, weights
 
 
 def check_factor(F: Any, name: str, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
@@ -55,6 +142,23 @@ def check_factor(F: Any, name: str, shape: tuple[int, int], dtype: np.dtype) -> 
     F = check_array(F, dtype=dtype, copy=True, order="C", input_name=f"start's {name}")
     if F.shape != shape:
         raise ValueError(f"start's {name} has shape {F.shape}; this problem needs {shape}.")
+    return F
+
+
+def check_custom(F: Any, name: str, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+    """Validate W or H as scikit-learn does, with its messages; a copy is returned."""
+    F = check_array(F, input_name=name, copy=True, order="C")
+    for axis, which in enumerate(("first", "second")):
+        if F.shape[axis] != shape[axis]:
+            raise ValueError(
+                f"Array with wrong {which} dimension passed to NMF (input {name}). "
+                f"Expected {shape[axis]}, but got {F.shape[axis]}."
+            )
+    check_non_negative(F, f"NMF (input {name})")
+    if F.dtype != dtype:
+        raise TypeError(
+            f"H and W should have the same dtype as X. Got {name}.dtype = {F.dtype}, X: {dtype}."
+        )
     return F
 
 

@@ -1,15 +1,31 @@
 """Parts, codes and objective: three of the four choices, each a small object."""
 
+import itertools
+
 import numpy as np
 import pytest
+import scipy.optimize
+import scipy.sparse as sp
+import scipy.special
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from problems import seeds
+from problems import random_matrix, seeds
 
-from partsrep.codes import JumpReLU, ReLU, TopK
-from partsrep.objective import KL, L1, Objective
+from partsrep.codes import JumpReLU, ReLU, Simplex, TopK
+from partsrep.inference import apply, normal_equations
+from partsrep.objective import BETA, KL, L1, Elastic, LogVolume, Objective, beta_divergence
 from partsrep.parts import DECODERS
+
+some = settings(deadline=None, max_examples=20)
+# The sets of codes that NMF can have, by name, and the members nearest to random codes H ≥ 0.
+SETS = {"relu": ReLU(), "topk": TopK(2), "topk-1": TopK(1), "simplex": Simplex()}
+MEMBERS = {
+    "relu": lambda H: H,
+    "topk": lambda H: TopK(2)(torch.tensor(H)).numpy(),
+    "topk-1": lambda H: TopK(1)(torch.tensor(H)).numpy(),
+    "simplex": lambda H: (H + 0.01) / (H + 0.01).sum(axis=1, keepdims=True),
+}
 
 
 def gaussian(seed, rows=7, columns=5):
@@ -66,6 +82,251 @@ def test_topk_with_all_parts_and_jumprelu_at_zero_are_relu(seed):
     assert torch.equal(JumpReLU(0)(Z), ReLU()(Z))
 
 
+def codes_problem(seed, weighted=False, n=8, m=5, d=7):
+    """Data, parts, weights (or None), and the normal equations of the codes."""
+    D, components = random_matrix(seed, n, d), random_matrix(seed + 1, m, d)
+    weights = random_matrix(seed + 2, n, d) if weighted else None
+    return D, components, weights, *normal_equations(D, components, weights)
+
+
+def errors(D, components, H, weights=None):
+    """The squared error of each sample."""
+    return np.sum((1 if weights is None else weights) * (D - H @ components) ** 2, axis=1)
+
+
+def is_member(codes, H):
+    if isinstance(codes, TopK) and np.any(np.count_nonzero(H, axis=1) > codes.k):
+        return False
+    if isinstance(codes, Simplex) and not np.allclose(H.sum(axis=1), 1):
+        return False
+    return H.min() >= 0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", SETS)
+@some
+@given(seed=seeds)
+@example(seed=428)  # with a weight of 0 on all that an active code explains
+def test_improved_codes_are_allowed_and_no_sample_is_worse(name, weighted, seed):
+    D, components, weights, gram, cross = codes_problem(seed, weighted)
+    F = np.ascontiguousarray(MEMBERS[name](random_matrix(seed + 3, 8, 5)).T)
+    given_to_it = F.copy()
+    improved = SETS[name].improve(F, gram, cross)
+    assert np.array_equal(F, given_to_it)
+    assert is_member(SETS[name], improved.T)
+    before, after = (errors(D, components, codes.T, weights) for codes in (F, improved))
+    assert np.all(after <= before * (1 + 1e-12) + 1e-12)
+    assert after.sum() < before.sum()
+    assert SETS[name].improve(F.astype("f"), gram.astype("f"), cross.astype("f")).dtype == "f"
+
+
+@pytest.mark.parametrize("name", SETS)
+@some
+@given(seed=seeds)
+def test_codes_from_outside_the_set_come_into_it(name, seed):
+    _, _, _, gram, cross = codes_problem(seed)
+    assert is_member(SETS[name], SETS[name].improve(random_matrix(seed + 3, 5, 8), gram, cross).T)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", SETS)
+@settings(deadline=None, max_examples=5)
+@given(seed=seeds)
+def test_the_residual_falls_to_zero_and_is_zero_at_inferred_codes(name, weighted, seed):
+    D, components, weights, *_ = codes_problem(seed, weighted)
+    components += np.eye(5, 7)  # so that a few hundred steps are enough
+    weights = weights + 0.3 if weighted else None
+    gram, cross = normal_equations(D, components, weights)
+    codes = SETS[name]
+    F = np.ascontiguousarray(MEMBERS[name](random_matrix(seed + 3, 8, 5)).T)
+    begin = codes.residual(F, gram, cross)
+    for _ in range(300):
+        F = codes.improve(F, gram, cross)
+    assert codes.residual(F, gram, cross) <= 1e-3 * begin
+    inferred = codes.infer(D, components, weights=weights).T
+    assert codes.residual(inferred, gram, cross) <= 1e-9 * begin
+
+
+@pytest.mark.parametrize("name", SETS)
+@some
+@given(seed=seeds)
+@example(seed=232)  # a support that changes if all samples stop together
+def test_inferred_codes_of_a_sample_depend_on_no_other(name, seed):
+    D, components, *_ = codes_problem(seed)
+    H = SETS[name].infer(D, components)
+    for d, h in zip(D, H, strict=True):
+        alone = SETS[name].infer(d[None], components)
+        assert errors(d[None], components, alone) == pytest.approx(
+            errors(d[None], components, h[None]), abs=1e-10
+        )
+    assert is_member(SETS[name], H)
+    assert np.allclose(SETS[name].infer(sp.csr_array(D), components) @ components, H @ components)
+
+
+@pytest.mark.parametrize("name", SETS)
+@some
+@given(seed=seeds, l2=st.sampled_from([0.0, 0.5]))
+def test_inferred_codes_weigh_fit_prices_and_hidden_entries(name, seed, l2):
+    """No step from the inferred codes towards a member pays: the definition of a minimum."""
+    D, components, weights, *_ = codes_problem(seed, weighted=True)
+    prices = {"l1": 0.2, "l2": l2}
+
+    def value(H):
+        price = 2 * prices["l1"] * H.sum(axis=1) + l2 * np.sum(H**2, axis=1)
+        return errors(D, components, H, weights) + price
+
+    H = SETS[name].infer(D, components, weights=weights, **prices)
+    for step in (1e-4, 1e-2, 1.0):
+        towards = MEMBERS[name](random_matrix(seed + 4, 8, 5))
+        other = (1 - step) * H + step * towards
+        if name.startswith("topk"):  # a step along the support found stays in the set
+            other = H * (1 - step + step * towards)
+        assert np.all(value(H) <= value(other) + 1e-9)
+
+
+@some
+@given(seed=seeds, l1=st.floats(0, 2), l2=st.floats(0, 20))
+def test_one_code_at_its_price_is_found_in_closed_form(seed, l1, l2):
+    D, components, *_ = codes_problem(seed)
+    steepness = np.sum(components**2, axis=1) + l2 + 1e-300
+    best = np.maximum(D @ components.T - l1, 0) / steepness
+    gain = best**2 * steepness
+    H = TopK(1).infer(D, components, l1=l1, l2=l2)
+    assert np.allclose(np.sum(H**2 * steepness, axis=1), gain.max(axis=1), atol=1e-7)
+
+
+def test_momentum_never_carries_simplex_codes_uphill():
+    rng = np.random.RandomState(0)
+    gram, cross = np.diag(rng.uniform(0.01, 1, size=4)), 0.1 * rng.uniform(size=(4, 30))
+    losses = []
+    for steps in range(40):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("partsrep.codes.STEPS", steps)
+            F = Simplex().improve(np.eye(4)[:, [0] * 30], gram, cross)
+        losses.append(np.sum(F * (gram @ F - 2 * cross), axis=0))
+    assert np.all(np.diff(losses, axis=0) <= 1e-15)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_topk_mostly_finds_the_best_of_all_supports(k):
+    found, samples = 0, 0
+    for seed in range(5):
+        D, components, weights, *_ = codes_problem(seed, weighted=seed % 2 == 1, n=10, m=7, d=9)
+        reached = errors(D, components, TopK(k).infer(D, components, weights=weights), weights)
+        best = np.full(10, np.inf)
+        roots = np.ones_like(D) if weights is None else np.sqrt(weights)
+        for support in itertools.combinations(range(7), k):
+            for i, (d, root) in enumerate(zip(D, roots, strict=True)):
+                X = root[:, None] * components[list(support)].T
+                best[i] = min(best[i], scipy.optimize.nnls(X, root * d)[1] ** 2)
+        assert np.all(reached >= best - 1e-9)
+        found += np.sum(reached <= best + 1e-9)
+        samples += len(D)
+    assert found >= (samples if k == 1 else 0.9 * samples)
+
+
+@some
+@given(seeds)
+def test_topk_of_all_parts_is_nonnegative_least_squares(seed):
+    D, components, *_ = codes_problem(seed)
+    assert np.allclose(
+        errors(D, components, TopK(5).infer(D, components)),
+        errors(D, components, ReLU().infer(D, components)),
+    )
+
+
+@settings(deadline=None, max_examples=5)
+@given(seeds)
+def test_simplex_codes_are_those_of_a_general_solver(seed):
+    D, components, *_ = codes_problem(seed, n=2)
+    for d, reached in zip(D, errors(D, components, Simplex().infer(D, components)), strict=True):
+        solved = scipy.optimize.minimize(
+            lambda h, d=d: np.sum((d - h @ components) ** 2),
+            np.full(5, 0.2),
+            jac=lambda h, d=d: 2 * components @ (h @ components - d),
+            bounds=[(0, None)] * 5,
+            constraints={"type": "eq", "fun": lambda h: h.sum() - 1, "jac": lambda h: np.ones(5)},
+            method="SLSQP",
+            options={"ftol": 1e-14, "maxiter": 1000},
+        )
+        assert reached == pytest.approx(solved.fun, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("price", [Elastic(l1=0.3, l2=0.7), LogVolume(2.0, delta=0.5)])
+@some
+@given(seed=seeds)
+def test_a_price_is_majorised_by_its_quadratic_which_touches_it(price, weighted, seed):
+    _, _, _, gram, cross = codes_problem(seed, weighted)
+    F, other = random_matrix(seed + 3, 5, 8) + 0.1, random_matrix(seed + 4, 5, 8)
+    priced_gram, priced_cross = price.system(F, gram, cross)
+
+    def rise(P):  # of the price, by the quadratic, from F to P
+        def added(P):
+            return np.vdot(P, apply(priced_gram - gram, P) - 2 * (priced_cross - cross))
+
+        return added(P) - added(F)
+
+    assert rise(other) >= price(other) - price(F) - 1e-9
+    direction = other - F  # the same slope at F, by finite differences
+    for h in (1e-5, -1e-5):
+        assert rise(F + h * direction) / h == pytest.approx(
+            (price(F + h * direction) - price(F)) / h, rel=1e-3, abs=1e-3
+        )
+    if isinstance(price, Elastic):
+        assert rise(other) == pytest.approx(price(other) - price(F))
+    single = price.system(F.astype("f"), gram.astype("f"), cross.astype("f"))
+    assert [array.dtype for array in single] == ["f", "f"]
+
+
+def test_prices_by_hand():
+    P = np.array([[3.0, 4.0], [0.0, 2.0]])
+    assert Elastic(l1=0.5)(P) == 9
+    assert Elastic(l2=0.5)(P) == 14.5
+    assert LogVolume(2.0, delta=1.0)(P) == pytest.approx(2 * np.log(26 * 5 - 8**2))
+
+
+@pytest.mark.parametrize("beta", [2, 1.5, 1, 0.5, 0, -0.5, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+@some
+@given(seed=seeds)
+def test_beta_divergence_is_the_sum_of_its_definition(beta, weighted, seed):
+    D = random_matrix(seed, 6, 5, zeros=0.3 if beta > 0 else 0)
+    H, components = random_matrix(seed + 1, 6, 3) + 0.1, random_matrix(seed + 2, 3, 5) + 0.1
+    D_hat = H @ components
+    if beta == 2:
+        each = (D - D_hat) ** 2 / 2
+    elif beta == 1:
+        each = scipy.special.kl_div(D, D_hat)
+    elif beta == 0:
+        each = D / D_hat - np.log(D / D_hat) - 1
+    else:
+        each = (D**beta - D_hat**beta) / beta - D_hat ** (beta - 1) * (D - D_hat)
+        each /= beta - 1
+    weights = random_matrix(seed + 3, 6, 5) if weighted else None
+    expected = np.sum(each if weights is None else weights * each)
+    for data in (D, sp.csr_array(D), sp.csc_array(D)):
+        value = beta_divergence(data, H, components, beta, weights)
+        assert value == pytest.approx(expected, rel=1e-10, abs=1e-10)
+
+
+@given(seeds)
+def test_beta_divergence_in_blocks_without_hidden_data_and_at_zero(seed):
+    D, H, components = (random_matrix(seed + i, 7, 7) for i in range(3))
+    weights = random_matrix(seed + 3, 7, 7)
+    for beta in BETA.values():
+        positive = D + 0.1
+        value = beta_divergence(positive, H, components, beta, weights)
+        hidden = np.where(weights > 0, positive, np.nan)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("partsrep.objective.BLOCK", 20)
+            assert beta_divergence(hidden, H, components, beta, weights) == pytest.approx(value)
+            in_blocks = beta_divergence(sp.csr_array(D), H, components, 1.5)
+        assert np.isfinite(value)
+        assert in_blocks == pytest.approx(beta_divergence(D, H, components, 1.5))
+    assert beta_divergence(np.zeros((1, 1)), H[:1], components[:, :1], 0) == np.inf
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -77,6 +338,10 @@ def test_topk_with_all_parts_and_jumprelu_at_zero_are_relu(seed):
         (lambda: L1(-0.1), "L1's weight must be"),
         (lambda: KL(1, target=0), "KL's target must be a finite number above 0"),
         (lambda: KL(1, target=1), "KL's target must be below 1"),
+        (lambda: Elastic(l1=-1), "Elastic's l1 must be"),
+        (lambda: Elastic(l2=float("inf")), "Elastic's l2 must be"),
+        (lambda: LogVolume(-1), "LogVolume's weight must be"),
+        (lambda: LogVolume(1, delta=0), "LogVolume's delta must be a finite number above 0"),
         (lambda: TopK(4).check(3), "needs at least 4 parts, but n_components=3"),
     ],
 )

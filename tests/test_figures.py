@@ -19,6 +19,8 @@ PAGES = "#ffffff", "#121212"
 SHAPE = (2, 3)
 PARTS = np.arange(1.0, 31).reshape(5, 6)
 SPARSE = np.array([[0.0, 1, 0, 2, 0, 0], [4, 0, 0, 0, 1, 0]])
+HELDOUT = np.array([[0.3, 0.5, 0.4], [0.1, 0.2, 0.3]])
+STABLE = np.array([[1.0, 0.8, 0.9], [0.5, 0.4, 0.9]])
 
 
 def comparison(**changes):
@@ -55,6 +57,7 @@ ALL = {
     "comparison": lambda: figures.comparison(comparison(), SHAPE),
     "comparison without pictures": lambda: figures.comparison(comparison()),
     "seeds": lambda: figures.seeds([0.7, 0.75], [0.9, 0.95, 1.0]),
+    "number of parts": lambda: figures.n_components([2, 4], HELDOUT, HELDOUT / 2, STABLE, best=4),
 }
 
 
@@ -335,6 +338,34 @@ def test_seeds_put_both_agreements_on_one_axis():
     assert low <= 0 and high >= 1
 
 
+def test_numbers_of_parts_have_their_errors_with_bars_and_their_stability_below():
+    figure = figures.n_components([2, 4], HELDOUT, HELDOUT / 2, STABLE, best=4)
+    errors, stability = figure.axes
+    for container, error in zip(errors.containers, (HELDOUT, HELDOUT / 2), strict=True):
+        line, _, (bars,) = container
+        mean, reach = error.mean(axis=1), error.std(axis=1, ddof=1) / 3**0.5
+        np.testing.assert_array_equal(line.get_xdata(), [2, 4])
+        np.testing.assert_allclose(line.get_ydata(), mean)
+        ends = np.array(bars.get_segments())[:, :, 1]
+        np.testing.assert_allclose(ends, np.transpose([mean - reach, mean + reach]))
+    np.testing.assert_allclose(stability.lines[0].get_ydata(), STABLE.mean(axis=1))
+    np.testing.assert_array_equal(stability.collections[0].get_offsets()[:, 1], STABLE.ravel())
+    assert stability.get_xlabel() == "number of parts" and errors.get_yscale() == "linear"
+    for axes in figure.axes:
+        assert axes.lines[-1].get_xdata() == [4, 4]
+    legend = [text.get_text() for text in errors.get_legend().get_texts()]
+    assert sorted(legend) == ["4 parts", "hidden entries", "seen entries"]
+
+
+def test_errors_of_numbers_of_parts_are_shown_up_to_that_of_predicting_zero():
+    for factor, scale in ((1, "linear"), (0.01, "log")):
+        rising = HELDOUT[::-1] * [[factor], [1e9]]
+        errors = figures.n_components([2, 4], rising, rising, STABLE, best=2).axes[0]
+        low, high = errors.get_ylim()
+        assert (errors.get_yscale(), high) == (scale, 1)
+        assert (low == 0) == (scale == "linear")
+
+
 NAN = np.where(np.arange(30) == 13, np.nan, np.arange(30)).reshape(5, 6)
 WRONG = {
     "shape of another size": (
@@ -380,6 +411,14 @@ WRONG = {
         "'seconds': 2, 'objective': 1",
     ),
     "gradient of nothing": (lambda: figures.activations({"a": relu}, {"b": step}), "gradients has"),
+    "other number of rows": (
+        lambda: figures.n_components([2, 4, 6], HELDOUT, HELDOUT, STABLE, best=4),
+        "Rows must come.*'values': 3, 'hidden entries': 2",
+    ),
+    "stability that is NaN": (
+        lambda: figures.n_components([2, 4], HELDOUT, HELDOUT, STABLE * np.nan, best=4),
+        "stability must be finite",
+    ),
     "no seeds": (lambda: figures.seeds([0.5], []), "mcc_seeds must be a filled 1-D"),
     "MCC that is NaN": (lambda: figures.seeds([np.nan], [1]), "mcc_between must be finite"),
     "comparison of another size": (lambda: figures.comparison(comparison(), (5, 5)), "25 pixels"),

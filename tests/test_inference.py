@@ -6,7 +6,123 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import random_matrix, seeds
 
-from partsrep.inference import exact_nnls, linear_encoder, nnls_sweep
+from partsrep import inference
+from partsrep.inference import (
+    apply,
+    exact_nnls,
+    exact_simplex,
+    linear_encoder,
+    nnls_sweep,
+    normal_equations,
+    project_simplex,
+    stationarity,
+    sweeps,
+)
+
+some = settings(deadline=None, max_examples=20)
+
+
+def system(seed, weighted, n=6, m=3, d=8):
+    """Data, parts, weights (or None), and the normal equations of the codes."""
+    D, components = random_matrix(seed, n, d), random_matrix(seed + 1, m, d) + 0.1
+    weights = random_matrix(seed + 2, n, d) if weighted else None
+    return D, components, weights, *normal_equations(D, components, weights)
+
+
+def weighted_error(D, D_hat, weights):
+    return np.sum((1 if weights is None else weights) * (D - D_hat) ** 2)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("sparse", [False, True])
+@some
+@given(seed=seeds)
+def test_normal_equations_are_the_error_as_a_quadratic(weighted, sparse, seed):
+    D, components, weights, _, _ = system(seed, weighted)
+    gram, cross = normal_equations(sp.csr_array(D) if sparse else D, components, weights)
+    F = random_matrix(seed + 3, 3, 6)
+    quadratic = np.vdot(F, apply(gram, F)) - 2 * np.vdot(F, cross)
+    expected = weighted_error(D, F.T @ components, weights) - weighted_error(D, 0, weights)
+    assert quadratic == pytest.approx(expected, rel=1e-10, abs=1e-10)
+    # The same quadratic in the parts, from the other side.
+    gram, cross = normal_equations(D.T, F, None if weights is None else weights.T)
+    quadratic = np.vdot(components, apply(gram, components)) - 2 * np.vdot(components, cross)
+    assert quadratic == pytest.approx(expected, rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_single_precision_stays_single_and_rows_lie_together(weighted, sparse):
+    D, components, weights, _, _ = system(0, weighted)
+    D, components = D.astype(np.float32), components.astype(np.float32)
+    gram, cross = normal_equations(sp.csr_array(D) if sparse else D, components, weights)
+    arrays = gram, cross, sweeps(np.zeros_like(cross), gram, cross), project_simplex(cross)
+    for array in (*arrays, exact_nnls(D, components, l1=0.1, l2=0.1, weights=weights)):
+        assert array.dtype == np.float32
+        assert array.flags.c_contiguous
+
+
+@pytest.mark.parametrize("kind", ["any", "repeated", "zero", "of all sizes"])
+@pytest.mark.parametrize("weighted", [False, True])
+@some
+@given(seed=seeds, m=st.integers(2, 8), l1=st.sampled_from([0, 1e-6, 0.1, 10]), l2=st.booleans())
+def test_exact_nnls_meets_the_optimality_conditions(kind, weighted, seed, m, l1, l2):
+    D, components = random_matrix(seed, 5, 6) - 0.2, random_matrix(seed + 1, m, 6)
+    weights = random_matrix(seed + 2, 5, 6) if weighted else np.ones((5, 6))
+    if kind == "repeated":
+        components[1] = 2 * components[0]
+    elif kind == "zero":
+        components[1] = 0
+    elif kind == "of all sizes":
+        components *= 10.0 ** np.random.RandomState(seed).randint(-4, 5, size=(m, 1))
+    l2 = 1e-3 * np.sum(components**2) if l2 else 0
+    H = exact_nnls(D, components, l1=l1, l2=l2, weights=weights if weighted else None)
+    slope = (weights * (H @ components - D)) @ components.T + l1 + l2 * H
+    scale = np.linalg.norm(D) * (np.linalg.norm(components, axis=1) + np.sqrt(l2) + 1e-300)
+    assert H.min() >= 0
+    assert np.all(slope >= -1e-8 * scale)
+    assert np.all(np.abs(slope) <= 1e-8 * scale, where=H > 0)
+
+
+@some
+@given(seeds, st.booleans())
+def test_codes_that_are_not_allowed_are_as_if_their_part_were_not_there(seed, sparse):
+    D, components = random_matrix(seed, 4, 6), random_matrix(seed + 1, 3, 6)
+    allowed = np.ones((4, 3), bool)
+    allowed[:, 1] = False
+    H = exact_nnls(sp.csr_array(D) if sparse else D, components, allowed=allowed)
+    assert not H[:, 1].any()
+    assert np.allclose(H[:, [0, 2]], exact_nnls(D, components[[0, 2]]))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@some
+@given(seed=seeds, l2=st.sampled_from([0, 0.3]), sparse=st.booleans(), inside=st.booleans())
+def test_exact_simplex_meets_the_optimality_conditions(weighted, seed, l2, sparse, inside):
+    components = random_matrix(seed + 1, 5, 7)
+    D = random_matrix(seed, 4, 7)
+    if inside:  # a mixture of the parts has no error at all
+        D = np.random.RandomState(seed).dirichlet(np.ones(5), size=4) @ components
+    weights = random_matrix(seed + 2, 4, 7) if weighted else np.ones((4, 7))
+    data = sp.csr_array(D) if sparse else D
+    H = exact_simplex(data, components, l2=l2, weights=weights if weighted else None)
+    slope = (weights * (H @ components - D)) @ components.T + l2 * H
+    level = np.sum(slope * H, axis=1, keepdims=True)
+    assert H.min() >= 0
+    assert np.allclose(H.sum(axis=1), 1, rtol=1e-14)
+    # No code has a lower slope than those in use, whose slope is level.
+    assert np.all(slope >= level - 1e-8)
+    assert np.all(np.abs(slope - level) <= 1e-8, where=H > 0)
+
+
+@some
+@given(seeds, st.sampled_from([0, 1e6]))
+def test_projection_on_the_simplex_subtracts_the_root_of_its_sum(seed, far):
+    F = np.random.RandomState(seed).standard_normal((5, 4)) + far
+    for f, projected in zip(F.T, project_simplex(F).T, strict=True):
+        excess = lambda theta, f=f: np.maximum(f - theta, 0).sum() - 1  # noqa: E731
+        theta = scipy.optimize.brentq(excess, f.min() - 1, f.max(), xtol=1e-14)
+        assert np.allclose(projected, np.maximum(f - theta, 0), atol=1e-8)
 
 
 @given(seeds, st.integers(1, 6), st.booleans())
@@ -19,25 +135,111 @@ def test_exact_nnls_agrees_with_scipy_sample_by_sample(seed, m, sparse):
         assert np.sum((d - h @ components) ** 2) == pytest.approx(best, abs=1e-8)
 
 
-@settings(deadline=None, max_examples=20)
-@given(seeds)
-def test_sweeps_never_raise_the_loss_and_reach_the_exact_solution(seed):
-    D, components = random_matrix(seed, 6, 8), random_matrix(seed + 1, 3, 8) + 0.1
-    gram, cross = components @ components.T, components @ D.T
+@pytest.mark.parametrize("weighted", [False, True])
+@settings(deadline=None, max_examples=5)
+@given(seed=seeds)
+def test_sweeps_never_raise_the_loss_and_reach_the_exact_solution(weighted, seed):
+    D, components, weights, *_ = system(seed, weighted)
+    components += np.eye(3, 8)  # so that a thousand sweeps are enough
+    weights = weights + 0.3 if weighted else None
+    gram, cross = normal_equations(D, components, weights)
     F = np.zeros((3, 6))
-    losses = []
-    for _ in range(3000):
-        losses.append(np.sum((D - F.T @ components) ** 2))
-        nnls_sweep(F, gram, cross)
+    losses, moves = [], []
+    for _ in range(1000):
+        losses.append(weighted_error(D, F.T @ components, weights))
+        moves.append(nnls_sweep(F, gram, cross))
     assert np.all(np.diff(losses) <= 1e-12 * losses[0])
-    best = np.sum((D - exact_nnls(D, components) @ components) ** 2)
+    best = weighted_error(D, exact_nnls(D, components, weights=weights) @ components, weights)
     assert losses[-1] == pytest.approx(best, rel=1e-6, abs=1e-9)
+    assert moves[-1] <= 1e-3 * moves[0]
 
 
-def test_a_row_with_a_zero_partner_is_left_as_it_is():
-    F = np.array([[1.0, 2.0], [3.0, 4.0]])
-    nnls_sweep(F, np.diag([2.0, 0.0]), np.array([[2.0, -2.0], [5.0, 5.0]]))
-    assert F.tolist() == [[1.0, 0.0], [3.0, 4.0]]
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_sweep_updates_row_after_row_and_tells_how_far_it_moved(weighted):
+    _, _, _, gram, cross = system(7, weighted)
+    F = random_matrix(3, 3, 6)
+    expected, moved = F.copy(), 0.0
+    for j in range(6):
+        G, f = gram if gram.ndim == 2 else gram[..., j], expected[:, j]
+        for k in range(3):
+            before = f[k]
+            f[k] = max(0, before + (cross[k, j] - G[k] @ f) / G[k, k])
+            moved += G[k, k] * (f[k] - before) ** 2
+    assert nnls_sweep(F, gram, cross) == pytest.approx(np.sqrt(moved))
+    assert np.allclose(F, expected)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_an_entry_with_a_zero_partner_is_left_as_it_is_unless_it_has_a_price(weighted):
+    gram = np.diag([4.0, 0.0])
+    if weighted:  # the second column sees the second part
+        gram = np.stack([gram, np.diag([4.0, 4.0])], axis=-1)
+    F = np.array([[1.0, 2.0], [3.0, 5.0]])
+    nnls_sweep(F, gram, np.array([[4.0, -4.0], [0.0, 0.0]]))
+    assert F.tolist() == [[1.0, 0.0], [3.0, 0.0 if weighted else 5.0]]
+    assert stationarity(F, gram, np.array([[4.0, -4.0], [0.0, 0.0]])) == 0
+    nnls_sweep(F, gram, np.array([[4.0, -4.0], [-1.0, -1.0]]))
+    assert F.tolist() == [[1.0, 0.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@some
+@given(seed=seeds)
+def test_a_half_step_does_the_same_in_blocks(weighted, seed):
+    _, _, _, gram, cross = system(seed, weighted)
+    F = random_matrix(seed + 3, 3, 6)
+    given_to_it = F.copy()
+    whole = sweeps(F, gram, cross, enough=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inference, "BLOCK", 4)
+        in_blocks = sweeps(F, gram, cross, enough=0)
+    assert np.allclose(whole, in_blocks, rtol=1e-12, atol=1e-14)
+    assert np.array_equal(F, given_to_it)
+    for _ in range(inference.SWEEPS):
+        nnls_sweep(F, gram, cross)
+    assert np.allclose(whole, F, rtol=1e-12, atol=1e-14)
+
+
+def test_a_half_step_stops_when_a_sweep_moves_little():
+    def moved_by(sweep_count):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(inference, "SWEEPS", sweep_count)
+            return sweeps(np.zeros((2, 1)), gram, np.ones((2, 1)))
+
+    gram = np.array([[1.0, 0.01], [0.01, 1.0]])  # the second sweep moves a hundredth
+    assert np.array_equal(moved_by(2), moved_by(9))
+    assert not np.array_equal(moved_by(1), moved_by(2))
+    gram = np.array([[1.0, 0.9], [0.9, 1.0]])
+    assert not np.array_equal(moved_by(2), moved_by(9))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_too_small_to_be_normal_become_zero(dtype):
+    smallest = np.finfo(dtype).tiny
+    cross = np.array([[smallest / 4, 4 * smallest]], dtype)
+    assert sweeps(np.zeros_like(cross), np.ones((1, 1), dtype), cross).tolist() == [
+        [0.0, 4 * smallest]
+    ]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@some
+@given(seed=seeds)
+def test_stationarity_is_zero_at_the_solution_alone_and_free_of_the_scale(weighted, seed):
+    D, components, weights, gram, cross = system(seed, weighted)
+    F = exact_nnls(D, components, weights=weights).T
+    assert stationarity(F, gram, cross) <= 1e-12 * np.linalg.norm(D)
+    F = F + random_matrix(seed + 3, 3, 6)
+    value = stationarity(F, gram, cross)
+    assert value > 0
+    scale = np.array([[0.01], [1.0], [300.0]])
+    scaled = normal_equations(D, components * scale, weights)
+    assert stationarity(F / scale, *scaled) == pytest.approx(value)
+    columns = [
+        stationarity(F[:, [j]], gram if gram.ndim == 2 else gram[..., [j]], cross[:, [j]])
+        for j in range(6)
+    ]
+    assert np.linalg.norm(columns) == pytest.approx(value)
 
 
 @pytest.mark.parametrize("shape", [(30, 6), (6, 30)])

@@ -1,0 +1,116 @@
+"""What the front doors share, as scikit-learn transformers."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.exceptions import NotFittedError
+
+from ..progress import progress
+from ..validation import check_choice, check_integer
+
+
+@contextmanager
+def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
+    """Leave an estimator as it was when a fit fails or is interrupted."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """What NMF and SAE share as scikit-learn transformers."""
+
+    def fit_transform(self, X, y=None):
+        """Fit, then return the codes of the same data: the same as ``fit(X).transform(X)``."""
+        return self.fit(X).transform(X)
+
+    def __sklearn_clone__(self):
+        """A clone keeps a fitted `start` fitted: it is where to begin, not a recipe to refit."""
+        copies = {
+            name: value if name == "start" else clone(value, safe=False)
+            for name, value in self.get_params(deep=False).items()
+        }
+        twin = type(self)(**copies)
+        for attribute in ("_metadata_request", "_sklearn_output_config"):
+            if hasattr(self, attribute):
+                setattr(twin, attribute, getattr(self, attribute))
+        return twin
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = self._nonnegative()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.components_)
+
+    def _n_parts(self, D) -> int:
+        """The number of parts asked for: that of the start, or as many as features, if "auto"."""
+        if isinstance(self.n_components, str):
+            check_choice("n_components", self.n_components, ("auto",))
+            if self.start is None:
+                return D.shape[1]
+            start = self.start[1].T if isinstance(self.start, tuple) else self.start.components_
+            return len(start)
+        check_integer("n_components", self.n_components)
+        return int(self.n_components)
+
+    def _check_start(self) -> None:
+        if self.start is None:
+            return
+        if isinstance(self.start, tuple):
+            if len(self.start) != 2:
+                raise ValueError(f"start must hold two arrays; got {len(self.start)}.")
+        elif not hasattr(self.start, "components_"):
+            raise NotFittedError("start must be fitted: call fit on it.")
+        if self.n_init != 1:
+            raise ValueError(
+                f"n_init={self.n_init} asks for several random starts, but start is given: "
+                "leave out one of the two."
+            )
+
+
+def restarts(estimator: BaseEstimator, D, seeds: Iterable[int]) -> list[BaseEstimator]:
+    """Fit clones of an estimator from random starts, one for each seed.
+
+    Parameters
+    ----------
+    estimator : NMF or SAE
+        An NMF begins at random unless it has a `start`: from the same deterministic start
+        all seeds would agree, and the agreement would say nothing.
+    D : array-like (n, d)
+        The data.
+    seeds : iterable of int
+        Each becomes a `random_state`.
+
+    Returns
+    -------
+    list of fitted estimators, in the order of the seeds.
+
+    Examples
+    --------
+    >>> from partsrep import datasets
+    >>> D = datasets.load("digits").D[:100]
+    >>> len(restarts(NMF(n_components=4), D, seeds=range(3)))
+    3
+    """
+
+    def begun_at(seed: int) -> BaseEstimator:
+        fresh = clone(estimator).set_params(random_state=seed)
+        if "init" in fresh.get_params() and fresh.start is None:
+            fresh.set_params(init="random")
+        return fresh
+
+    return [begun_at(seed).fit(D) for seed in progress(list(seeds), "restarts")]

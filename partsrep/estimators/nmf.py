@@ -1,0 +1,488 @@
+"""NMF: the front door to nonnegative matrix factorization and its kin."""
+
+import warnings
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .. import descent, multiplicative, projective, starts
+from ..codes import ReLU
+from ..inference import NNLS, Layer
+from ..objective import BETA, L1, Elastic, LogVolume, Objective, beta_divergence
+from ..parts import DECODERS, Parts
+from ..problem import Problem, factorization_loss
+from ..progress import progress
+from ..validation import (
+    check_choice,
+    check_custom,
+    check_data,
+    check_factor,
+    check_integer,
+    check_mask,
+    check_number,
+)
+from .base import PartsModel, all_or_nothing
+
+NONNEGATIVE = Parts(nonnegative=True)
+SOLVERS = {
+    ("cd", NNLS()): descent,
+    ("mu", NNLS()): multiplicative,
+    ("cd", Layer(tied=True)): projective,
+}
+
+
+class NMF(PartsModel):
+    r"""Nonnegative matrix factorization, :math:`\min_{H, X \ge 0} \|D - H X^T\|_F^2` + prices.
+
+    It takes what scikit-learn's NMF takes, under the same names and with the same meaning: there
+    ``W`` is the codes and ``H`` the parts. In scikit-learn's scaling, half the squared error (or
+    the β-divergence), the prices are d·alpha_W·(l1_ratio·‖W‖₁ + ½(1−l1_ratio)·‖W‖²) and the same
+    with n·alpha_H for the parts. Other sets of parts and codes make other methods of it:
+    :mod:`partsrep.presets` names them.
+
+    Parameters
+    ----------
+    n_components : int or "auto"
+        Number of parts m; "auto" takes that of the start, else d.
+    init : None, "random", "nndsvd", "nndsvda", "nndsvdar", "spa" or "custom"
+        "custom": W and H are given to `fit`. None: "nndsvda" where m ≤ min(n, d), the data
+        are nonnegative and `n_init` is 1, else "random"; parts made of samples begin at "spa".
+    solver : "cd" or "mu"
+        "cd": block-coordinate descent, accelerated HALS where both factors are nonnegative;
+        "mu": multiplicative updates, for every β.
+    beta_loss : "frobenius", "kullback-leibler", "itakura-saito" or float
+        The β of the divergence; "cd" solves "frobenius", β = 2.
+    tol : float ≥ 0
+        "cd" stops when the scale-free KKT residual is at most this, "mu" when ten iterations
+        gain less than this share of the first error.
+    max_iter : int or None
+        Most iterations; None: 1000 for "cd", 200 for "mu".
+    random_state : int, RandomState or None
+    n_init : int
+        The best of so many random starts is kept.
+    alpha_W, alpha_H : float ≥ 0
+        Prices of codes and parts; alpha_H "same" is alpha_W.
+    l1_ratio : float in [0, 1]
+        Share of the L1 price; the rest is L2.
+    parts : None, "nonnegative", "free", "unit", "unit-nonnegative" or an object of `partsrep.parts`
+        What the parts may be; None is "nonnegative".
+    codes : None or one of ``ReLU() TopK(k) Simplex()``
+        What the codes may be; None is ``ReLU()``.
+    inference : None, ``NNLS()`` or ``Layer(tied=True)``
+        How codes come from data. None: the best ones. ``Layer(tied=True)``: H = DX, projective
+        NMF.
+    penalty : None, ``L1(weight)``, ``LogVolume(weight, delta)`` or a list of these
+        More prices: n·L1 on the codes (an autoencoder's L1 is a mean over samples), the volume
+        of the parts.
+    start : None, a fitted model or (H, X)
+        Where to begin: the parts of a fitted model, with their best codes, or (H, X) of shapes
+        (n, m) and (d, m). A clone keeps it.
+
+    Attributes
+    ----------
+    components_ : ndarray (m, d)
+        Xᵀ: the parts as rows.
+    loss_ : float
+        ‖D − HXᵀ‖²_F with the best H for the parts, over seen entries, each times its weight;
+        for β ≠ 2 twice the divergence. Without prices.
+    reconstruction_err_ : float
+        Its root.
+    n_iter_ : int
+    kkt_residual_ : float
+        Distance from stationarity (:func:`partsrep.problem.kkt_residual`); for "mu" the norm of
+        factor ∘ gradient relative to that of its positive half.
+    history_ : dict of arrays over iterations
+        "objective" (prices included), "residual", "seconds".
+    parts_weights_ : ndarray (m, n)
+        Only for parts made of samples: components_ = parts_weights_ @ D.
+    problem_ : Problem
+
+    Raises
+    ------
+    ValueError
+        NaN, infinity, negative, empty or non-numeric data; unknown or impossible settings; a mask
+        of another shape or one that hides a whole row or column.
+
+    Notes
+    -----
+    More parts than samples or features are allowed, and then agreement says little. A sample of
+    zeros gets codes of zero; a feature of zeros is zero in every part; all-zero data is fitted
+    exactly by zero. Data of float32 gives factors of float32; small ones are computed in double
+    precision, and large ones of float64 begin in single and end in double precision.
+
+    References
+    ----------
+    Lee, Seung (1999), "Learning the parts of objects by non-negative matrix factorization";
+    Cichocki, Phan (2009), "Fast local algorithms for large scale nonnegative matrix and tensor
+    factorizations"; Ang, Gillis (2019), "Accelerating nonnegative matrix factorization algorithms
+    using extrapolation".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> D = np.array([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0], [1.0, 3.0, 2.0]])
+    >>> nmf = NMF(n_components=2, random_state=0).fit(D)
+    >>> nmf.loss_ < 1e-6, nmf.transform(D).shape
+    (True, (3, 2))
+
+    Entries that are not known are hidden by a mask, and then predicted:
+
+    >>> known = np.array([[True, True, True], [True, True, True], [True, True, False]])
+    >>> H = NMF(n_components=2, tol=1e-8, random_state=0).fit_transform(D, mask=known)
+    >>> H.shape
+    (3, 2)
+    """
+
+    def __init__(
+        self,
+        n_components="auto",
+        *,
+        init=None,
+        solver="cd",
+        beta_loss="frobenius",
+        tol=1e-4,
+        max_iter=None,
+        random_state=None,
+        n_init=1,
+        alpha_W=0.0,
+        alpha_H="same",
+        l1_ratio=0.0,
+        parts=None,
+        codes=None,
+        inference=None,
+        penalty=None,
+        start=None,
+    ):
+        self.n_components = n_components
+        self.init = init
+        self.solver = solver
+        self.beta_loss = beta_loss
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.n_init = n_init
+        self.alpha_W = alpha_W
+        self.alpha_H = alpha_H
+        self.l1_ratio = l1_ratio
+        self.parts = parts
+        self.codes = codes
+        self.inference = inference
+        self.penalty = penalty
+        self.start = start
+
+    def fit(self, X, y=None, *, W=None, H=None, mask=None):
+        """Factorize X, array or sparse matrix (n, d).
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix (n, d)
+            The data D.
+        W, H : None or array-like (n, m), (m, d)
+            Codes and parts to begin from, with init="custom".
+        mask : None or array-like (n, d)
+            Which entries are seen, or their weights ≥ 0; hidden ones may be NaN.
+        """
+        self.fit_transform(X, W=W, H=H, mask=mask)
+        return self
+
+    def fit_transform(self, X, y=None, *, W=None, H=None, mask=None):
+        """As :meth:`fit`, and return the codes (n, m): the same as ``transform(X)``."""
+        with all_or_nothing(self):
+            X, weights = self._check_data(X, mask, reset=True)
+            problem = self._problem(X)
+            self._check_settings(X, mask)
+            solver = self._solver(problem, weights is not None)
+            rng = check_random_state(self.random_state)
+            given = self._given(X, W, H)
+            m = len(given[1]) if given else self._n_parts(X)
+            problem.codes.check(m)
+            # Double precision costs nothing where the data are few.
+            D = X.astype(np.float64, copy=False) if X.size <= descent.FEW else X
+
+            best = None
+            for _ in progress(range(self.n_init), "NMF starts"):
+                bound = replace(problem, parts=problem.parts.bind(D))
+                data = descent.rounded(D, bound, weights) if solver is descent else D
+                found = solver.factorize(
+                    D,
+                    *(given or self._start(data, m, bound, rng)),
+                    bound,
+                    weights=weights,
+                    tol=self.tol,
+                    max_iter=self._most_iterations,
+                )
+                if best is None or found[-1].last["objective"] < best[-1].last["objective"]:
+                    best = *found[:2], bound.parts, found[-1]
+            codes, components, parts, history = best
+            codes, components = codes.astype(X.dtype), components.astype(X.dtype)
+            self._set(X, weights, problem, codes, components, parts, history)
+        return codes
+
+    def transform(self, X, *, mask=None):
+        """Best codes H (n, m) of X (n, d) for the fitted parts, sample by sample."""
+        check_is_fitted(self)
+        D, weights = self._check_data(X, mask, reset=False)
+        return self._solver(self.problem_, weights is not None).infer(
+            D,
+            self.components_.astype(D.dtype, copy=False),
+            self.problem_,
+            weights=weights,
+            tol=self.tol,
+            max_iter=self._most_iterations,
+        )
+
+    def inverse_transform(self, X):
+        """The reconstruction H Xᵀ (n, d) of codes (n, m)."""
+        check_is_fitted(self)
+        return X @ self.components_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # Settings ---------------------------------------------------------------------------------
+
+    def _nonnegative(self) -> bool:
+        parts = DECODERS.get(self.parts, self.parts) or NONNEGATIVE
+        return getattr(parts, "nonnegative", True)
+
+    @property
+    def _beta(self) -> float:
+        return float(BETA.get(self.beta_loss, self.beta_loss))
+
+    @property
+    def _most_iterations(self) -> int:
+        return self.max_iter or {"cd": 1000, "mu": 200}[self.solver]
+
+    def _check_data(self, X, mask, *, reset: bool) -> tuple[Any, np.ndarray | None]:
+        D = check_data(
+            self,
+            X,
+            reset=reset,
+            nonnegative=self._nonnegative(),
+            in_place=True,
+            missing=mask is not None,
+        )
+        return check_mask(mask, D, columns=reset)
+
+    def _problem(self, D) -> Problem:
+        """The four choices that the arguments name; prices on scikit-learn's scale."""
+        if isinstance(self.parts, str):
+            check_choice("parts", self.parts, DECODERS)
+        for name in ("alpha_W", "alpha_H", "l1_ratio"):
+            if (name, getattr(self, name)) != ("alpha_H", "same"):
+                check_number(name, getattr(self, name))
+        if self.l1_ratio > 1:
+            raise ValueError(f"l1_ratio must be at most 1; got {self.l1_ratio!r}.")
+        if isinstance(self.beta_loss, str):
+            check_choice("beta_loss", self.beta_loss, BETA)
+        else:
+            check_number("beta_loss", self.beta_loss, -np.inf)
+        n, d = D.shape
+        alpha_H = self.alpha_W if self.alpha_H == "same" else self.alpha_H
+        codes, parts = (
+            Elastic(l1=size * alpha * self.l1_ratio, l2=size * alpha * (1 - self.l1_ratio))
+            for size, alpha in ((d, float(self.alpha_W)), (n, float(alpha_H)))
+        )
+        penalties = [] if self.penalty is None else self.penalty
+        for penalty in penalties if isinstance(penalties, list | tuple) else [penalties]:
+            if isinstance(penalty, L1):
+                codes = replace(codes, l1=codes.l1 + penalty.weight / 2)
+            elif isinstance(penalty, LogVolume) and parts == Elastic():
+                parts = penalty
+            else:
+                raise ValueError(
+                    f"NMF cannot solve with penalty={penalty!r} here: it takes L1(weight) and, "
+                    "without alpha_H, one LogVolume(weight, delta)."
+                )
+        return Problem(
+            parts=DECODERS.get(self.parts, self.parts) or NONNEGATIVE,
+            codes=self.codes or ReLU(),
+            inference=self.inference or NNLS(),
+            objective=Objective(beta=self._beta, codes=codes, parts=parts),
+        )
+
+    def _check_settings(self, D, mask) -> None:
+        check_choice("init", self.init, (None, *starts.STARTS, "custom"))
+        check_number("tol", self.tol)
+        if self.max_iter is not None:
+            check_integer("max_iter", self.max_iter)
+        check_integer("n_init", self.n_init)
+        self._check_start()
+        if self._beta <= 0 and mask is None and D.min() == 0:
+            raise ValueError(
+                "When beta_loss <= 0 and X contains zeros, the solver may diverge. Add a small "
+                "number to X, or use a positive beta_loss."
+            )
+
+    def _solver(self, problem: Problem, weighted: bool) -> ModuleType:
+        """The module that solves the problem."""
+        check_choice("solver", self.solver, ("cd", "mu"))
+        if problem.inference not in (NNLS(), Layer(tied=True)):
+            raise ValueError(
+                f"NMF cannot infer codes by {problem.inference!r}: use NNLS() or Layer(tied=True), "
+                "or SAE for encoders of their own."
+            )
+        solver = SOLVERS[self.solver, problem.inference]
+        solver.check(problem, weighted)
+        return solver
+
+    # Solving ----------------------------------------------------------------------------------
+
+    def _given(self, D, W, H) -> tuple[np.ndarray, np.ndarray] | None:
+        """The start that `fit` was handed as W and H, if init is "custom"."""
+        if self.init != "custom":
+            if W is not None or H is not None:
+                warnings.warn(
+                    "When init!='custom', provided W or H are ignored. Set init='custom' to use "
+                    "them as initialization.",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
+            return None
+        m = self.n_components if self.n_components != "auto" else np.shape(H)[0]
+        given = (
+            check_custom(W, "W", (D.shape[0], m), D.dtype),
+            check_custom(H, "H", (m, D.shape[1]), D.dtype),
+        )
+        for name, F in zip("WH", given, strict=True):
+            if not F.any():
+                raise ValueError(f"Array passed to NMF (input {name}) is full of zeros.")
+        return given
+
+    def _start(
+        self, D, m: int, problem: Problem, rng: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Codes and parts to begin from, not yet within what is allowed."""
+        if self.start is None:
+            return self._named_start(D, m, problem, rng)
+        if isinstance(self.start, tuple):
+            H = check_factor(self.start[0], "H", (D.shape[0], m), D.dtype)
+            X = check_factor(self.start[1], "X", (D.shape[1], m), D.dtype)
+            return np.maximum(H, 0), problem.parts.project(X.T)
+        X = check_factor(self.start.components_.T, "X", (D.shape[1], m), D.dtype)
+        components = problem.parts.project(X.T.copy())
+        return ReLU().infer(D, components), components
+
+    def _named_start(self, D, m: int, problem: Problem, rng: np.random.RandomState):
+        of_samples = problem.parts.of_samples
+        from_svd = m <= min(D.shape) and not of_samples
+        init = self.init
+        if init is None and self.n_init == 1:
+            init = "spa" if of_samples else "nndsvda" if from_svd and D.min() >= 0 else None
+        init = init or "random"
+        if init.startswith("nndsvd") and not from_svd:
+            raise ValueError(
+                f"init = '{init}' can only be used when n_components <= min(n_samples, "
+                f"n_features) = {min(D.shape)}; n_components is {m}: use init='random'."
+            )
+        if init in ("nndsvd", "nndsvda", "spa") and self.n_init > 1:
+            raise ValueError(f"init={init!r} is a single start: use n_init=1 or init='random'.")
+        if init == "random" and of_samples:
+            return starts.data_samples(D, m, rng)
+        return starts.STARTS[init](D, m, rng)
+
+    def _set(self, X, weights, problem, codes, components, parts, history) -> None:
+        """Set the fitted attributes, and say so where the solver stopped early."""
+        self.components_, self.problem_ = components, problem
+        self._n_components = len(components)  # scikit-learn's name
+        if parts.of_samples:
+            self.parts_weights_ = parts.weights
+        if problem.objective.beta == 2:
+            self.loss_ = factorization_loss(X, codes, components, weights)
+        else:
+            beta = problem.objective.beta
+            self.loss_ = 2 * beta_divergence(X, codes, components, beta, weights)
+        self.reconstruction_err_ = float(np.sqrt(self.loss_))
+        self.n_iter_ = history.iterations
+        self.kkt_residual_ = history.last["residual"]
+        self.history_ = history.arrays()
+        if self.n_iter_ >= self._most_iterations and self.tol > 0:
+            warnings.warn(
+                f"Maximum number of iterations {self._most_iterations} reached. Increase it to "
+                f"improve convergence: raise max_iter, or tol={self.tol:g}; the KKT residual is "
+                f"{self.kkt_residual_:.1e}.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+
+def non_negative_factorization(
+    X,
+    W=None,
+    H=None,
+    n_components="auto",
+    *,
+    init=None,
+    update_H=True,
+    solver="cd",
+    beta_loss="frobenius",
+    tol=1e-4,
+    max_iter=200,
+    alpha_W=0.0,
+    alpha_H="same",
+    l1_ratio=0.0,
+    random_state=None,
+    verbose=0,
+    shuffle=False,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """NMF as a function, with scikit-learn's signature and meanings.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix (n, d)
+        The book's D.
+    W, H : None or array-like (n, m), (m, d)
+        Codes and parts to begin from where `init` is "custom".
+    n_components, init, solver, beta_loss, tol, max_iter, alpha_W, alpha_H, l1_ratio, random_state
+        As for :class:`NMF`.
+    update_H : bool
+        Whether the parts may change; if not, only the codes for the given H are found.
+    verbose, shuffle
+        Accepted for compatibility: progress shows by itself, and the order of parts is fixed.
+
+    Returns
+    -------
+    W : ndarray (n, m)
+        Codes.
+    H : ndarray (m, d)
+        Parts.
+    n_iter : int
+        Iterations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> W, H, n_iter = non_negative_factorization(np.eye(3), n_components=2, random_state=0)
+    >>> W.shape, H.shape
+    ((3, 2), (2, 3))
+    """
+    nmf = NMF(
+        n_components=n_components,
+        init=init,
+        solver=solver,
+        beta_loss=beta_loss,
+        tol=tol,
+        max_iter=max_iter,
+        random_state=random_state,
+        alpha_W=alpha_W,
+        alpha_H=alpha_H,
+        l1_ratio=l1_ratio,
+    )
+    if update_H:
+        return nmf.fit_transform(X, W=W, H=H), nmf.components_, nmf.n_iter_
+    if W is not None:
+        warnings.warn(
+            "When update_H=False, the provided initial W is not used.", RuntimeWarning, stacklevel=2
+        )
+    D, _ = nmf._check_data(X, None, reset=True)
+    m = len(H) if n_components == "auto" else n_components
+    nmf.components_ = check_custom(H, "H", (m, D.shape[1]), D.dtype)
+    nmf.problem_ = nmf._problem(D)
+    return nmf.transform(X), nmf.components_, 1

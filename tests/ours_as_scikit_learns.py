@@ -1,0 +1,10 @@
+"""A pytest plugin: scikit-learn's own tests of NMF meet our class and our function."""
+
+import sklearn.decomposition
+from sklearn.decomposition import _nmf
+
+from partsrep import NMF, non_negative_factorization
+
+sklearn.decomposition.NMF = _nmf.NMF = NMF
+sklearn.decomposition.non_negative_factorization = non_negative_factorization
+_nmf.non_negative_factorization = non_negative_factorization
