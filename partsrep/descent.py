@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from . import starts
 from .codes import ReLU
-from .inference import BLOCK, apply, normal_equations
+from .inference import BLOCK, apply, normal_equations, sweeps
 from .objective import Elastic, Objective
 from .parts import Parts
 from .problem import Problem, data_norm, kkt_residual
@@ -19,13 +19,17 @@ from .validation import representable
 
 # An iteration that gains less than this share is slow, and going past its end then pays. The step
 # grows while that lowers the objective and shrinks when it does not (factors of Ang and Gillis).
-SLOW = 0.01
+# From a point ahead, fewer sweeps do: the next turn goes on in the same direction.
+SLOW = 0.03
+SWEEPS_AHEAD = 2
 STEP, GROW, GROW_LIMIT, SHRINK = 0.5, 1.05, 1.01, 1.5
 # Up to this many entries double precision costs nothing.
 FEW = 100_000
 # Single precision is good enough until an iteration gains less than the share FINE or the residual
 # falls below COARSE.
 FINE, COARSE = 1e-5, 1e-4
+# A start with a smaller residual has no long way to go.
+NEAR = 1e-3
 # Most entries in the Gram matrices of a block of columns, where weights give each its own.
 GRAMS = 4_000_000
 # The best codes for the last parts are not those on the way: so often the descent may go on, each
@@ -83,7 +87,8 @@ def factorize(
         H = infer(D, components, problem, weights=weights)
     elif problem.objective == Objective():
         H, components = starts.rescaled(rough, H, components)
-    if rough is not D:
+    near = D.size <= FEW and kkt_residual(D, H, components, problem, weights) <= NEAR
+    if rough is not D and not near:
         coarse = {"tol": max(tol, COARSE), "max_iter": max_iter, "gain": FINE}
         H, components = descend(rough, H, components, problem, history, **coarse)
     for halvings in range(REFINEMENTS):
@@ -216,7 +221,10 @@ def _turn(
         system = price.system(ahead, gram, cross)
         begin = ahead[:, block]
         residual = np.hypot(residual, allowed.residual(begin, *system))
-        new = allowed.improve(begin, *system)
+        if ahead is F:
+            new = allowed.improve(begin, *system)
+        else:
+            new = sweeps(begin, *system, most=SWEEPS_AHEAD)
         if measured:
             change += float(np.vdot(new, apply(gram, new) - 2 * cross))
         if ahead is not F:

@@ -579,8 +579,8 @@ def n_components(
         Numbers of parts.
     heldout, training : arrays (v, repeats)
         Relative squared errors. Bars reach one standard error of the mean to both sides. The axis
-        ends at 1, the error of predicting zero, or before; it is logarithmic where the means below
-        that span more than a power of ten.
+        ends at 1, the error of predicting zero, or before, and a triangle there stands for a mean
+        beyond; it is logarithmic where the other means span more than a power of ten.
     stability : array (v, pairs)
         MCCs between fits from random starts; each is a faint dot, their mean a line.
     best : int
@@ -607,10 +607,13 @@ def n_components(
     figure = BookFigure(figsize=(WIDTH, 7), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     for place, (label, error) in enumerate(errors.items()):
-        spread = error.std(axis=1, ddof=1) / error.shape[1] ** 0.5
+        mean, spread = error.mean(axis=1), error.std(axis=1, ddof=1) / error.shape[1] ** 0.5
+        # Predictions from far too many parts can be wrong by any factor.
+        beyond = mean > 1
         look = {"fmt": "o" + DASHES[place], "color": COLOURS[place], "capsize": 4}
-        upper.errorbar(values, error.mean(axis=1), spread, label=label, **look)
-    # Predictions from far too many parts can be wrong by any factor.
+        upper.errorbar(values, np.where(beyond, np.nan, mean), spread, label=label, **look)
+        outside = {"color": COLOURS[place], "markersize": 9, "clip_on": False, "in_layout": False}
+        upper.plot(values[beyond], np.ones(beyond.sum()), "^", **outside)
     means = np.minimum([error.mean(axis=1) for error in errors.values()], 1)
     if 0 < 10 * means.min() < means.max():
         upper.set_yscale("log")

@@ -40,8 +40,8 @@ ENCODERS = {"linear": Layer(), "tied": Layer(tied=True)}
 
 
 # The half step of accelerated HALS: sweeps share one product with the data, which costs far more.
-SWEEPS = 4  # at most
-ENOUGH = 0.1  # of the first sweep's movement
+SWEEPS = 3  # at most
+ENOUGH = 0.2  # of the first sweep's movement
 BLOCK = 4096  # columns at a time, so that they stay in cache from sweep to sweep
 
 # Exact codes by pivoting: calls of `sweeps` for the first guess, rounds of exchanges, entries in
@@ -127,9 +127,13 @@ def stationarity(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
     by √G_kk makes the value the same however a part and its code share their scale.
     """
     gradient = apply(gram, F) - cross
-    projected = np.where(F > 0, gradient, np.minimum(gradient, 0))
-    scale = np.sqrt(diagonal(gram))
-    return float(np.linalg.norm(projected / np.where(scale > 0, scale, 1)))
+    gradient = np.where(F > 0, gradient, np.minimum(gradient, 0))
+    partner = diagonal(gram)
+    partner = np.where(partner > 0, partner, 1)
+    if gram.ndim == 2:
+        squares = np.einsum("kn,kn->k", gradient, gradient)[:, None]
+        return math.sqrt(np.sum(squares / partner))
+    return math.sqrt(np.sum(gradient**2 / partner))
 
 
 def nnls_sweep(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
@@ -193,7 +197,10 @@ def _normalized(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.nda
     else:
         others = gram / (scale * scale[:, None])
         np.einsum("kkn->kn", others)[...] = -dead.astype(gram.dtype)
-    return scale, others, np.where(dead & (cross < 0), -np.inf, cross / scale)
+    target = cross / scale
+    if dead.any():
+        target[dead & (cross < 0)] = -np.inf
+    return scale, others, target
 
 
 def _normalized_sweep(F: np.ndarray, others: np.ndarray, cross: np.ndarray) -> float:
@@ -215,7 +222,11 @@ _columnwise_dot = partial(np.einsum, "jn,jn->n")
 
 
 def sweeps(
-    F: np.ndarray, gram: np.ndarray, cross: np.ndarray, enough: float = ENOUGH
+    F: np.ndarray,
+    gram: np.ndarray,
+    cross: np.ndarray,
+    enough: float = ENOUGH,
+    most: int = SWEEPS,
 ) -> np.ndarray:
     r"""The half step of accelerated HALS: sweeps until one moves little against the first.
 
@@ -226,6 +237,8 @@ def sweeps(
     enough : float ≥ 0
         Of the first sweep's movement: one that moves less is the last. It is the movement of all
         columns together; with 0 what happens to one column does not depend on the others.
+    most : int
+        Sweeps at most.
 
     Returns
     -------
@@ -249,11 +262,11 @@ def sweeps(
         scale, others, target = _normalized(own, cross[block])
         rows = F[block] * scale
         first = _normalized_sweep(rows, others, target)
-        for _ in range(SWEEPS - 1):
+        for _ in range(most - 1):
             if _normalized_sweep(rows, others, target) <= enough * first:
                 break
         np.divide(rows, scale, out=result[block])
-    result[result < np.finfo(F.dtype).tiny] = 0
+    np.copyto(result, 0, where=result < np.finfo(F.dtype).tiny)
     return result
 
 

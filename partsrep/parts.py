@@ -5,7 +5,7 @@ which solvers call P. With the codes fixed the loss is a quadratic of the parts,
 q(P) = tr(Pᵀ G P) − 2⟨C, P⟩ with G = HᵀH and C = HᵀD, or one G for each feature where entries are
 weighted (:func:`partsrep.inference.normal_equations`). A set of parts is a frozen object with
 
-* ``project(components)``: the nearest member of the set;
+* ``project(components)``: the nearest member of the set, or a better one found from it;
 * ``improve(P, gram, cross)``: new parts in the set with a lower q, P itself unchanged;
 * ``residual(P, gram, cross)``: 0 iff no small step within the set lowers q, and the same however
   a part and its code share their scale;
@@ -158,6 +158,18 @@ def _distance(P: np.ndarray, Q: np.ndarray, curvature: np.ndarray) -> float:
     return float(np.linalg.norm(np.sqrt(curvature) * (P - Q)))
 
 
+class Rowwise(PartSet):
+    """Parts that are constrained each by itself, and updated by its `project`."""
+
+    def improve(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
+        """Exact row updates."""
+        return _improve_rows(P, gram, cross, self.project)
+
+    def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
+        """How far the row updates would move."""
+        return _residual_of_rows(P, gram, cross, self.project)
+
+
 def sparseness(components: np.ndarray) -> np.ndarray:
     r"""Hoyer's sparseness of each part: 0 if all entries are equal, 1 if only one is not zero.
 
@@ -189,7 +201,7 @@ def sparseness(components: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Sparseness(PartSet):
+class Sparseness(Rowwise):
     r"""The set {X : x_j ≥ 0, sparseness(x_j) = `value`}, whatever the norm of a part.
 
     :func:`sparseness` is (√d − ‖x‖₁/‖x‖₂)/(√d − 1). The parts of a plain NMF can be dense or
@@ -266,13 +278,39 @@ class Sparseness(PartSet):
         np.put_along_axis(nearest, order, direction, axis=1)
         return nearest * np.maximum((nearest * components).sum(axis=1, keepdims=True), 0)
 
-    def improve(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-        """Exact row updates."""
-        return _improve_rows(P, gram, cross, self.project)
 
-    def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
-        """How far the row updates would move."""
-        return _residual_of_rows(P, gram, cross, self.project)
+@dataclass(frozen=True)
+class UnitMean(Rowwise):
+    r"""The set {X : x_j ≥ 0, mean over features 1}: parts are distributions, d times their shares.
+
+    Codes then carry all of the scale, in units of the data: those of a sample that is rebuilt
+    exactly sum to its mean. A price that falls with the size of parts, such as
+    :class:`partsrep.objective.LogVolume`, cannot be evaded by small ones.
+
+    References
+    ----------
+    Leplat, Ang, Gillis (2019), "Minimum-volume rank-deficient nonnegative matrix factorizations",
+    with sums for means.
+
+    Examples
+    --------
+    >>> UnitMean().project(np.array([[1.0, 0.0, 3.5], [-3.0, 9.0, 0.0]]))
+    array([[0.25, 0.  , 2.75],
+           [0.  , 3.  , 0.  ]])
+    """
+
+    nonnegative = True
+
+    def project(self, components: np.ndarray) -> np.ndarray:
+        """Nearest member, part by part (:func:`partsrep.inference.project_simplex`)."""
+        d = components.shape[1]
+        return d * project_simplex(components.T / d).T
+
+
+# The share by which a gain must be larger to count as larger. For the groups of features: passes
+# at most, and the share of ‖D‖² that one must gain for another to follow.
+TIE = 1e-6
+PASSES, PASS_GAIN = 100, 1e-6
 
 
 @dataclass(frozen=True)
@@ -281,7 +319,7 @@ class Disjoint(PartSet):
 
     Nonnegative parts are orthogonal just if they share no feature: this is orthogonal NMF, a
     clustering of the features. Which part a feature belongs to is a discrete choice, so the start
-    matters more than elsewhere.
+    matters more than elsewhere. ``bind(D)`` gives the set that finds a good one.
 
     References
     ----------
@@ -297,6 +335,10 @@ class Disjoint(PartSet):
     nonnegative = True
     columnwise = True
 
+    def bind(self, D) -> "Groups":
+        """The set for the data D (n, d), dense or sparse."""
+        return Groups(D)
+
     def project(self, components: np.ndarray) -> np.ndarray:
         """Nearest member: the largest entry of each feature if it is positive, else none."""
         return _largest(components, components)
@@ -305,16 +347,79 @@ class Disjoint(PartSet):
         r"""The minimiser: feature p goes to the part with the largest gain, entry C_kp/G_kk.
 
         A feature that is in part k alone lowers q by :math:`C_{kp}^2/G_{kk}` if C_kp > 0, else by
-        nothing. A part whose partner is zero keeps the features that no other part gains from.
+        nothing. Of parts that gain the same, it stays in its own. A part whose partner is zero
+        keeps the features that no other part gains from.
         """
         curvature = diagonal(gram)
         entries = cross / np.where(curvature > 0, curvature, np.inf)
-        gains = np.sqrt(curvature) * entries
+        gains = np.sqrt(curvature) * entries * np.where(P > 0, 1 + TIE, 1)
         return np.where(gains.max(axis=0) > 0, _largest(entries, gains), P * (curvature == 0))
 
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
         """How far :meth:`improve` would move."""
         return _distance(P, self.improve(P, gram, cross), diagonal(gram))
+
+
+@dataclass(frozen=True, eq=False)
+class Groups(Disjoint):
+    r"""Disjoint parts for the data D, from which no feature would rather change to another part.
+
+    With the best codes h_k = D x_k for parts of norm 1, the loss is ‖D‖² − Σ_k ‖h_k‖². A feature p,
+    a column d_p of D, that joins part k with an entry sin θ makes of h_k the code
+    cos θ h_k + sin θ d_p. The best θ, with tan 2θ = 2⟨h_k, d_p⟩ / (‖h_k‖² − ‖d_p‖²), lengthens
+    ‖h_k‖² by the gain r − (‖h_k‖² − ‖d_p‖²)/2, where r² = ((‖h_k‖² − ‖d_p‖²)/2)² + ⟨h_k, d_p⟩².
+    Blocks of codes and parts alone get stuck early: there a feature is judged by codes that were
+    fitted to its old part.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d) ≥ 0
+
+    References
+    ----------
+    Hartigan, Wong (1979), "A K-means clustering algorithm", for moves of one at a time.
+    """
+
+    D: object
+
+    def project(self, components: np.ndarray) -> np.ndarray:
+        """The nearest member, improved: each feature in turn leaves its part for the best one.
+
+        Parts have norm 1, or are zero.
+        """
+        X = super().project(components)
+        norms = np.linalg.norm(X, axis=1, keepdims=True)
+        X /= np.where(norms > 0, norms, 1)
+        codes = X @ self.D.T
+        energies = np.einsum("kn,kn->k", codes, codes)
+        columns = self.D.tocsc() if sp.issparse(self.D) else self.D
+        entries = columns.data if sp.issparse(self.D) else self.D
+        for _ in range(PASSES):
+            before = energies.sum()
+            for p in range(X.shape[1]):
+                column = columns[:, p]
+                column = column.toarray()[:, 0] if sp.issparse(column) else column
+                own = X[:, p].argmax()
+                entry, X[own, p] = X[own, p], 0
+                if entry:
+                    codes[own] -= entry * column
+                    rest = float(np.linalg.norm(X[own])) or math.inf  # a part without features
+                    X[own] /= rest
+                    codes[own] /= rest
+                    energies[own] = codes[own] @ codes[own]
+
+                half = (energies - column @ column) / 2
+                shared = np.maximum(codes @ column, 0)
+                gains = np.hypot(half, shared) - half
+                best = gains.argmax()
+                angle = np.arctan2(shared[best], half[best]) / 2
+                X[best] *= np.cos(angle)
+                X[best, p] = np.sin(angle)
+                codes[best] = np.cos(angle) * codes[best] + np.sin(angle) * column
+                energies[best] += gains[best]
+            if energies.sum() - before <= PASS_GAIN * np.vdot(entries, entries):
+                break
+        return X
 
 
 def _largest(components: np.ndarray, gains: np.ndarray) -> np.ndarray:

@@ -26,6 +26,9 @@ from .problem import data_norm, factorization_loss
 from .progress import progress
 from .validation import check_integer, check_number
 
+NEIGHBOURS = 0.3  # of the fits: so many must have found a part for it to be kept
+ROUGH = 1e-3  # residual of the fits in a search: their errors differ by less than masks make them
+
 
 @dataclass(frozen=True, eq=False)
 class Consensus:
@@ -65,22 +68,18 @@ class Consensus:
         )
 
 
-def consensus(
-    fits: Sequence[Any], *, neighbours: float = 0.3, threshold: float | None = None
-) -> Consensus:
+def consensus(fits: Sequence[Any], *, threshold: float | None = None) -> Consensus:
     r"""Find the parts that fits from several starts have in common.
 
     All parts are stacked at norm 1. One whose mean Euclidean distance to its
-    :math:`\lfloor \text{neighbours} \cdot R \rfloor` nearest others is above the threshold was not
-    found again and is dropped. The others are clustered by k-means into m groups, and each group's
-    median (feature by feature), scaled to norm 1, is a part of the consensus.
+    :math:`\lfloor 0.3 R \rfloor` nearest others (at least one) is above the threshold was not found
+    again and is dropped. The others are clustered by k-means into m groups, and each group's median
+    (feature by feature), scaled to norm 1, is a part of the consensus.
 
     Parameters
     ----------
     fits : sequence of R ≥ 2 fitted models
         With ``components_`` of one shape (m, d), such as from :func:`partsrep.restarts`.
-    neighbours : float in (0, 1]
-        The share of the fits that must have found a part too.
     threshold : float > 0 or None
         Two parts at distance t have the cosine 1 − t²/2. None: the median of all distances plus
         three robust standard deviations (1.4826 times the median absolute deviation each), but at
@@ -108,9 +107,6 @@ def consensus(
     >>> common.components_.shape, bool(common.silhouette > 0.99)
     ((4, 144), True)
     """
-    check_number("neighbours", neighbours, above=True)
-    if neighbours > 1:
-        raise ValueError(f"neighbours is a share of the fits, at most 1; got {neighbours!r}.")
     if threshold is not None:
         check_number("threshold", threshold, above=True)
     shapes = {np.shape(fit.components_) for fit in fits}
@@ -122,7 +118,7 @@ def consensus(
     m = len(fits[0].components_)
     stacked = unit_rows(np.concatenate([fit.components_ for fit in fits]))
     alive = np.flatnonzero(stacked.any(axis=1))
-    nearest = max(1, min(int(neighbours * len(fits)), len(alive) - 1))
+    nearest = max(1, min(int(NEIGHBOURS * len(fits)), len(alive) - 1))
 
     distances = np.full(len(stacked), np.inf)
     if len(alive) > 1:
@@ -137,7 +133,7 @@ def consensus(
         raise ValueError(
             f"Of {len(stacked)} parts only {different} different ones were found again within "
             f"threshold={threshold:.3g}, too few for a consensus of {m}: ask for fewer parts, or "
-            "raise threshold or neighbours."
+            "raise threshold."
         )
 
     members = KMeans(m, n_init=10, random_state=0).fit(stacked[kept]).labels_
@@ -243,8 +239,8 @@ def choose_n_components(
     values : iterable of int
         The numbers of parts to try.
     estimator : estimator or None
-        Whose ``fit_transform`` takes a ``mask``; None: ``NMF()``. Its `n_components` and
-        `random_state` are set here.
+        Whose ``fit_transform`` takes a ``mask``; None: ``NMF(tol=1e-3)``: rough, as there are many
+        fits. Its `n_components` and `random_state` are set here.
     holdout : float in (0, 0.5]
         The share of the entries that is hidden: the same number in each row and column, as far as
         it divides.
@@ -295,7 +291,7 @@ def choose_n_components(
         )
     D = check_array(D, dtype=(np.float64, np.float32), input_name="D")
     values = _checked_values(values, len(D))
-    estimator = NMF() if estimator is None else estimator
+    estimator = NMF(tol=ROUGH) if estimator is None else estimator
     if not has_fit_parameter(estimator, "mask"):
         raise ValueError(f"{type(estimator).__name__} cannot hide entries: its fit has no mask.")
     check_number("holdout", holdout, above=True)

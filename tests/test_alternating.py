@@ -2,51 +2,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from problems import digits, random_matrix, seeds
 
 from partsrep import TopK
-from partsrep.alternating import alternating_autoencoder, hals, solves
+from partsrep.alternating import alternating_autoencoder, solves
 from partsrep.inference import NNLS, Layer
 from partsrep.objective import L1, Objective
 from partsrep.parts import Parts
 from partsrep.problem import Problem, kkt_residual
-from partsrep.starts import random
 
 LAYER = Problem(parts=Parts(nonnegative=True), inference=Layer())
-
-
-@settings(deadline=None, max_examples=25)
-@given(seeds)
-def test_hals_never_raises_the_loss_and_its_residual_goes_to_zero(seed):
-    D = random_matrix(seed, 12, 9)
-    H, components = random(D, 3, np.random.RandomState(seed))
-    kept = H.copy(), components.copy()
-    _, history = hals(D, H, components, tol=1e-6, max_iter=20_000)
-    assert np.all(np.diff(history["objective"]) <= 1e-10 * history["objective"][0])
-    assert history["residual"][-1] <= 1e-6
-    assert np.array_equal(H, kept[0]) and np.array_equal(components, kept[1])
-
-
-@settings(deadline=None, max_examples=25)
-@given(seeds)
-def test_hals_is_equivariant_to_scale_and_to_the_order_of_samples(seed):
-    D = random_matrix(seed, 12, 9)
-    H, components = random(D, 3, np.random.RandomState(seed))
-    order = np.random.RandomState(seed).permutation(12)
-    parts, _ = hals(D, H, components, tol=0, max_iter=20)
-    scaled, _ = hals(1e6 * D, 1e3 * H, 1e3 * components, tol=0, max_iter=20)
-    shuffled, _ = hals(D[order], H[order], components, tol=0, max_iter=20)
-    assert np.allclose(scaled, 1e3 * parts, rtol=1e-6, atol=1e-6 * scaled.max())
-    assert np.allclose(shuffled, parts, rtol=1e-6, atol=1e-6 * parts.max())
-
-
-def test_a_part_that_starts_at_zero_comes_back():
-    D = random_matrix(0, 20, 9, zeros=0)
-    H, components = random(D, 3, np.random.RandomState(0))
-    components[1] = 0
-    parts, _ = hals(D, H, components, tol=1e-4, max_iter=500)
-    assert parts[1].any()
 
 
 @given(seeds)

@@ -2,17 +2,14 @@ import pickle
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
-from hypothesis import given, settings
-from problems import digits, disjoint_parts, low_rank, random_matrix, seeds
+from problems import digits, low_rank, random_matrix
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from partsrep import KL, L1, NMF, SAE, JumpReLU, ReLU, TopK, compare, restarts
-from partsrep.inference import NNLS, Layer, exact_nnls
+from partsrep.inference import Layer, exact_nnls
 from partsrep.parts import Parts
-from partsrep.problem import kkt_residual
 
 ACTIVATIONS = [ReLU(), JumpReLU(0.1), TopK(2)]
 BOTH = [NMF(3, random_state=0), SAE(3, decoder="nonnegative", max_epochs=20, random_state=0)]
@@ -24,68 +21,6 @@ both = pytest.mark.parametrize("model", BOTH, ids=["NMF", "SAE"])
 )
 def test_scikit_learn_accepts_it(estimator, check):
     check(estimator)
-
-
-# NMF ------------------------------------------------------------------------------------------
-
-
-@settings(deadline=None, max_examples=20)
-@given(seeds)
-def test_nmf_codes_are_the_exact_ones_and_the_loss_is_theirs(seed):
-    D = random_matrix(seed, 15, 8)
-    nmf = NMF(3, random_state=0, max_iter=5000).fit(D)
-    H = nmf.transform(D)
-    assert np.array_equal(H, nmf.fit_transform(D))
-    assert nmf.loss_ == pytest.approx(np.sum((D - H @ nmf.components_) ** 2))
-    assert nmf.reconstruction_err_**2 == pytest.approx(nmf.loss_)
-    assert nmf.kkt_residual_ == pytest.approx(kkt_residual(D, H, nmf.components_))
-    assert min(H.min(), nmf.components_.min()) >= 0
-    assert nmf.n_iter_ == len(nmf.history_["objective"])
-
-
-def test_nmf_finds_parts_that_share_no_pixel():
-    data = disjoint_parts()
-    nmf = NMF(5, init="random", n_init=3, tol=1e-8, random_state=0).fit(data.D)
-    truth = NMF(5, start=(data.truth.H, data.truth.X), max_iter=5).fit(data.D)
-    assert compare(nmf, truth, data.D).mcc == pytest.approx(1, abs=1e-6)
-    assert nmf.loss_ < 1e-8 * np.sum(data.D**2)
-
-
-def test_sparse_data_give_the_same_factorization():
-    D = random_matrix(3, 30, 12, zeros=0.7)
-    dense = NMF(4, random_state=0).fit(D)
-    for convert in (sp.csr_matrix, sp.csr_array, sp.csc_array):
-        sparse = NMF(4, random_state=0).fit(convert(D))
-        assert np.allclose(sparse.components_, dense.components_)
-        assert sparse.loss_ == pytest.approx(dense.loss_)
-        assert np.allclose(sparse.transform(convert(D)), dense.transform(D))
-
-
-@pytest.mark.parametrize("init", ["random", "nndsvda"])
-def test_single_precision_stays_single(init):
-    D = digits(100).astype(np.float32)
-    nmf = NMF(4, init=init, random_state=0).fit(D)
-    assert nmf.components_.dtype == nmf.transform(D).dtype == np.float32
-
-
-def test_text_is_never_made_dense():
-    """A dense copy of this matrix would take 80 GB."""
-    D = sp.random_array((10**5, 10**5), density=1e-6, rng=np.random.default_rng(0), format="csr")
-    nmf = NMF(2, init="random", tol=1.0, random_state=0).fit(D)
-    assert 0 < nmf.loss_ < sp.linalg.norm(D) ** 2
-
-
-def test_the_best_of_several_starts_is_kept():
-    D = digits(200)
-    alone = [NMF(8, init="random", random_state=np.random.RandomState(0)).fit(D).loss_]
-    best = NMF(8, n_init=4, random_state=0).fit(D)
-    assert best.loss_ <= alone[0] * (1 + 1e-9)
-
-
-def test_fewer_iterations_than_needed_are_told_once_with_what_to_do():
-    with pytest.warns(ConvergenceWarning, match="max_iter=2 .* raise max_iter or tol") as told:
-        NMF(4, max_iter=2, random_state=0).fit(digits(100))
-    assert len(told) == 1
 
 
 # SAE ------------------------------------------------------------------------------------------
@@ -147,7 +82,6 @@ def test_the_decoder_is_what_was_asked_for(decoder, solver):
 
 def test_problem_names_the_four_choices():
     D = digits(60)
-    assert NMF(3).fit(D).problem_.inference == NNLS()
     sae = SAE(
         3, activation=TopK(2), decoder="unit", encoder="tied", bias="both", penalty=L1(0.1),
         max_epochs=1,
@@ -261,19 +195,13 @@ def test_signed_data_are_accepted_by_free_parts_only():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (NMF(0), "n_components must be an integer of at least 1; got 0"),
-        (NMF(2.5), "got 2.5"),
-        (NMF("many"), "n_components='many' is not known; choose one of 'auto'"),
-        (NMF(3, init="svd"), "init='svd' is not known; choose one of None, 'random', 'nndsvda'"),
-        (NMF(9, init="nndsvda"), "at most min"),
-        (NMF(3, init="nndsvda", n_init=2), 'use init="random"'),
-        (NMF(3, tol=-1), "tol must be a finite number of at least 0; got -1"),
-        (NMF(3, max_iter=0), "max_iter must be an integer"),
-        (NMF(3, n_init=0), "n_init must be an integer"),
-        (NMF(3, start=(np.ones((6, 3)),)), "start must hold two arrays; got 1"),
-        (NMF(3, start=(np.ones((6, 2)), np.ones((4, 3)))), r"H has shape \(6, 2\).*\(6, 3\)"),
-        (NMF(3, start=(np.ones((6, 3)), np.ones((3, 4)))), r"X has shape \(3, 4\).*\(4, 3\)"),
-        (NMF(3, start=(np.ones((6, 3)), np.ones((4, 3))), n_init=2), "leave out one"),
+        (SAE(0), "n_components must be an integer of at least 1; got 0"),
+        (SAE(2.5), "got 2.5"),
+        (SAE("many"), "n_components='many' is not known; choose one of 'auto'"),
+        (SAE(3, tol=-1), "tol must be a finite number of at least 0; got -1"),
+        (SAE(3, n_init=0), "n_init must be an integer"),
+        (SAE(3, start=(np.ones((3, 4)),)), "start must hold two arrays; got 1"),
+        (SAE(3, start=(np.ones((3, 4)), np.ones((4, 3))), n_init=2), "leave out one"),
         (SAE(3, decoder="positive"), "decoder='positive' is not known; choose one of 'free'"),
         (SAE(3, encoder="deep"), "encoder='deep' is not known"),
         (SAE(3, activation="gelu"), "activation='gelu' is not known"),
@@ -316,7 +244,6 @@ def test_starts_cross_between_the_two_methods_and_survive_a_clone():
 
 def test_n_components_auto_is_the_number_of_features():
     D = random_matrix(0, 10, 4)
-    assert NMF(tol=0.1).fit(D).components_.shape == (4, 4)
     assert SAE(max_epochs=2).fit(D).components_.shape == (4, 4)
 
 

@@ -364,6 +364,12 @@ def test_errors_of_numbers_of_parts_are_shown_up_to_that_of_predicting_zero():
         low, high = errors.get_ylim()
         assert (errors.get_yscale(), high) == (scale, 1)
         assert (low == 0) == (scale == "linear")
+        shown = errors.containers[0].lines[0].get_ydata()
+        np.testing.assert_allclose(shown, [rising[0].mean(), np.nan])
+        beyond = [
+            line for line in errors.lines if line.get_marker() == "^" and len(line.get_xdata())
+        ]
+        assert [line.get_xydata().tolist() for line in beyond] == 2 * [[[4, 1]]]
 
 
 NAN = np.where(np.arange(30) == 13, np.nan, np.arange(30)).reshape(5, 6)

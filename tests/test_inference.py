@@ -202,9 +202,7 @@ def test_a_half_step_does_the_same_in_blocks(weighted, seed):
 
 def test_a_half_step_stops_when_a_sweep_moves_little():
     def moved_by(sweep_count):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(inference, "SWEEPS", sweep_count)
-            return sweeps(np.zeros((2, 1)), gram, np.ones((2, 1)))
+        return sweeps(np.zeros((2, 1)), gram, np.ones((2, 1)), most=sweep_count)
 
     gram = np.array([[1.0, 0.01], [0.01, 1.0]])  # the second sweep moves a hundredth
     assert np.array_equal(moved_by(2), moved_by(9))

@@ -11,12 +11,23 @@ from problems import random_matrix, seeds
 from scipy.optimize import minimize, nnls
 
 from partsrep.inference import apply, normal_equations
-from partsrep.parts import DECODERS, Cone, Disjoint, Hull, Parts, Samples, Sparseness, sparseness
+from partsrep.parts import (
+    DECODERS,
+    Cone,
+    Disjoint,
+    Hull,
+    Parts,
+    Samples,
+    Sparseness,
+    UnitMean,
+    sparseness,
+)
 
 SPARSENESS = 0.6
 SETS = {
     **DECODERS,
     "sparse": Sparseness(SPARSENESS),
+    "mean": UnitMean(),
     "disjoint": Disjoint(),
     "cone": Cone(),
     "hull": Hull(),
@@ -76,6 +87,8 @@ def random_members(name, D, rng, count):
     if SETS[name].nonnegative:
         rows = np.abs(rows) * (rng.uniform(size=rows.shape) < 0.5)
         rows[~rows.any(axis=1), 0] = 1
+    if name == "mean":
+        rows /= rows.mean(axis=1, keepdims=True)
     if SETS[name].unit:
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows
@@ -90,6 +103,8 @@ def assert_member(name, parts, P):
     if name == "sparse":
         alive = P[P.any(axis=1)]
         np.testing.assert_allclose(sparseness(alive), SPARSENESS, atol=1e-7)
+    if name == "mean":
+        np.testing.assert_allclose(P.mean(axis=1), 1)
     if name == "disjoint":
         assert (np.count_nonzero(P, axis=0) <= 1).all()
     if name in COMBINED:
@@ -170,7 +185,9 @@ def test_no_random_member_is_nearer_than_the_projection(name, seed):
     rng = np.random.RandomState(seed)
     D = random_problem(seed)[0]
     target = start(D, seed, m=1)
-    nearest = SETS[name].bind(D).project(target)
+    # With data, disjoint parts are improved beyond the nearest.
+    parts = SETS[name] if name == "disjoint" else SETS[name].bind(D)
+    nearest = parts.project(target)
     others = random_members(name, D, rng, 100)
     # Combinations are projected by steps, near enough for a start.
     slack = 1e-3 * np.linalg.norm(target) if name in ("cone", "hull") else 1e-9
@@ -244,6 +261,44 @@ def test_disjoint_is_the_best_of_all_assignments(seed):
     assert distance == pytest.approx(min(np.linalg.norm(target - x) for x in members))
     P = Disjoint().project(start(D, seed, m=2))
     assert quadratic(Disjoint().improve(P, gram, cross), gram, cross) == pytest.approx(min(values))
+
+
+@given(seed=seeds)
+@few
+def test_groups_leave_no_feature_that_would_rather_change(seed):
+    """Of all partitions one feature away, each with its best parts of rank one, none is better."""
+    rng = np.random.RandomState(seed)
+    D = random_matrix(seed, 12, 7)
+    parts = Disjoint().bind(D)
+    P = parts.project(rng.exponential(size=(3, 7)))
+    assert_member("disjoint", parts, P)
+    np.testing.assert_allclose(np.linalg.norm(P, axis=1), 1)
+
+    def loss(owners):
+        groups = [D[:, owners == k] for k in range(3)]
+        return sum(np.sum(np.linalg.svd(group, compute_uv=False)[1:] ** 2) for group in groups)
+
+    owners = P.argmax(axis=0)
+    energy = np.sum(D**2)
+    # Its entries are those of the leading pair of each group.
+    assert energy - np.sum((D @ P.T) ** 2) == pytest.approx(loss(owners), abs=1e-4 * energy)
+    for p, k in product(range(7), range(3)):
+        moved = owners.copy()
+        moved[p] = k
+        # The present part is a little behind its group's best, and so is the new one.
+        assert loss(owners) <= loss(moved) + 0.01 * energy
+    np.testing.assert_allclose(Disjoint().bind(sp.csr_matrix(D)).project(P), parts.project(P))
+    assert parts.project(P.astype(np.float32)).dtype == np.float32
+
+
+def test_groups_take_up_what_the_nearest_member_left():
+    """Planted groups of features, from a start that puts all of them into one part."""
+    rng = np.random.RandomState(0)
+    owners = np.arange(20) % 4
+    D = rng.exponential(size=(50, 4))[:, owners] * rng.uniform(0.5, 2, 20)
+    P = Disjoint().bind(D).project(np.array([[1.0], [0.5], [0.5], [0.5]]) * np.ones(20))
+    found = {tuple(np.flatnonzero(part)) for part in P}
+    assert found == {tuple(np.flatnonzero(owners == k)) for k in range(4)}
 
 
 @pytest.mark.parametrize("weighted", [False, True])

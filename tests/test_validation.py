@@ -1,0 +1,102 @@
+"""What data and masks are accepted, and what the others are told."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from partsrep import NMF
+from partsrep.validation import check_mask, check_scale
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_numbers_whose_squares_leave_the_range_are_refused(dtype, convert, sign):
+    numbers = np.finfo(dtype)
+    for peak, size in ((1e-3 * float(numbers.tiny), "small"), (float(numbers.max) / 8, "large")):
+        D = convert(sign * np.array([[peak, 0], [0, peak]], dtype))
+        with pytest.raises(ValueError, match=rf"too {size} for .*{D.dtype}: rescale.*X / "):
+            check_scale(D)
+    for peak in (1e-15, 1.0, 1e15):
+        check_scale(convert(sign * np.array([[peak, 0], [0, peak]], dtype)))
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array])
+def test_zeros_and_unknowns_have_no_scale(convert):
+    check_scale(convert(np.zeros((2, 2))))
+    check_scale(np.full((2, 2), np.nan))
+    with pytest.raises(ValueError, match="too large"):
+        check_scale(np.array([[np.nan, 1e200]]))
+
+
+@pytest.mark.parametrize(
+    ("scale", "dtype"),
+    [(1e200, np.float64), (1e-200, np.float64), (1e30, np.float32), (1e-30, np.float32)],
+)
+@pytest.mark.parametrize("solver", ["cd", "mu"])
+def test_huge_and_tiny_data_get_an_error_that_names_the_rescaling(scale, dtype, solver):
+    D = (scale * np.eye(4)).astype(dtype)
+    with pytest.raises(ValueError, match="rescale the data, for instance X / "):
+        NMF(2, solver=solver).fit(D)
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1e60])
+def test_scales_that_are_accepted_are_fitted(scale):
+    D = np.random.RandomState(0).uniform(size=(8, 2)) @ np.random.RandomState(1).uniform(
+        size=(2, 6)
+    )
+    nmf = NMF(2, tol=1e-6, random_state=0).fit(scale * D)
+    assert nmf.loss_ <= 1e-6 * np.sum((scale * D) ** 2)
+
+
+def test_a_mask_gives_data_without_what_is_hidden_and_weights():
+    D = np.array([[1.0, np.nan], [-3.0, 4.0]])
+    seen, weights = check_mask([[True, False], [True, True]], D, columns=True)
+    assert seen.tolist() == [[1, 0], [-3, 4]] and weights.tolist() == [[1, 0], [1, 1]]
+    assert np.isnan(D[0, 1]), "the data stay as they are"
+    single = check_mask(np.full((2, 2), 0.5), np.ones((2, 2), np.float32), columns=True)
+    assert [array.dtype for array in single] == [np.float32] * 2
+    assert check_mask(None, D, columns=True) == (D, None)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.ones((2, 3)), r"mask has shape \(2, 3\), but X has shape \(3, 2\)"),
+        (np.ones(3), "Expected 2D array"),
+        ([[1, 1], [1, -1], [1, 1]], "Negative values in data passed to mask"),
+        ([[1, 1], [1, np.nan], [1, 1]], "mask contains NaN"),
+        ([[1, 1], [1, np.inf], [1, 1]], "mask contains infinity"),
+        ([[1, 1], [0, 0], [1, 1]], r"mask hides every entry of row 1 \(1 such in all\): leave"),
+        ([[0, 1], [0, 1], [0, 1]], r"mask hides every entry of column 0 \(1 such in all\): leave"),
+    ],
+)
+def test_other_masks_get_an_error_that_says_what_is_wrong(mask, message):
+    with pytest.raises(ValueError, match=message):
+        check_mask(mask, np.ones((3, 2)), columns=True)
+    with pytest.raises(ValueError, match=message):
+        NMF(2).fit(np.ones((3, 2)), mask=mask)
+
+
+def test_a_column_may_be_hidden_from_fitted_parts_but_no_row():
+    nmf = NMF(2, random_state=0).fit(np.ones((3, 2)))
+    assert nmf.transform(np.ones((1, 2)), mask=[[0, 1]]).shape == (1, 2)
+    with pytest.raises(ValueError, match="hides every entry of row 0"):
+        nmf.transform(np.ones((1, 2)), mask=[[0, 0]])
+
+
+def test_what_is_seen_must_be_known_and_nonnegative():
+    mask = np.array([[True, False], [True, True]])
+    with pytest.raises(ValueError, match=r"NaN where the mask lets it be seen, first at \(1, 0\)"):
+        NMF(1).fit([[1.0, 2.0], [np.nan, 3.0]], mask=mask)
+    with pytest.raises(ValueError, match="Negative values in data"):
+        NMF(1).fit([[1.0, np.nan], [-1.0, 3.0]], mask=mask)
+    with pytest.raises(ValueError, match="contains NaN"):
+        NMF(1).fit([[1.0, np.nan], [1.0, 3.0]])
+    with pytest.raises(ValueError, match="infinity"):
+        NMF(1).fit([[1.0, 1.0], [np.inf, 3.0]], mask=mask)
+
+
+def test_sparse_data_have_no_mask():
+    with pytest.raises(ValueError, match="needs a dense array of data; call X.toarray"):
+        NMF(1).fit(sp.csr_array(np.eye(3)), mask=np.ones((3, 3)))
