@@ -1,6 +1,6 @@
 """partsrep: when do NMF and a sparse autoencoder find the same parts?"""
 
-from . import datasets, figures
+from . import datasets, figures, presets
 from .codes import JumpReLU, ReLU, Simplex, TopK
 from .compare import compare
 from .estimators import NMF, SAE, non_negative_factorization, restarts
@@ -26,5 +26,6 @@ __all__ = [
     "datasets",
     "figures",
     "non_negative_factorization",
+    "presets",
     "restarts",
 ]

@@ -10,10 +10,10 @@ import scipy.sparse as sp
 
 from . import starts
 from .codes import ReLU
-from .inference import BLOCK, apply, normal_equations, sweeps
+from .inference import apply, sweeps
 from .objective import Elastic, Objective
 from .parts import Parts
-from .problem import Problem, data_norm, kkt_residual
+from .problem import Problem, data_norm, equations_by_block, kkt_residual
 from .progress import History, progress
 from .validation import representable
 
@@ -30,8 +30,6 @@ FEW = 100_000
 FINE, COARSE = 1e-5, 1e-4
 # A start with a smaller residual has no long way to go.
 NEAR = 1e-3
-# Most entries in the Gram matrices of a block of columns, where weights give each its own.
-GRAMS = 4_000_000
 # The best codes for the last parts are not those on the way: so often the descent may go on, each
 # time to half the tolerance, until the residual with them is small enough too.
 REFINEMENTS = 10
@@ -92,7 +90,8 @@ def factorize(
         coarse = {"tol": max(tol, COARSE), "max_iter": max_iter, "gain": FINE}
         H, components = descend(rough, H, components, problem, history, **coarse)
     for halvings in range(REFINEMENTS):
-        _, components = descend(
+        # H is taken again though it is not used: the codes before it need not stay in memory.
+        H, components = descend(
             D,
             H,
             components,
@@ -182,11 +181,11 @@ def descend(
         value = max(norm**2 + change, 0.0) + prices.codes(F_ahead) + prices.parts(P)
         history.add(iteration, value, residual)
 
-        done = residual <= tol or before - value < gain * value
+        done = residual <= tol or 0 <= before - value < gain * abs(value)
         if F_ahead is F:
             if done:
                 break
-            if extrapolate and before - value < SLOW * value:
+            if extrapolate and before - value < SLOW * abs(value):
                 F_ahead, P_ahead = F.copy(), P.copy()
         elif done:  # so far only ahead: the last iteration is one that went nowhere past its end
             F_ahead, P_ahead = F, P
@@ -215,9 +214,7 @@ def _turn(
     Returns the residual before and, if it is to be measured, ‖D − FᵀP‖² − ‖D‖² after.
     """
     residual = change = 0.0
-    for block in _blocks(D, len(F), allowed, weights is not None):
-        samples = D if sp.issparse(D) else D[block]
-        gram, cross = normal_equations(samples, P, None if weights is None else weights[block])
+    for block, gram, cross in equations_by_block(D, P, weights, allowed):
         system = price.system(ahead, gram, cross)
         begin = ahead[:, block]
         residual = np.hypot(residual, allowed.residual(begin, *system))
@@ -231,14 +228,6 @@ def _turn(
             np.maximum(new + step * (new - F[:, block]), 0, out=begin)
         F[:, block] = new
     return residual, change
-
-
-def _blocks(D: Any, m: int, allowed: Any, weighted: bool) -> list[slice]:
-    """Samples that are treated together: few enough that their codes stay in the cache."""
-    if sp.issparse(D) or not allowed.columnwise:
-        return [slice(None)]
-    size = max(GRAMS // m**2, 1) if weighted else BLOCK
-    return [slice(first, first + size) for first in range(0, D.shape[0], size)]
 
 
 def _plain(problem: Problem) -> bool:

@@ -44,9 +44,12 @@ SWEEPS = 3  # at most
 ENOUGH = 0.2  # of the first sweep's movement
 BLOCK = 4096  # columns at a time, so that they stay in cache from sweep to sweep
 
-# Exact codes by pivoting: calls of `sweeps` for the first guess, rounds of exchanges, entries in
-# the matrices solved together, the largest condition number, and what rounding leaves of zero.
-GUESSES, PIVOTS, ENTRIES, WELL_POSED, ROUNDING = 3, 20, 4_000_000, 1e10, 1e-12
+# Samples whose squared errors or exact codes are computed together in double precision, and most
+# entries in the matrices of these.
+ROWS, ENTRIES = 1024, 4_000_000
+# Exact codes by pivoting: calls of `sweeps` for the first guess, rounds of exchanges, the largest
+# condition number, and what rounding leaves of zero.
+GUESSES, PIVOTS, WELL_POSED, ROUNDING = 4, 20, 1e10, 1e-12
 
 
 def normal_equations(
@@ -312,7 +315,7 @@ def exact_nnls(
     well_posed = weights is None and allowed is None
     well_posed = well_posed and np.linalg.cond(P @ P.T + l2 * np.eye(len(P))) < WELL_POSED
     H = np.empty((D.shape[0], len(P)), components.dtype)
-    for rows in gen_batches(len(H), max(min(BLOCK, ENTRIES // len(P) ** 2), 1)):
+    for rows in gen_batches(len(H), max(min(ROWS, ENTRIES // len(P) ** 2), 1)):
         samples, left = D[rows], np.arange(len(H))[rows] - rows.start
         if well_posed:
             F, solved = _by_pivoting(*priced(*normal_equations(samples, P), l1, l2))

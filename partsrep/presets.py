@@ -148,7 +148,7 @@ def archetypal(n_components="auto", **settings) -> NMF:
 def separable_nmf(n_components="auto", **settings) -> NMF:
     r"""Separable NMF: the parts are samples.
 
-    .. math:: \min_{H \ge 0,\; K} \|D - H D_K\|_F^2, \quad |K| = m
+    .. math:: \min_{H \ge 0,\; K} \|D - H D_K\|_F^2, \quad \lvert K \rvert = m
 
     Successive projections choose them: exactly if all samples are combinations of m that are
     linearly independent, nearly so with small noise. They are not improved afterwards.

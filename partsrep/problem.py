@@ -1,5 +1,6 @@
 """The one problem that NMF and every autoencoder here solve, as four choices."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ import scipy.sparse as sp
 from sklearn.utils import gen_batches
 
 from .codes import JumpReLU, ReLU, TopK
-from .inference import BLOCK, NNLS, Layer, normal_equations
+from .inference import BLOCK, ENTRIES, NNLS, ROWS, Layer, normal_equations
 from .objective import Objective
 from .parts import Parts
 
@@ -66,7 +67,7 @@ def factorization_loss(
         squared_error(D[rows], H[rows] @ components)
         if weights is None
         else float(np.sum(weights[rows] * (D[rows] - H[rows] @ components) ** 2))
-        for rows in gen_batches(len(D), BLOCK)
+        for rows in gen_batches(len(D), ROWS)
     )
 
 
@@ -104,13 +105,28 @@ def kkt_residual(
     weights_T = None if weights is None else weights.T
     prices = problem.objective
     residuals = [
-        allowed.residual(F, *price.system(F, *equations))
+        allowed.residual(F[:, block], *price.system(F, gram, cross))
         for allowed, price, F, equations in (
-            (problem.codes, prices.codes, H.T, normal_equations(D, components, weights)),
-            (problem.parts, prices.parts, components, normal_equations(D.T, H.T, weights_T)),
+            (problem.codes, prices.codes, H.T, (D, components, weights)),
+            (problem.parts, prices.parts, components, (D.T, H.T, weights_T)),
         )
+        for block, gram, cross in equations_by_block(*equations, allowed)
     ]
-    return float(np.hypot(*residuals) / (data_norm(D, weights) or 1.0))
+    return float(np.linalg.norm(residuals) / (data_norm(D, weights) or 1.0))
+
+
+def equations_by_block(
+    D: Any, P: np.ndarray, weights: np.ndarray | None, allowed: Any
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """The quadratic (:func:`partsrep.inference.normal_equations`) of a few samples' codes at a
+    time, if what is allowed lets them be treated apart, so that they stay in the cache."""
+    size = D.shape[0]
+    if allowed.columnwise and not sp.issparse(D):
+        size = BLOCK if weights is None else max(ENTRIES // len(P) ** 2, 1)
+    for block in gen_batches(D.shape[0], size):
+        samples = D if sp.issparse(D) else D[block]
+        some = None if weights is None else weights[block]
+        yield block, *normal_equations(samples, P, some)
 
 
 def data_norm(D: Any, weights: np.ndarray | None = None) -> float:

@@ -3,6 +3,7 @@
 Like every solver of `NMF`, this module has `check`, `factorize` and `infer`.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def factorize(
     """
     norm = data_norm(D) or 1.0
     history = History()
-    rounds = iter(progress(range(1, max_iter + 1), "NMF, projective"))
+    rounds = iter(progress(range(max_iter + 1), "NMF, projective"))
 
     def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
         """‖D − DXXᵀ‖² and its gradient, both over ‖D‖²."""
@@ -82,14 +83,22 @@ def factorize(
 
     # D X Xᵀ is quadratic in X: the square root of the scalar that fits best.
     X = components.T * max(best_scale(D, D @ components.T, components), 0.0) ** 0.5
-    x = minimize(
-        objective,
-        X.ravel().astype(np.float64),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(0, None)] * X.size,
-        callback=note,
-        options={"maxiter": max_iter, "maxfun": 10 * max_iter, "ftol": 0, "gtol": 0},
-    ).x
+    x = X.ravel().astype(np.float64)
+    with suppress(StopIteration):
+        note(x)
+        stuck = -1
+        # It can lose its way at a saddle; begun anew it goes on, until it makes no step at all.
+        while stuck < history.iterations < max_iter and history.last["residual"] > tol:
+            stuck = history.iterations
+            left = max_iter - stuck
+            x = minimize(
+                objective,
+                x,
+                jac=True,
+                method="L-BFGS-B",
+                bounds=[(0, None)] * X.size,
+                callback=note,
+                options={"maxiter": left, "maxfun": 10 * left, "ftol": 0, "gtol": 0},
+            ).x
     components = x.reshape(X.shape).T.astype(D.dtype)
     return D @ components.T, components, history

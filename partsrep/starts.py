@@ -249,6 +249,10 @@ def data_samples(D, n_components: int, rng: np.random.RandomState) -> tuple[np.n
     >>> sorted(components.sum(axis=1).tolist())
     [1.0, 2.0]
     """
+    if n_components > D.shape[0]:
+        raise ValueError(
+            f"{n_components} parts cannot be samples: there are only {D.shape[0]} of these."
+        )
     return _from_rows(D, rng.choice(D.shape[0], n_components, replace=False))
 
 

@@ -80,7 +80,7 @@ def check_scale(D: Any) -> None:
 def representable(D: Any, dtype: Any) -> bool:
     """Whether sums of squares of D neither overflow nor vanish in a precision."""
     peak, numbers = _peak(D), np.finfo(dtype)
-    return peak == 0 or numbers.tiny**0.5 < peak < (numbers.max / D.size) ** 0.5
+    return peak == 0 or float(numbers.tiny) ** 0.5 < peak < (float(numbers.max) / D.size) ** 0.5
 
 
 def _peak(D: Any) -> float:
@@ -88,12 +88,12 @@ def _peak(D: Any) -> float:
     return float(max(np.nanmax(values, initial=0), -np.nanmin(values, initial=0)))
 
 
-def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[Any, np.ndarray | None]:
+def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[np.ndarray, np.ndarray]:
     """Validate a mask or weights against the data.
 
     Parameters
     ----------
-    mask : None or array-like (n, d)
+    mask : array-like (n, d)
         Boolean, or weights ≥ 0; 0 and False hide an entry.
     D : ndarray or sparse matrix (n, d)
         NaN only where it is hidden.
@@ -102,9 +102,9 @@ def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[Any, np.ndarray | N
 
     Returns
     -------
-    D : ndarray or sparse matrix (n, d)
+    D : ndarray (n, d)
         Zero where it is hidden.
-    weights : ndarray (n, d) or None
+    weights : ndarray (n, d)
 
     Raises
     ------
@@ -112,8 +112,6 @@ def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[Any, np.ndarray | N
         Another shape, negative or infinite weights, a row or column that is wholly hidden, NaN in
         the data where it is seen, sparse data.
     """
-    if mask is None:
-        return D, None
     if sp.issparse(D):
         raise ValueError("mask= needs a dense array of data; call X.toarray() if it fits.")
     weights = check_array(mask, dtype=D.dtype, input_name="mask")

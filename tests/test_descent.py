@@ -32,7 +32,7 @@ PRICES = {
     "l2": Objective(codes=Elastic(l2=0.5), parts=Elastic(l2=2.0)),
     "volume": Objective(codes=Elastic(l2=0.1), parts=LogVolume(0.7, delta=0.2)),
 }
-few = settings(deadline=None, max_examples=8)
+few = settings(deadline=None, max_examples=3)
 NONNEGATIVE = [name for name in PARTS if PARTS[name].nonnegative]
 PROBLEMS = {
     f"{parts}, {codes}": Problem(PARTS[parts], CODES[codes]) for parts in PARTS for codes in CODES
@@ -75,7 +75,7 @@ def objective(D, H, components, problem, weights):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
-@settings(deadline=None, max_examples=4)
+@settings(deadline=None, max_examples=2)
 @given(seed=seeds)
 def test_without_extrapolation_the_objective_never_rises(problem, weighted, seed):
     if weighted and problem.parts.of_samples:
@@ -113,7 +113,7 @@ EXACT = [
     [(name, False) for name in EXACT]
     + [(name, True) for name in EXACT if name.startswith(("nonnegative", "disjoint"))],
 )
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0])
 def test_the_residual_goes_to_zero(name, weighted, seed):
     D, H, components, problem, weights = begun(PROBLEMS[name], seed, weighted)
     history = History()
@@ -134,7 +134,7 @@ def test_the_residual_goes_to_zero_by_gradient_steps_too(parts, codes):
     assert kkt_residual(D, H, components, problem) <= 1e-4
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(seeds, st.booleans())
 def test_plain_nmf_never_rises_and_its_residual_goes_to_zero(seed, extrapolate):
     D = random_matrix(seed, 12, 9)
@@ -206,18 +206,6 @@ def test_the_scale_that_a_part_shares_with_its_code_is_free(seed):
     )
     assert np.allclose(others, codes * scales, rtol=1e-6, atol=1e-8 * others.max())
     assert np.allclose(rescaled, parts / scales[:, None], rtol=1e-6, atol=1e-8 * rescaled.max())
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-def test_blocks_of_samples_change_nothing_of_note(monkeypatch, weighted):
-    D, H, components, problem, weights = begun(PLAIN, 0, weighted)
-    common = {"weights": weights, "tol": 1e-9, "max_iter": 20_000}
-    whole = descend(D, H, components, problem, History(), **common)
-    monkeypatch.setattr(descent, "BLOCK", 5)
-    monkeypatch.setattr(descent, "GRAMS", 9 * 5)
-    assert len(descent._blocks(D, 3, problem.codes, weighted)) == 3
-    blocks = descend(D, H, components, problem, History(), **common)
-    assert np.allclose(blocks[0] @ blocks[1], whole[0] @ whole[1], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["nonnegative, relu", "free, relu", "sparse, topk"])

@@ -15,7 +15,7 @@ from partsrep.parts import Parts
 from partsrep.problem import Problem
 
 BETAS = [-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0]
-few = settings(deadline=None, max_examples=8)
+few = settings(deadline=None, max_examples=3)
 each_beta = pytest.mark.parametrize("beta", BETAS)
 
 
@@ -56,7 +56,7 @@ def test_iterates_are_those_of_scikit_learn(beta, sparse, seed):
 @each_beta
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("prices", [(0, 0), (0.1, 0), (0, 0.2)])
-@settings(deadline=None, max_examples=4)
+@settings(deadline=None, max_examples=2)
 @given(seed=seeds)
 def test_the_divergence_never_rises(beta, weighted, prices, seed):
     D, H, components = start(seed)
@@ -125,7 +125,7 @@ def test_hidden_entries_do_not_matter(beta):
 def test_codes_of_new_data_meet_the_optimality_conditions(beta, sparse):
     D, _, _ = start(5, n=20)
     model = NMF(
-        3, solver="mu", beta_loss=beta, init="random", tol=1e-8, max_iter=20_000, random_state=0
+        3, solver="mu", beta_loss=beta, init="random", tol=1e-8, max_iter=5000, random_state=0
     ).fit(D)
     H = model.transform(sp.csr_array(D) if sparse else D)
     D_hat = H @ model.components_
@@ -161,7 +161,7 @@ def test_zeros_where_the_divergence_is_infinite_are_an_error():
 @pytest.mark.parametrize("kind", [{"parts": "free"}, {"parts": "unit"}, {"codes": TopK(1)},
                                   {"codes": Simplex()}, {"penalty": LogVolume(1.0)}])  # fmt: skip
 def test_the_solver_says_which_problems_it_does_not_take(kind):
-    with pytest.raises(ValueError, match="solver='mu' needs nonnegative parts.*use solver='cd'"):
+    with pytest.raises(ValueError, match=r"solver='mu' needs nonnegative parts.*use solver='cd'"):
         NMF(2, solver="mu", **kind).fit(np.ones((4, 4)))
 
 

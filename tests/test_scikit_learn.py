@@ -17,9 +17,11 @@ from partsrep import NMF
 
 def test_every_item_of_scikit_learns_own_test_file_passes(tmp_path):
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", tmp_path]
-        + ["-p", "no:cacheprovider", "-p", "ours_as_scikit_learns"]
-        + ["--pyargs", "sklearn.decomposition.tests.test_nmf"],
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", tmp_path),
+            *("-p", "no:cacheprovider", "-p", "ours_as_scikit_learns"),
+            *("--pyargs", "sklearn.decomposition.tests.test_nmf"),
+        ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
         capture_output=True,

@@ -101,7 +101,7 @@ def restarts(estimator: BaseEstimator, D, seeds: Iterable[int]) -> list[BaseEsti
 
     Examples
     --------
-    >>> from partsrep import datasets
+    >>> from partsrep import NMF, datasets
     >>> D = datasets.load("digits").D[:100]
     >>> len(restarts(NMF(n_components=4), D, seeds=range(3)))
     3

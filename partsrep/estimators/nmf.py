@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, check_non_negative
 
 from .. import descent, multiplicative, projective, starts
 from ..codes import ReLU
@@ -195,9 +195,11 @@ class NMF(PartsModel):
     def fit_transform(self, X, y=None, *, W=None, H=None, mask=None):
         """As :meth:`fit`, and return the codes (n, m): the same as ``transform(X)``."""
         with all_or_nothing(self):
+            for stale in ("parts_weights_", "_running"):
+                vars(self).pop(stale, None)
             X, weights = self._check_data(X, mask, reset=True)
             problem = self._problem(X)
-            self._check_settings(X, mask)
+            self._check_settings(X, weights)
             solver = self._solver(problem, weights is not None)
             rng = check_random_state(self.random_state)
             given = self._given(X, W, H)
@@ -228,7 +230,6 @@ class NMF(PartsModel):
             self.n_iter_ = history.iterations
             self.kkt_residual_ = history.last["residual"]
             self.history_ = history.arrays()
-            vars(self).pop("_running", None)
             if self.n_iter_ >= self._most_iterations and self.tol > 0:
                 warnings.warn(
                     f"Maximum number of iterations {self._most_iterations} reached. Increase it "
@@ -254,6 +255,8 @@ class NMF(PartsModel):
         coding".
         """
         with all_or_nothing(self):
+            for stale in ("parts_weights_", "history_"):
+                vars(self).pop(stale, None)
             begun = hasattr(self, "components_")
             X, _ = self._check_data(X, None, reset=not begun)
             problem = self._problem(X)
@@ -272,19 +275,19 @@ class NMF(PartsModel):
                 components = problem.parts.project(starts.rescaled(X, *begin)[1])
             batch, *means = getattr(self, "_running", (0, 0.0, 0.0))
             share = (batch + 1) ** -BATCH_DECAY
-            codes = descent.infer(X, components, problem).astype(np.float64)
+            codes = descent.infer(X, components, problem)
             means = [
                 (1 - share) * mean + share * now / len(codes)
                 for mean, now in zip(means, normal_equations(X.T, codes.T), strict=True)
             ]
             P = components.astype(np.float64)
-            gram, cross = (len(codes) * mean for mean in means)
+            gram, cross = (len(codes) * mean.astype(np.float64) for mean in means)
             P = problem.parts.improve(P, *problem.objective.parts.system(P, gram, cross))
             self._running = batch + 1, *means
             components = P.astype(X.dtype)
             self._set(X, None, problem, codes, components)
             self.n_iter_ = batch + 1
-            self.kkt_residual_ = kkt_residual(X, codes, P, problem)
+            self.kkt_residual_ = kkt_residual(X, codes, components, problem)
         return self
 
     def transform(self, X, *, mask=None):
@@ -312,9 +315,14 @@ class NMF(PartsModel):
 
     # Settings ---------------------------------------------------------------------------------
 
+    @property
+    def _parts(self) -> Any:
+        """What the parts may be, by name or as it was given."""
+        parts = DECODERS.get(self.parts) if isinstance(self.parts, str) else self.parts
+        return NONNEGATIVE if parts is None else parts
+
     def _nonnegative(self) -> bool:
-        parts = DECODERS.get(self.parts, self.parts) or NONNEGATIVE
-        return getattr(parts, "nonnegative", True)
+        return getattr(self._parts, "nonnegative", True)
 
     @property
     def _beta(self) -> float:
@@ -325,20 +333,38 @@ class NMF(PartsModel):
         return self.max_iter or {"cd": 1000, "mu": 200}[self.solver]
 
     def _check_data(self, X, mask, *, reset: bool) -> tuple[Any, np.ndarray | None]:
+        # What a mask hides may be anything, so that signs are checked when it is hidden.
+        masked = mask is not None
+        nonnegative = self._nonnegative()
         D = check_data(
             self,
             X,
             reset=reset,
-            nonnegative=self._nonnegative(),
+            nonnegative=nonnegative and not masked,
             in_place=True,
-            missing=mask is not None,
+            missing=masked,
         )
-        return check_mask(mask, D, columns=reset)
+        if masked:
+            D, mask = check_mask(mask, D, columns=reset)
+            if nonnegative:
+                check_non_negative(D, "NMF (its parts are nonnegative)")
+        return D, mask
 
     def _problem(self, D) -> Problem:
         """The four choices that the arguments name; prices on scikit-learn's scale."""
         if isinstance(self.parts, str):
             check_choice("parts", self.parts, DECODERS)
+        for name, choice, method, example in (
+            ("parts", self._parts, "bind", "Sparseness(0.7)"),
+            ("codes", self.codes or ReLU(), "infer", "TopK(5)"),
+        ):
+            if isinstance(choice, type) or not hasattr(choice, method):
+                raise ValueError(
+                    f"{name}={choice!r} is nothing that NMF can solve with: give an object of "
+                    f"partsrep.{name} such as {example}."
+                )
+        if self._parts.offset:
+            raise ValueError("NMF has no offset: add a constant feature, or use SAE(bias='both').")
         for name in ("alpha_W", "alpha_H", "l1_ratio"):
             if (name, getattr(self, name)) != ("alpha_H", "same"):
                 check_number(name, getattr(self, name))
@@ -366,20 +392,20 @@ class NMF(PartsModel):
                     "without alpha_H, one LogVolume(weight, delta)."
                 )
         return Problem(
-            parts=DECODERS.get(self.parts, self.parts) or NONNEGATIVE,
+            parts=self._parts,
             codes=self.codes or ReLU(),
             inference=self.inference or NNLS(),
             objective=Objective(beta=self._beta, codes=codes, parts=parts),
         )
 
-    def _check_settings(self, D, mask) -> None:
+    def _check_settings(self, D, weights) -> None:
         check_choice("init", self.init, (None, *starts.STARTS, "custom"))
         check_number("tol", self.tol)
         if self.max_iter is not None:
             check_integer("max_iter", self.max_iter)
         check_integer("n_init", self.n_init)
         self._check_start()
-        if self._beta <= 0 and mask is None and D.min() == 0:
+        if self._beta <= 0 and (D if weights is None else D[weights > 0]).min() == 0:
             raise ValueError(
                 "When beta_loss <= 0 and X contains zeros, the solver may diverge. Add a small "
                 "number to X, or use a positive beta_loss."
@@ -393,7 +419,12 @@ class NMF(PartsModel):
                 f"NMF cannot infer codes by {problem.inference!r}: use NNLS() or Layer(tied=True), "
                 "or SAE for encoders of their own."
             )
-        solver = SOLVERS[self.solver, problem.inference]
+        solver = SOLVERS.get((self.solver, problem.inference))
+        if solver is None:
+            raise ValueError(
+                f"solver={self.solver!r} cannot solve with inference={problem.inference!r}: use "
+                "solver='cd' for projective NMF."
+            )
         solver.check(problem, weighted)
         return solver
 
@@ -410,6 +441,11 @@ class NMF(PartsModel):
                     stacklevel=4,
                 )
             return None
+        for name, F in (("W", W), ("H", H)):
+            if F is None:
+                raise ValueError(
+                    f"init='custom' begins from W= and H= given to fit: {name} is not."
+                )
         m = self.n_components if self.n_components != "auto" else np.shape(H)[0]
         given = (
             check_custom(W, "W", (D.shape[0], m), D.dtype),

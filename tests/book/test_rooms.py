@@ -26,6 +26,7 @@ ROOMS = [
     "projective",
     "gradient",
     "estimators",
+    "presets",
     "compare",
     "selection",
     "datasets",
