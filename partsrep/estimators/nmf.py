@@ -71,8 +71,9 @@ class NMF(PartsModel):
         Prices of codes and parts; alpha_H "same" is alpha_W.
     l1_ratio : float in [0, 1]
         Share of the L1 price; the rest is L2.
-    parts : None, "nonnegative", "free", "unit", "unit-nonnegative" or an object of `partsrep.parts`
-        What the parts may be; None is "nonnegative".
+    parts : None, "nonnegative", "free", "unit", "unit-nonnegative" or an object
+        What the parts may be; None is "nonnegative". The objects are ``Sparseness(v)``,
+        ``Disjoint()``, ``Cone()``, ``Hull()``, ``Samples()`` and others of partsrep's parts module.
     codes : None or one of ``ReLU() TopK(k) Simplex()``
         What the codes may be; None is ``ReLU()``.
     inference : None, ``NNLS()`` or ``Layer(tied=True)``
@@ -101,7 +102,7 @@ class NMF(PartsModel):
     history_ : dict of arrays over iterations
         "objective" (prices included), "residual", "seconds".
     parts_weights_ : ndarray (m, n)
-        Only for parts made of samples: components_ = parts_weights_ @ D.
+        Only for parts made of samples: ``components_ = parts_weights_ @ D``.
     problem_ : Problem
 
     Raises
