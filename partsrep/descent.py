@@ -242,6 +242,8 @@ def rounded(D: Any, problem: Problem, weights: np.ndarray | None) -> Any:
     same path wherever they came from, however many saddles it passes.
     """
     few = D.size <= FEW
+    if D.dtype == np.float32 and not few:
+        return D
     possible = few or (in_memory(D) and not sp.issparse(D))
     if not (_plain(problem) and weights is None and possible and representable(D, np.float32)):
         return D

@@ -207,7 +207,7 @@ def test_a_half_step_stops_when_a_sweep_moves_little():
     gram = np.array([[1.0, 0.01], [0.01, 1.0]])  # the second sweep moves a hundredth
     assert np.array_equal(moved_by(2), moved_by(9))
     assert not np.array_equal(moved_by(1), moved_by(2))
-    gram = np.array([[1.0, 0.9], [0.9, 1.0]])
+    gram = np.array([[1.0, 0.7], [0.7, 1.0]])  # a quarter
     assert not np.array_equal(moved_by(2), moved_by(9))
 
 

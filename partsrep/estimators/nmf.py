@@ -212,10 +212,13 @@ class NMF(PartsModel):
             best = None
             for _ in progress(range(self.n_init), "NMF starts"):
                 bound = replace(problem, parts=problem.parts.bind(D))
-                data = descent.rounded(D, bound, weights) if solver is descent else D
+                begin = given
+                if begin is None:
+                    data = descent.rounded(D, bound, weights) if solver is descent else D
+                    begin = self._start(data, m, bound, rng)
                 found = solver.factorize(
                     D,
-                    *(given or self._start(data, m, bound, rng)),
+                    *begin,
                     bound,
                     weights=weights,
                     tol=self.tol,
