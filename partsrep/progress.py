@@ -2,15 +2,15 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from tqdm.auto import tqdm
 from tqdm.notebook import tqdm_notebook
 
 
-def progress(steps: Iterable, description: str) -> tqdm:
-    """Wrap `steps` in a bar that appears after a second, where somebody can see it.
+def progress(steps: Sequence, description: str) -> Iterator:
+    """Yield the `steps`, with a bar from the second second on, where somebody can see it.
 
     It is shown in terminals and notebooks and silent in logs and pipes;
     ``TQDM_DISABLE=1`` in the environment silences it everywhere.
@@ -18,7 +18,25 @@ def progress(steps: Iterable, description: str) -> tqdm:
     # `None` asks the stream whether it is a terminal, which a notebook's stream denies.
     silent = False if issubclass(tqdm, tqdm_notebook) else None
     silenced = bool(os.environ.get("TQDM_DISABLE"))
-    return tqdm(steps, desc=description, delay=1, leave=False, disable=silenced or silent)
+    began, bar = time.perf_counter(), None
+    try:
+        for done, step in enumerate(steps):
+            # Made late, because a notebook pays twenty messages for a bar that nobody sees.
+            if bar is None and time.perf_counter() - began > 1:
+                bar = tqdm(
+                    total=len(steps),
+                    initial=done,
+                    desc=description,
+                    leave=False,
+                    mininterval=0.5,
+                    disable=silenced or silent,
+                )
+            yield step
+            if bar is not None:
+                bar.update()
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 class History:

@@ -1,4 +1,7 @@
 import io
+import itertools
+
+import pytest
 
 from partsrep import progress
 
@@ -8,15 +11,41 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_bar_is_silent_unless_a_terminal_watches(monkeypatch):
-    for stream, shown in ((io.StringIO(), False), (Terminal(), True)):
+@pytest.fixture
+def shown(monkeypatch):
+    """Say what a terminal, or a file, shows of three steps of so many seconds each."""
+
+    def run(stream, seconds):
+        clock = itertools.count(0, seconds)
         monkeypatch.setattr("sys.stderr", stream)
-        bar = progress.progress(range(3), "work")
-        assert bar.disable != shown
-        assert list(bar) == [0, 1, 2]
+        monkeypatch.setattr(progress.time, "perf_counter", lambda: next(clock))
+        assert list(progress.progress(range(3), "work")) == [0, 1, 2]
+        return stream.getvalue()
+
+    return run
 
 
-def test_an_environment_variable_silences_it(monkeypatch):
-    monkeypatch.setattr("sys.stderr", Terminal())
+def test_a_terminal_shows_the_bar_of_long_work(shown):
+    assert "work" in shown(Terminal(), seconds=2)
+
+
+def test_a_log_shows_nothing(shown):
+    assert shown(io.StringIO(), seconds=2) == ""
+
+
+def test_short_work_has_no_bar(shown):
+    assert shown(Terminal(), seconds=0.1) == ""
+
+
+def test_an_environment_variable_silences_it(shown, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    assert progress.progress(range(3), "work").disable
+    assert shown(Terminal(), seconds=2) == ""
+
+
+def test_a_bar_is_closed_when_the_work_ends_early(monkeypatch):
+    clock = itertools.count(0, 2)
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: next(clock))
+    for _ in progress.progress(range(3), "work"):
+        break
+    assert not progress.tqdm._instances
