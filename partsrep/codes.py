@@ -196,7 +196,9 @@ class TopK:
         feasible". Whether another support would be better, it does not say.
         """
         movable = (F > 0) | (np.count_nonzero(F, axis=0) < self.k)
-        return stationarity(F, gram, np.where(movable, cross, -np.inf))
+        # Finite, for the slope there is multiplied by 0.
+        never = -np.finfo(cross.dtype).max
+        return stationarity(F, gram, np.where(movable, cross, never))
 
     def infer(
         self,

@@ -11,7 +11,6 @@ from functools import partial
 import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import nnls
-from sklearn.utils import gen_batches
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,15 @@ BLOCK = 4096  # columns at a time, so that they stay in cache from sweep to swee
 
 # Samples whose squared errors or exact codes are computed together in double precision, and most
 # entries in the matrices of these.
-ROWS, ENTRIES = 1024, 4_000_000
+ROWS, ENTRIES = 2048, 4_000_000
 # Exact codes by pivoting: calls of `sweeps` for the first guess, rounds of exchanges, the largest
 # condition number, and what rounding leaves of zero.
-GUESSES, PIVOTS, WELL_POSED, ROUNDING = 4, 20, 1e10, 1e-12
+GUESSES, PIVOTS, WELL_POSED, ROUNDING = 2, 20, 1e10, 1e-12
+
+
+def blocks(n: int, size: int) -> list[slice]:
+    """The numbers below n, so many at a time."""
+    return [slice(begin, begin + size) for begin in range(0, n, size)]
 
 
 def normal_equations(
@@ -97,7 +101,9 @@ def normal_equations(
 
 def _times_transposed(P: np.ndarray, D) -> np.ndarray:
     """P Dᵀ, row by row in memory."""
-    return np.ascontiguousarray((D @ P.T).T) if sp.issparse(D) else P @ D.T
+    # OpenBLAS has a slow order for single precision.
+    slow = D.dtype == np.float32 and not sp.issparse(D) and D.flags.c_contiguous
+    return np.ascontiguousarray((D @ P.T).T) if slow or sp.issparse(D) else P @ D.T
 
 
 def apply(gram: np.ndarray, F: np.ndarray) -> np.ndarray:
@@ -130,7 +136,7 @@ def stationarity(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
     by √G_kk makes the value the same however a part and its code share their scale.
     """
     gradient = apply(gram, F) - cross
-    gradient = np.where(F > 0, gradient, np.minimum(gradient, 0))
+    gradient *= (F > 0) | (gradient < 0)
     partner = diagonal(gram)
     partner = np.where(partner > 0, partner, 1)
     if gram.ndim == 2:
@@ -259,8 +265,8 @@ def sweeps(
     array([[2., 0.]])
     """
     result = np.empty_like(F)
-    for begin in range(0, F.shape[1], BLOCK):
-        block = np.s_[..., begin : begin + BLOCK]
+    for columns in blocks(F.shape[1], BLOCK):
+        block = np.s_[..., columns]
         own = gram if gram.ndim == 2 else gram[block]
         scale, others, target = _normalized(own, cross[block])
         rows = F[block] * scale
@@ -269,7 +275,10 @@ def sweeps(
             if _normalized_sweep(rows, others, target) <= enough * first:
                 break
         np.divide(rows, scale, out=result[block])
-    np.copyto(result, 0, where=result < np.finfo(F.dtype).tiny)
+    # A number below the smallest normal one is less than half of the last digit of this.
+    coarse = np.finfo(F.dtype).tiny / np.finfo(F.dtype).eps
+    result += coarse
+    result -= coarse
     return result
 
 
@@ -312,10 +321,9 @@ def exact_nnls(
     """
     D = D.tocsr() if sp.issparse(D) else D
     P = components.astype(np.float64)
-    well_posed = weights is None and allowed is None
-    well_posed = well_posed and np.linalg.cond(P @ P.T + l2 * np.eye(len(P))) < WELL_POSED
+    well_posed = weights is None and allowed is None and _independent(P)
     H = np.empty((D.shape[0], len(P)), components.dtype)
-    for rows in gen_batches(len(H), max(min(ROWS, ENTRIES // len(P) ** 2), 1)):
+    for rows in blocks(len(H), max(min(ROWS, ENTRIES // len(P) ** 2), 1)):
         samples, left = D[rows], np.arange(len(H))[rows] - rows.start
         if well_posed:
             F, solved = _by_pivoting(*priced(*normal_equations(samples, P), l1, l2))
@@ -331,8 +339,15 @@ def exact_nnls(
     return H
 
 
+def _independent(P: np.ndarray) -> bool:
+    """Whether the parts that are not zero are far from linear dependence, whatever their norms."""
+    norms = np.linalg.norm(P, axis=1, keepdims=True)
+    directions = P[norms[:, 0] > 0] / norms[norms[:, 0] > 0]
+    return not len(directions) or np.linalg.cond(directions @ directions.T) < WELL_POSED
+
+
 def _by_pivoting(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least F ≥ 0 of the quadratic, and which columns of it were found.
+    """Least F ≥ 0 of the quadratic, rows with G_kk = 0 left at 0, and which columns were found.
 
     Guess each column's support, solve the equations on it, exchange every row with a wrong sign,
     and repeat: from a good guess most are right at once, and columns with as many active rows are
@@ -347,7 +362,7 @@ def _by_pivoting(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.nd
     for _ in range(GUESSES):
         F = sweeps(F, gram, cross, enough=0)
     support = F > 0
-    scale = np.sqrt(gram.diagonal())[:, None]
+    scale = np.sqrt(np.where(gram.diagonal() > 0, gram.diagonal(), 1))[:, None]
     rounding = ROUNDING * scale * (np.abs(cross) / scale).max(axis=0)
     left = np.arange(F.shape[1])
     for _ in range(PIVOTS):

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import gen_batches
 
 from .codes import JumpReLU, ReLU, TopK
-from .inference import BLOCK, ENTRIES, NNLS, ROWS, Layer, normal_equations
+from .inference import BLOCK, ENTRIES, NNLS, ROWS, Layer, blocks, normal_equations
 from .objective import Objective
 from .parts import Parts
 
@@ -67,7 +66,7 @@ def factorization_loss(
         squared_error(D[rows], H[rows] @ components)
         if weights is None
         else float(np.sum(weights[rows] * (D[rows] - H[rows] @ components) ** 2))
-        for rows in gen_batches(len(D), ROWS)
+        for rows in blocks(len(D), ROWS)
     )
 
 
@@ -123,7 +122,7 @@ def equations_by_block(
     size = D.shape[0]
     if allowed.columnwise and not sp.issparse(D):
         size = BLOCK if weights is None else max(ENTRIES // len(P) ** 2, 1)
-    for block in gen_batches(D.shape[0], size):
+    for block in blocks(D.shape[0], size):
         samples = D if sp.issparse(D) else D[block]
         some = None if weights is None else weights[block]
         yield block, *normal_equations(samples, P, some)
@@ -133,11 +132,11 @@ def data_norm(D: Any, weights: np.ndarray | None = None) -> float:
     """‖D‖_F, or √Σ weights ∘ D², summed in double precision; sparse D allowed."""
     if sp.issparse(D):
         D = D.data[None]
-    blocks = gen_batches(len(D), BLOCK)
+    rows = blocks(len(D), BLOCK)
     if weights is None:
-        energy = sum(np.einsum("ip,ip->", D[b], D[b], dtype=np.float64) for b in blocks)
+        energy = sum(np.einsum("ip,ip->", D[b], D[b], dtype=np.float64) for b in rows)
     else:
         energy = sum(
-            np.einsum("ip,ip,ip->", weights[b], D[b], D[b], dtype=np.float64) for b in blocks
+            np.einsum("ip,ip,ip->", weights[b], D[b], D[b], dtype=np.float64) for b in rows
         )
     return float(np.sqrt(energy))
