@@ -225,7 +225,10 @@ def _turn(
         if measured:
             change += float(np.vdot(new, apply(gram, new) - 2 * cross))
         if ahead is not F:
-            np.maximum(new + step * (new - F[:, block]), 0, out=begin)
+            np.subtract(new, F[:, block], out=begin)
+            begin *= step
+            begin += new
+            np.maximum(begin, 0, out=begin)
         F[:, block] = new
     return residual, change
 

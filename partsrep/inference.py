@@ -202,7 +202,7 @@ def _normalized(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.nda
     scale = np.sqrt(np.where(dead, 1, partner))
     if gram.ndim == 2:
         others = gram / (scale * scale.T)
-        np.fill_diagonal(others, -dead.astype(gram.dtype))
+        others.flat[:: len(others) + 1] = -dead[:, 0].astype(gram.dtype)
     else:
         others = gram / (scale * scale[:, None])
         np.einsum("kkn->kn", others)[...] = -dead.astype(gram.dtype)
@@ -219,10 +219,11 @@ def _normalized_sweep(F: np.ndarray, others: np.ndarray, cross: np.ndarray) -> f
     """
     product = np.dot if others.ndim == 2 else _columnwise_dot
     before, row = F.copy(), np.empty(F.shape[1], F.dtype)
-    for k in range(len(F)):
-        product(others[k], F, out=row)
-        np.subtract(cross[k], row, out=row)
-        np.maximum(row, 0, out=F[k])
+    zeros = np.zeros_like(row)  # a row against a row is faster than against the number 0
+    for weights, target, own in zip(others, cross, F, strict=True):
+        product(weights, F, out=row)
+        np.subtract(target, row, out=row)
+        np.maximum(row, zeros, out=own)
     before -= F
     return math.sqrt(np.vdot(before, before))
 
@@ -386,7 +387,7 @@ def _on_supports(support: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np
     for size in np.unique(sizes[sizes > 0]):
         columns = np.flatnonzero(sizes == size)
         rows = np.nonzero(support[:, columns].T)[1].reshape(-1, size)
-        systems = gram[rows[:, :, None], rows[:, None, :]]
+        systems = gram.take(len(gram) * rows[:, :, None] + rows[:, None, :])
         targets = cross[rows, columns[:, None]]
         F[rows, columns[:, None]] = np.linalg.solve(systems, targets[..., None])[..., 0]
     return F
