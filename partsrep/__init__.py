@@ -1,25 +1,52 @@
 """partsrep: when do NMF and a sparse autoencoder find the same parts?"""
 
 from . import datasets, figures, presets
-from .codes import JumpReLU, ReLU, Simplex, TopK
+from .codes import (
+    BatchTopK,
+    FeatureChoice,
+    Gaussian,
+    JumpReLU,
+    Logistic,
+    MutualChoice,
+    ReLU,
+    Simplex,
+    TopK,
+)
 from .compare import compare
 from .estimators import NMF, SAE, non_negative_factorization, restarts
-from .objective import KL, L1, LogVolume
+from .inference import Layer, Pursuit, Unrolled
+from .objective import KL, L0, L1, AuxK, Decay, Hoyer, LogVolume, PriorKL
+from .parts import Cone, Hull
 from .problem import Problem
 from .selection import choose_n_components, consensus
 
 __version__ = "0.1.0"
 __all__ = [
     "KL",
+    "L0",
     "L1",
     "NMF",
     "SAE",
+    "AuxK",
+    "BatchTopK",
+    "Cone",
+    "Decay",
+    "FeatureChoice",
+    "Gaussian",
+    "Hoyer",
+    "Hull",
     "JumpReLU",
+    "Layer",
     "LogVolume",
+    "Logistic",
+    "MutualChoice",
+    "PriorKL",
     "Problem",
+    "Pursuit",
     "ReLU",
     "Simplex",
     "TopK",
+    "Unrolled",
     "choose_n_components",
     "compare",
     "consensus",

@@ -3,24 +3,24 @@
 import time
 
 import numpy as np
+import torch
 
-from .codes import ReLU
-from .inference import Layer, linear_encoder, nnls_sweep
+from .codes import ReLU, TopK
+from .inference import Layer, linear_encoder
 from .objective import Objective
 from .parts import Parts
 from .problem import Problem, data_norm, gram_loss
 from .progress import progress
 
-# Two sweeps share one product with the data, which costs far more than a sweep.
-SWEEPS = 2
-
 
 def solves(problem: Problem) -> bool:
-    """Whether :func:`alternating_autoencoder` can solve a problem: a ReLU layer of its own."""
+    """Whether :func:`alternating_autoencoder` can solve a problem: a homogeneous layer of its
+    own."""
+    layer = problem.inference
     return (
-        isinstance(problem.codes, ReLU)
-        and isinstance(problem.inference, Layer)
-        and not problem.inference.tied
+        isinstance(problem.codes, ReLU | TopK)
+        and isinstance(layer, Layer)
+        and layer == Layer(bias=layer.bias)
         and not problem.parts.offset
         and problem.objective == Objective()
     )
@@ -29,12 +29,12 @@ def solves(problem: Problem) -> bool:
 def alternating_autoencoder(
     D: np.ndarray, components: np.ndarray, problem: Problem, *, tol: float, max_rounds: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
-    r"""A ReLU autoencoder by least squares in turn.
+    r"""An autoencoder by least squares in turn.
 
-    Each round: better codes for the present parts by sweeps of nonnegative least squares; the
-    encoder that comes nearest to them by linear least squares; the codes it really gives,
-    A = ReLU(DUᵀ + b); the best parts for those. The loss may rise in a round, so the best round
-    is kept; it stops when twenty rounds together gain less than a part `tol`.
+    Each round: better codes for the present parts, as NMF finds them; the encoder that comes
+    nearest to them by linear least squares; the codes it really gives, A = f(DUᵀ + b); better parts
+    for those. The loss may rise in a round, so the best round is kept; it stops when twenty rounds
+    together gain less than a part `tol`.
 
     Parameters
     ----------
@@ -46,29 +46,24 @@ def alternating_autoencoder(
 
     Returns
     -------
-    components (m, d) of norm 1, U (m, d), b (m,) or None, history : "objective" (mean over
-        samples), "seconds".
+    components (m, d), U (m, d), b (m,) or None, history : "objective" (mean over
+        samples), "seconds". Parts have norm 1, if they are not made of samples.
     """
-    F, P = np.zeros((len(components), len(D)), D.dtype), components.copy()
+    codes, parts = problem.codes, problem.parts
+    F, P = np.zeros((len(components), len(D)), D.dtype), parts.project(components)
     encoder = linear_encoder(D, problem.inference.bias)
     norm = data_norm(D)
     best, reference, since = np.inf, np.inf, 0
     history = {"objective": [], "seconds": []}
     began = time.perf_counter()
     for _ in progress(range(max_rounds), "SAE, alternating"):
-        gram, cross = P @ P.T, P @ D.T
-        for _ in range(SWEEPS):
-            nnls_sweep(F, gram, cross)
+        F = codes.improve(F, P @ P.T, P @ D.T)
         U, b = encoder(F)
-        A = U @ D.T if b is None else U @ D.T + b[:, None]
-        np.maximum(A, 0, out=A)
+        Z = D @ U.T if b is None else D @ U.T + b
+        A = codes(torch.from_numpy(Z)).numpy().T
 
         gram, cross = A @ A.T, A @ D
-        if problem.parts.nonnegative:
-            for _ in range(SWEEPS):
-                nnls_sweep(P, gram, cross)
-        else:
-            P = (np.linalg.pinv(gram, hermitian=True) @ cross).astype(D.dtype)
+        P = parts.improve(P, gram, cross)
 
         loss = gram_loss(norm, gram, cross, P)
         if loss < best:
@@ -80,7 +75,9 @@ def alternating_autoencoder(
             reference, since = best, 0
         elif since >= 20:
             break
-    return *_with_unit_norm(*kept), {name: np.array(values) for name, values in history.items()}
+    if not parts.of_samples:
+        kept = _with_unit_norm(*kept)
+    return *kept, {name: np.array(values) for name, values in history.items()}
 
 
 def _with_unit_norm(

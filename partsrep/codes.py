@@ -3,8 +3,10 @@
 Each object is a set of allowed code rows. Specifications only: whatever is learned lives in the
 module that is trained. A new one is a frozen dataclass with ``check(n_components)`` and
 
-* for an autoencoder the activation f that maps pre-activations Z (n, m) into the set,
-  ``__call__(Z)`` on tensors, and ``homogeneous``: whether f(sZ) = s f(Z) for every s > 0;
+* for an autoencoder the activation f that maps pre-activations Z (..., n, m) into the set,
+  ``__call__(Z)`` on tensors, and ``homogeneous``: whether f(sZ) = s f(Z) for every s > 0.
+  A selection from a whole batch also has ``threshold(Z)``: what to compare with once training is
+  over, so that the codes of a sample do not depend on the others;
 * for NMF ``infer(D, components, l1=, l2=, weights=)``, the best codes (n, m) for given parts, each
   sample by itself, and for the block solver, which holds codes as rows F (m, n) and lowers
   q(F) = tr(FᵀGF) − 2⟨C, F⟩ (:func:`partsrep.inference.normal_equations`):
@@ -74,18 +76,65 @@ class ReLU:
         return exact_nnls(D, components, l1=l1, l2=l2, weights=weights)
 
 
+class _Jump(torch.autograd.Function):
+    """z where z > θ, else 0, and a gradient in θ as if the jump had a width."""
+
+    @staticmethod
+    def forward(ctx, Z, threshold, bandwidth):
+        ctx.save_for_backward(Z, threshold)
+        ctx.bandwidth = bandwidth
+        return torch.where(threshold < Z, Z, 0)
+
+    @staticmethod
+    def backward(ctx, slope):
+        Z, threshold = ctx.saved_tensors
+        near = (Z - threshold).abs() < ctx.bandwidth / 2
+        pull = torch.where(near, slope, 0).sum(dim=-2, keepdim=True)
+        return torch.where(threshold < Z, slope, 0), -threshold / ctx.bandwidth * pull, None
+
+
+class _Step(torch.autograd.Function):
+    """1 where z > θ, else 0, and a gradient in θ as if the step had a width."""
+
+    @staticmethod
+    def forward(ctx, Z, threshold, bandwidth):
+        ctx.save_for_backward(Z, threshold)
+        ctx.bandwidth = bandwidth
+        return (threshold < Z).to(Z.dtype)
+
+    @staticmethod
+    def backward(ctx, slope):
+        Z, threshold = ctx.saved_tensors
+        near = (Z - threshold).abs() < ctx.bandwidth / 2
+        pull = torch.where(near, slope, 0).sum(dim=-2, keepdim=True)
+        return None, -pull / ctx.bandwidth, None
+
+
 @dataclass(frozen=True)
 class JumpReLU:
-    """Codes that are zero or above one fixed threshold: f(z) = z if z > threshold, else 0.
+    r"""Codes that are zero or above a threshold: f(z) = z if z > θ, else 0.
 
     The threshold is in the units of the codes, so it binds only where the decoder's norm is fixed:
-    otherwise larger codes and smaller parts step over it. The gradient is that of the identity
-    where z > threshold and 0 elsewhere.
+    otherwise larger codes and smaller parts step over it. The gradient in z is that of the
+    identity where z > θ and 0 elsewhere. With a bandwidth ε each unit learns its own θ, itself and
+    not its logarithm, by the straight-through gradients
+
+    .. math:: \partial f / \partial\theta = -\tfrac{\theta}{\varepsilon}\,
+        1[|z - \theta| < \tfrac{\varepsilon}{2}], \qquad
+        \partial\, 1[z > \theta] / \partial\theta = -\tfrac{1}{\varepsilon}\,
+        1[|z - \theta| < \tfrac{\varepsilon}{2}].
 
     Parameters
     ----------
     threshold : float ≥ 0
-        With 0 this is ReLU.
+        With 0 this is ReLU. Where it is learned, the value to begin with.
+    bandwidth : None or float > 0
+        The width ε within which a code pulls its threshold; None: the threshold is fixed.
+
+    References
+    ----------
+    Rajamanoharan, Lieberum, Sonnerat, Conmy, Varma, Kramár, Nanda (2024), "Jumping ahead: improving
+    reconstruction fidelity with JumpReLU sparse autoencoders", equations 11 and 12.
 
     Examples
     --------
@@ -94,17 +143,37 @@ class JumpReLU:
     """
 
     threshold: float
+    bandwidth: float | None = None
 
     homogeneous = False
 
     def __post_init__(self):
         check_number("JumpReLU's threshold", self.threshold)
+        if self.bandwidth is not None:
+            check_number("JumpReLU's bandwidth", self.bandwidth, above=True)
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
-        return torch.where(self.threshold < Z, Z, 0)
+        return self.above(Z, self.threshold)
+
+    def above(self, Z: torch.Tensor, threshold: torch.Tensor | float) -> torch.Tensor:
+        """The codes for thresholds (..., m) that are learned, or for one that is not."""
+        if self.bandwidth is None:
+            return above(Z, threshold)
+        return _Jump.apply(Z, threshold.unsqueeze(-2), self.bandwidth)
+
+    def active(self, Z: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
+        """1 where a code is above its learned threshold (..., m), else 0."""
+        return _Step.apply(Z, threshold.unsqueeze(-2), self.bandwidth)
 
     def check(self, n_components: int) -> None:
         """Any number of parts will do."""
+
+
+def above(Z: torch.Tensor, threshold: torch.Tensor | float) -> torch.Tensor:
+    """Z where it is above fixed thresholds, a number or one for each unit (..., m); else 0."""
+    if isinstance(threshold, torch.Tensor) and threshold.ndim:
+        threshold = threshold.unsqueeze(-2)
+    return torch.where(threshold < Z, Z, 0)
 
 
 @dataclass(frozen=True)
@@ -148,10 +217,7 @@ class TopK:
 
     def check(self, n_components: int) -> None:
         """Raise a ValueError if there are fewer parts than active codes."""
-        if self.k > n_components:
-            raise ValueError(
-                f"TopK(k={self.k}) needs at least {self.k} parts, but n_components={n_components}."
-            )
+        _check_budget("TopK", self.k, n_components)
 
     def improve(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
         """Sweeps on the present support, then an exchange for each of the k codes.
@@ -224,6 +290,187 @@ class TopK:
                 break
             F = np.where(lower, better, F)
         return exact_nnls(D, components, l1=l1, l2=l2, weights=weights, allowed=F.T > 0)
+
+
+def _check_budget(name: str, k: int, n_components: int) -> None:
+    """Raise a ValueError if there are fewer parts than active codes."""
+    if k > n_components:
+        raise ValueError(
+            f"{name}(k={k}) needs at least {k} parts, but n_components={n_components}."
+        )
+
+
+@dataclass(frozen=True)
+class BatchTopK:
+    """Nonnegative codes with k active per sample on average: the k·n largest of a batch of n.
+
+    This is also Mutual Choice: samples and units choose each other. What one sample gets depends
+    on the others, so after training one threshold takes the batch's place.
+
+    Parameters
+    ----------
+    k : int ≥ 1
+        At most the number of parts.
+
+    References
+    ----------
+    Bussmann, Leask, Nanda (2024), "BatchTopK sparse autoencoders"; Ayonrinde (2024), "Adaptive
+    sparse allocation with mutual choice and feature choice sparse autoencoders", for the name.
+
+    Examples
+    --------
+    >>> BatchTopK(1)(torch.tensor([[3.0, 2.0], [1.0, -1.0]]))
+    tensor([[3., 2.],
+            [0., 0.]])
+    """
+
+    k: int
+
+    homogeneous = True
+
+    def __post_init__(self):
+        check_integer("BatchTopK's k", self.k)
+
+    def __call__(self, Z: torch.Tensor) -> torch.Tensor:
+        flat = Z.flatten(-2)
+        largest, where = flat.topk(self.k * Z.shape[-2], dim=-1)
+        return torch.zeros_like(flat).scatter(-1, where, largest.clamp(min=0)).view_as(Z)
+
+    def threshold(self, Z: torch.Tensor) -> torch.Tensor:
+        """The number (...) that k·n of the pre-activations exceed, at least 0."""
+        return _cut(Z.flatten(-2), self.k * Z.shape[-2])
+
+    def check(self, n_components: int) -> None:
+        """Raise a ValueError if there are fewer parts than active codes."""
+        _check_budget("BatchTopK", self.k, n_components)
+
+
+#: Mutual Choice is BatchTopK by another name.
+MutualChoice = BatchTopK
+
+
+@dataclass(frozen=True)
+class FeatureChoice:
+    r"""Nonnegative codes where each unit chooses its samples: unit j the m_j largest of its own.
+
+    :math:`\sum_j m_j = k n` over a batch of n samples, with :math:`m_j \propto j^{-zipf}` where
+    that is at most n; what is above n goes to the others. After training each unit has a threshold.
+
+    Parameters
+    ----------
+    k : int ≥ 1
+        Active codes per sample on average; at most the number of parts.
+    zipf : float ≥ 0
+        The exponent of the law of budgets; with 0 all units have the same.
+
+    References
+    ----------
+    Ayonrinde (2024), "Adaptive sparse allocation with mutual choice and feature choice sparse
+    autoencoders", arXiv 2411.02124.
+
+    Examples
+    --------
+    >>> FeatureChoice(1)(torch.tensor([[3.0, 1.0], [2.0, 0.5]]))
+    tensor([[3., 1.],
+            [0., 0.]])
+    >>> FeatureChoice(2, zipf=1.0).budgets(n_samples=60, n_components=4).tolist()
+    [58, 28, 20, 14]
+    """
+
+    k: int
+    zipf: float = 0.0
+
+    homogeneous = True
+
+    def __post_init__(self):
+        check_integer("FeatureChoice's k", self.k)
+        check_number("FeatureChoice's zipf", self.zipf)
+
+    def budgets(self, n_samples: int, n_components: int) -> np.ndarray:
+        """The m_j (m,), largest first, that sum to k·n."""
+        law = np.arange(1.0, n_components + 1) ** -self.zipf
+        shares, left = np.zeros(n_components), float(self.k * n_samples)
+        full = np.zeros(n_components, bool)
+        while not full.all():
+            shares[~full] = left * law[~full] / law[~full].sum()
+            over = ~full & (shares > n_samples)
+            if not over.any():
+                break
+            shares[over] = n_samples
+            left -= n_samples * np.count_nonzero(over)
+            full |= over
+        # Rounded as sums, so that the total stays.
+        return np.diff(np.round(shares.cumsum()), prepend=0).astype(int)
+
+    def __call__(self, Z: torch.Tensor) -> torch.Tensor:
+        counts = self._counts(Z)
+        largest, where = Z.topk(int(counts.max()), dim=-2)
+        rank = torch.arange(len(largest.movedim(-2, 0)), device=Z.device)
+        kept = torch.where(rank[:, None] < counts, largest.clamp(min=0), 0)
+        return torch.zeros_like(Z).scatter(-2, where, kept)
+
+    def threshold(self, Z: torch.Tensor) -> torch.Tensor:
+        """For each unit (..., m) the number that m_j of its pre-activations exceed."""
+        return torch.stack(
+            [_cut(Z[..., j], int(count)) for j, count in enumerate(self._counts(Z))], dim=-1
+        )
+
+    def _counts(self, Z: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.budgets(*Z.shape[-2:]), device=Z.device)
+
+    def check(self, n_components: int) -> None:
+        """Raise a ValueError if there are fewer parts than active codes."""
+        _check_budget("FeatureChoice", self.k, n_components)
+
+
+def _cut(values: torch.Tensor, count: int) -> torch.Tensor:
+    """What `count` of the last axis' positive values exceed, with room on both sides."""
+    if count >= values.shape[-1]:
+        return values.new_zeros(values.shape[:-1])
+    if count == 0:
+        return values.amax(dim=-1)
+    last, first_out = values.topk(count + 1, dim=-1).values[..., -2:].unbind(-1)
+    middle = (last + first_out) / 2
+    return torch.where(middle < last, middle, first_out).clamp(min=0)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Codes between 0 and 1: f(z) = 1 / (1 + exp(−z)). None is ever exactly 0.
+
+    Examples
+    --------
+    >>> Logistic()(torch.tensor([[0.0]]))
+    tensor([[0.5000]])
+    """
+
+    homogeneous = False
+
+    def __call__(self, Z: torch.Tensor) -> torch.Tensor:
+        return Z.sigmoid()
+
+    def check(self, n_components: int) -> None:
+        """Any number of parts will do."""
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Codes of a variational autoencoder: in training normal around z, afterwards z itself.
+
+    The logarithm of the variance is a second linear layer of its own.
+
+    References
+    ----------
+    Kingma, Welling (2014), "Auto-encoding variational Bayes", section 2.4 and appendix B.
+    """
+
+    homogeneous = False
+
+    def __call__(self, Z: torch.Tensor) -> torch.Tensor:
+        return Z
+
+    def check(self, n_components: int) -> None:
+        """Any number of parts will do."""
 
 
 @dataclass(frozen=True)
@@ -316,4 +563,4 @@ def _steepness(gram: np.ndarray) -> np.ndarray:
 
 
 #: Activations by name.
-ACTIVATIONS = {"relu": ReLU()}
+ACTIVATIONS = {"relu": ReLU(), "logistic": Logistic()}

@@ -1,129 +1,35 @@
-"""Autoencoders as torch modules, and the loop that trains them by gradient steps."""
+"""The loop that trains autoencoders by gradient steps, one or a stack of them at once."""
 
-import math
 import time
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from .codes import ReLU
-from .objective import KL
-from .problem import Problem
+from .autoencoder import Autoencoder
+from .inference import blocks
 from .progress import progress
 
 PATIENCE = 10  # epochs without a gain before the step is halved
 SMALLEST_STEP = 1e-3  # of the first step: then training is over
 REVIVALS = 5  # times that dead units are begun anew
-
-
-class Autoencoder(nn.Module):
-    """H = f(D Uᵀ + b), D̂ = H Xᵀ + 1cᵀ for a problem whose inference is a layer.
-
-    Parameters
-    ----------
-    problem : Problem
-    components : tensor (m, d)
-        Xᵀ.
-    encoder : tensor (m, d)
-        U; not used where the encoder is tied.
-    bias : tensor (m,) or None
-        The bias b, or None for zeros; not used where the layer has no bias.
-    offset : tensor (d,) or None
-        The offset c, or None for zeros; not used where the parts have no offset.
-    """
-
-    def __init__(
-        self,
-        problem: Problem,
-        components: torch.Tensor,
-        encoder: torch.Tensor,
-        bias: torch.Tensor | None = None,
-        offset: torch.Tensor | None = None,
-    ):
-        super().__init__()
-        self.problem = problem
-        zeros = components.new_zeros
-        layer, parts = problem.inference, problem.parts
-        bias = zeros(components.shape[0]) if bias is None else bias
-        offset = zeros(components.shape[1]) if offset is None else offset
-        self.components = nn.Parameter(parts.project(components))
-        self.register_parameter("encoder", None if layer.tied else nn.Parameter(encoder))
-        self.register_parameter("bias", nn.Parameter(bias) if layer.bias else None)
-        self.register_parameter("offset", nn.Parameter(offset) if parts.offset else None)
-
-    @property
-    def U(self) -> torch.Tensor:
-        return self.components if self.encoder is None else self.encoder
-
-    def encode(self, D: torch.Tensor) -> torch.Tensor:
-        return self.problem.codes(nn.functional.linear(D, self.U, self.bias))
-
-    def decode(self, H: torch.Tensor) -> torch.Tensor:
-        return nn.functional.linear(H, self.components.T, self.offset)
-
-    def forward(self, D: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the reconstruction and the codes."""
-        H = self.encode(D)
-        return self.decode(H), H
-
-    @torch.no_grad()
-    def project(self) -> None:
-        """Put the parts (and the offset) back into their set."""
-        parts = self.problem.parts
-        self.components.copy_(parts.project(self.components))
-        if self.offset is not None and parts.nonnegative:
-            self.offset.clamp_(min=0)
-
-    @torch.no_grad()
-    def scale_to(self, D: torch.Tensor) -> None:
-        """Bring a rough start to the data's scale by one factor, which keeps the selection."""
-        D_hat, _ = self(D)
-        energy = D_hat.square().sum()
-        if energy == 0:
-            return
-        factor = ((D * D_hat).sum() / energy).clamp(min=1e-3)
-        if self.encoder is not None and not self.problem.parts.unit:
-            self.components.mul_(factor)
-        elif self.problem.codes.homogeneous:
-            self.U.mul_(factor.sqrt() if self.encoder is None else factor)
-
-    @torch.no_grad()
-    def make_kl_finite(self, D: torch.Tensor) -> None:
-        """Bring mean activations below 1, where KL is finite, if the objective has such a penalty.
-
-        ReLU units whose parts' norm is free get KL's target itself, and their parts the factor
-        that the codes give up: the reconstruction stays. Elsewhere one factor for all units, which
-        keeps the selection, brings the largest mean to a half.
-        """
-        for penalty in self.problem.objective.penalties:
-            if not isinstance(penalty, KL):
-                continue
-            means = self.encode(D).mean(dim=0)
-            free = self.encoder is not None and not self.problem.parts.unit
-            if free and isinstance(self.problem.codes, ReLU):
-                share = torch.where(means > 0, penalty.target / means, 1)
-                self.components.div_(share[:, None])
-            else:
-                share = (0.5 / means.max()).clamp(max=1).expand_as(means)
-            self.U.mul_(share[:, None])
-            if self.bias is not None:
-                self.bias.mul_(share)
+ROWS = 2**14  # samples that are looked at together between epochs
 
 
 def train(
     module: Autoencoder,
-    D: torch.Tensor,
+    D: Any,
     *,
     learning_rate: float,
     max_epochs: int,
     batch_size: int,
     tol: float,
-    rng: np.random.RandomState,
+    rngs: list[np.random.RandomState],
 ) -> dict[str, np.ndarray]:
     """Minimise the module's objective by Adam, in place; the best epoch is what stays.
 
-    The rules, all of which see the objective on the whole data after each epoch:
+    The rules, all of which see the objective on the whole data after each epoch. In a stack each
+    autoencoder goes by them on its own, and comes out as it would alone:
 
     * A weight array's step is `learning_rate` times its root mean square at the start, so that
       the path does not depend on the units of the data.
@@ -132,110 +38,205 @@ def train(
     * An epoch that ends with an objective that is not finite is undone and the step is halved.
     * Training ends when the step is below a thousandth of the first one, or at `max_epochs`.
 
+    Parameters
+    ----------
+    D : tensor (n, d), or anything with a length whose rows come by slices and by integer arrays
+    rngs : list of RandomState
+        One for each autoencoder.
+
     Returns
     -------
-    history : dict of arrays over epochs
+    history : dict of arrays over epochs, in a stack over epochs and autoencoders
         The start first: "objective", "alive" (units that are active on at least one
         sample), "step" (of the first), "seconds".
     """
-    objective = module.problem.objective
-    generator = torch.Generator().manual_seed(int(rng.randint(2**31)))
-    optimiser = _adam(module, learning_rate)
-    step, waited, revivals = 1.0, 0, 0
+    generators = [torch.Generator().manual_seed(int(rng.randint(2**31))) for rng in rngs]
+    shape = module.usage.shape[:-1]
+    members = [(i,) for i in range(len(rngs))] if shape else [()]
+    optimiser = RelativeAdam(module, learning_rate)
+    step = torch.ones(shape, dtype=torch.float64)
+    waited, revivals = torch.zeros(shape, dtype=int), torch.zeros(shape, dtype=int)
     history = {"objective": [], "alive": [], "step": [], "seconds": []}
     began = time.perf_counter()
 
-    def record() -> tuple[float, torch.Tensor]:
-        with torch.no_grad():
-            D_hat, H = module(D)
-            value = float(objective(D, D_hat, H))
-        alive = (H != 0).any(dim=0)
-        entries = (value, int(alive.sum()), step, time.perf_counter() - began)
+    def record() -> torch.Tensor:
+        value = evaluate(module, D)
+        alive = (module.usage > 0).sum(dim=-1)
+        seconds = time.perf_counter() - began
+        entries = (value.numpy(), alive.cpu().numpy(), step.numpy().copy(), seconds)
         for series, entry in zip(history.values(), entries, strict=True):
             series.append(entry)
-        return value, alive
+        return value
 
-    value, alive = record()
-    best, reference, kept = value, value, _weights(module)
+    best = reference = record()
+    kept = [weights.detach().clone() for weights in optimiser.weights]
     for _ in progress(range(max_epochs), "SAE, Adam"):
-        order = torch.randperm(len(D), generator=generator)
-        for batch in order.split(batch_size) if batch_size < len(D) else [slice(None)]:
-            optimiser.zero_grad()
-            D_hat, H = module(D[batch])
-            objective(D[batch], D_hat, H).backward()
-            optimiser.step()
+        for rows in _batches(len(D), batch_size, generators, shape):
+            batch = _rows(D, rows, module)
+            module.zero_grad()
+            module.problem.objective(module(batch, generators[0])).sum().backward()
+            module.project_gradient()
+            optimiser.step(step)
             module.project()
 
-        value, alive = record()
-        if value < best:
-            best, kept = value, _weights(module)
-        waited += 1
-        if best < reference - tol * abs(reference):
-            reference, waited = best, 0
-        broken = not math.isfinite(value)
-        if broken or waited >= PATIENCE:
-            waited = 0
-            if not broken and not alive.all() and revivals < REVIVALS:
-                revivals += 1
-                _revive(module, D, ~alive, optimiser, generator)
-                continue
-            if broken:
-                module.load_state_dict(kept)
-            step /= 2
-            optimiser = _adam(module, learning_rate * step) if broken else _halved(optimiser)
-            if step < SMALLEST_STEP:
-                break
-    module.load_state_dict(kept)
+        value = record()
+        better = value < best
+        best = torch.where(better, value, best)
+        _copy(kept, optimiser.weights, better)
+        gained = best < reference - tol * reference.abs()
+        reference = torch.where(gained, best, reference)
+        waited = torch.where(gained, 0, waited + 1)
+
+        broken = ~value.isfinite()
+        stalled = (broken | (waited >= PATIENCE)) & (step > 0)
+        waited[stalled] = 0
+        dead = module.usage == 0
+        anew = stalled & ~broken & dead.any(dim=-1).cpu() & (revivals < REVIVALS)
+        revivals += anew
+        for member, generator in zip(members, generators, strict=True):
+            if anew[member]:
+                _revive(module, D, member, dead[member], optimiser, generator)
+        _copy(optimiser.weights, kept, broken)
+        optimiser.forget(broken)
+        step = torch.where(stalled & ~anew, step / 2, step)
+        step[step < SMALLEST_STEP] = 0
+        if not step.any():
+            break
+    _copy(optimiser.weights, kept, torch.ones(shape, dtype=bool))
     return {name: np.array(series) for name, series in history.items()}
 
 
-def _adam(module: nn.Module, learning_rate: float) -> torch.optim.Adam:
-    """Adam with each array's step relative to its own size; a zero array takes the encoder's."""
-    fallback = _size(module.U) or 1.0
-    groups = [
-        {"params": [weights], "lr": learning_rate * (_size(weights) or fallback)}
-        for weights in module.parameters()
-    ]
-    # Gradients scale with the data: the usual eps of 1e-8 would not.
-    return torch.optim.Adam(groups, eps=1e-30, fused=True)
+class RelativeAdam:
+    """Adam with each array's step relative to its own size, in a stack each part of an array's."""
+
+    def __init__(self, module: Autoencoder, learning_rate: float):
+        stacked = module.usage.ndim - 1
+        self.weights = list(module.parameters())
+        fallback = _size(module.U, stacked)
+        sizes = [_size(weights, stacked) for weights in self.weights]
+        # A zero array takes the encoder's size.
+        sizes = [torch.where(size > 0, size, fallback) for size in sizes]
+        sizes = [torch.where(size > 0, size, 1) for size in sizes]
+        largest = [float(size.max()) for size in sizes]
+        groups = [
+            {"params": [weights], "lr": learning_rate * size}
+            for weights, size in zip(self.weights, largest, strict=True)
+        ]
+        # Gradients scale with the data: the usual eps of 1e-8 would not.
+        self.adam = torch.optim.Adam(groups, eps=1e-30, fused=True)
+        self.shares = [size / most for size, most in zip(sizes, largest, strict=True)]
+
+    @torch.no_grad()
+    def step(self, step: torch.Tensor) -> None:
+        """One step of so much of the first one, a number for each member of the stack."""
+        factors = [(share * step.to(share)) for share in self.shares]
+        # Adam's own step is the same for all: what is shorter is shortened afterwards.
+        whole = all(bool((factor == 1).all()) for factor in factors)
+        before = None if whole else [weights.clone() for weights in self.weights]
+        self.adam.step()
+        if whole:
+            return
+        for weights, old, factor in zip(self.weights, before, factors, strict=True):
+            weights.copy_(torch.lerp(old, weights, _like(factor, weights)))
+
+    def forget(self, members: torch.Tensor) -> None:
+        """Begin anew with the moments of some members of the stack."""
+        for state in self.adam.state.values():
+            for moment in (state["exp_avg"], state["exp_avg_sq"]):
+                moment.masked_fill_(_like(members, moment), 0)
 
 
-def _size(weights: torch.Tensor) -> float:
-    return float(weights.detach().square().mean().sqrt())
+def evaluate(module: Autoencoder, D: Any) -> torch.Tensor:
+    """The objective on all data, one number for each member of a stack; notes the units' use."""
+    # The same noise each time, so that values compare.
+    generator = torch.Generator(module.usage.device).manual_seed(0)
+    value, active = 0, 0
+    with torch.no_grad():
+        for rows in blocks(len(D), ROWS):
+            output = module(_rows(D, rows, module), generator)
+            count = output.H.shape[-2]
+            value = value + count * module.problem.objective(output).double()
+            active = active + (output.H != 0).sum(dim=-2)
+        module.usage.copy_(active / len(D))
+    return (value / len(D)).cpu()
 
 
-def _halved(optimiser: torch.optim.Adam) -> torch.optim.Adam:
-    for group in optimiser.param_groups:
-        group["lr"] /= 2
-    return optimiser
+def squared_error(module: Autoencoder, D: Any) -> tuple[float, bool]:
+    """‖D − D̂‖²_F in double precision, and whether any unit is ever active."""
+    error, active = 0.0, False
+    with torch.no_grad():
+        for rows in blocks(len(D), ROWS):
+            batch = _rows(D, rows, module)
+            H = module.encode(batch)
+            error += float((batch - module.decode(H)).double().square().sum())
+            active = active or bool(H.any())
+    return error, active
 
 
-def _weights(module: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: weights.clone() for name, weights in module.state_dict().items()}
+def _batches(n: int, batch_size: int, generators: list[torch.Generator], shape: tuple):
+    """The rows of each step of an epoch; a stack has its own in each member."""
+    if batch_size >= n:
+        return [slice(0, n)]
+    order = torch.stack([torch.randperm(n, generator=generator) for generator in generators])
+    return order.view(*shape, n).split(batch_size, dim=-1)
+
+
+def _rows(D: Any, rows: Any, module: Autoencoder) -> torch.Tensor:
+    """Some samples as the module wants them."""
+    if isinstance(D, torch.Tensor):
+        return D[rows]
+    if isinstance(rows, slice):
+        batch = D[rows]
+    else:
+        batch = D[rows.flatten().numpy()].reshape(*rows.shape, -1)
+    return torch.as_tensor(np.asarray(batch)).to(module.usage)
+
+
+def _size(weights: torch.Tensor, stacked: int) -> torch.Tensor:
+    return weights.detach().square().flatten(stacked).mean(dim=-1).sqrt()
+
+
+def _like(member: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """One number for each member, with the axes of an array of weights."""
+    member = member.to(weights.device)
+    return member.reshape(member.shape + (1,) * (weights.ndim - member.ndim))
+
+
+@torch.no_grad()
+def _copy(to: list[torch.Tensor], source: list[torch.Tensor], members: torch.Tensor) -> None:
+    if members.any():
+        for own, other in zip(to, source, strict=True):
+            own.copy_(torch.where(_like(members, own), other, own))
 
 
 @torch.no_grad()
 def _revive(
     module: Autoencoder,
-    D: torch.Tensor,
+    D: Any,
+    member: tuple,
     dead: torch.Tensor,
-    optimiser: torch.optim.Adam,
+    optimiser: RelativeAdam,
     generator: torch.Generator,
 ) -> None:
     """Point each dead unit at the residual of a badly reconstructed sample, drawn by its error."""
-    residual = D - module(D)[0]
+    n = len(D)
+    seen = slice(0, n) if n <= ROWS else torch.randperm(n, generator=generator)[:ROWS]
+    batch = _rows(D, seen, module)
+    residual = batch - module(batch).D_hat[member]
     if not residual.any():
         return
     chosen = torch.multinomial(
-        residual.square().sum(dim=1), int(dead.sum()), replacement=True, generator=generator
+        residual.square().sum(dim=1).cpu(), int(dead.sum()), replacement=True, generator=generator
     )
     parts = module.problem.parts.project(residual[chosen])
     energy = parts.square().sum(dim=1, keepdim=True)
-    module.components[dead] = parts
+    module.dictionary[member][dead] = parts
     if module.encoder is not None:
-        module.encoder[dead] = parts / torch.where(energy > 0, energy, 1)
+        module.encoder[member][dead] = parts / torch.where(energy > 0, energy, 1)
     if module.bias is not None:
-        module.bias[dead] = 0
-    for weights in (module.components, module.encoder, module.bias):
+        module.bias[member][dead] = 0
+    if module.threshold is not None:
+        module.threshold[member][dead] = module.problem.codes.threshold
+    for weights in (module.dictionary, module.encoder, module.bias, module.threshold):
         for moment in ("exp_avg", "exp_avg_sq") if weights is not None else ():
-            optimiser.state[weights][moment][dead] = 0
+            optimiser.adam.state[weights][moment][member][dead] = 0

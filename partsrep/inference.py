@@ -12,6 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import nnls
 
+from .validation import check_integer
+
 
 @dataclass(frozen=True)
 class NNLS:
@@ -20,7 +22,10 @@ class NNLS:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: H = f(D Uᵀ + b), with f the problem's codes.
+    """One layer: H = f(D Uᵀ + b), with f the problem's codes; or some, with the same weights.
+
+    With T steps, H ← f(H + (D − H Xᵀ) Uᵀ + b) from H = 0: one step is the layer, and tied to the
+    decoder these are the steps of a proximal gradient method for the best codes.
 
     Parameters
     ----------
@@ -28,14 +33,67 @@ class Layer:
         Whether the encoder is the decoder, U = Xᵀ, instead of weights of its own.
     bias : bool
         Whether there is an encoder bias b.
+    nonnegative : bool
+        Whether U ≥ 0.
+    steps : int ≥ 1
+        T.
+    gain : bool
+        Whether each unit of a tied encoder has a factor of its own, U = diag(a) Xᵀ.
+
+    References
+    ----------
+    Gregor, LeCun (2010), "Learning fast approximations of sparse coding", for the steps.
     """
 
     tied: bool = False
     bias: bool = False
+    nonnegative: bool = False
+    steps: int = 1
+    gain: bool = False
+
+    def __post_init__(self):
+        check_integer("an encoder's steps", self.steps)
+        if self.gain and not self.tied:
+            raise ValueError("gain=True needs tied=True: weights of its own have any gain.")
+
+
+def Unrolled(steps: int, **layer: bool) -> Layer:
+    """A :class:`Layer` of so many steps."""
+    return Layer(steps=steps, **layer)
+
+
+@dataclass(frozen=True)
+class Pursuit:
+    """Matching pursuit: k times the part that the residual has most of, and what it has of it.
+
+    There is no encoder: the decoder's parts do it, so that the codes follow it as it changes.
+
+    Parameters
+    ----------
+    k : int ≥ 1
+        Steps, and so the most active codes per sample.
+
+    References
+    ----------
+    Mallat, Zhang (1993), "Matching pursuits with time-frequency dictionaries"; Costa, Fel, Lubana,
+    Tolooshams, Ba (2025), "From flat to hierarchical: extracting sparse representations with
+    matching pursuit", for autoencoders.
+    """
+
+    k: int
+
+    # It is a tied encoder without anything of its own.
+    tied = True
+    bias = False
+    nonnegative = False
+    gain = False
+
+    def __post_init__(self):
+        check_integer("Pursuit's k", self.k)
 
 
 #: The encoders by name.
-ENCODERS = {"linear": Layer(), "tied": Layer(tied=True)}
+ENCODERS = {"linear": Layer(), "tied": Layer(tied=True), "nonnegative": Layer(nonnegative=True)}
 
 
 # The half step of accelerated HALS: sweeps share one product with the data, which costs far more.

@@ -3,7 +3,7 @@
 The fit is a divergence of D from its reconstruction, for an autoencoder the squared error. What is
 added to it is a frozen dataclass:
 
-* a penalty of an autoencoder has ``__call__(H)`` on tensors, codes H (n, m), and is one term of a
+* a penalty of an autoencoder has ``__call__(output)``, sees an :class:`Output` and is one term of a
   mean over samples;
 * a price of a factor of NMF has ``__call__(F)`` on arrays, rows F (m, n), and is added to the sum
   over samples, ‖D − HXᵀ‖²; ``system(F, gram, cross)`` adds it to the quadratic of the block solver
@@ -13,6 +13,7 @@ added to it is a frozen dataclass:
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,28 +21,91 @@ import torch
 from scipy.special import xlogy
 
 from .inference import priced
-from .validation import check_number
+from .validation import check_integer, check_number
+
+
+@dataclass(frozen=True)
+class Output:
+    """One pass of an autoencoder, as its objective sees it.
+
+    Parameters
+    ----------
+    D : tensor (n, d)
+    Z : tensor (n, m)
+        Pre-activations (those of the last step).
+    H : tensor (n, m)
+        Codes.
+    D_hat : tensor (n, d)
+        The reconstruction.
+    module : partsrep.autoencoder.Autoencoder
+        The weights; its `usage` (m,) is the share of samples on which each unit was active when the
+        objective was last evaluated on all data.
+
+    Notes
+    -----
+    All but D may have an axis more in front, one autoencoder each; so has the objective then.
+    """
+
+    D: torch.Tensor
+    Z: torch.Tensor
+    H: torch.Tensor
+    D_hat: torch.Tensor
+    module: Any
 
 
 @dataclass(frozen=True)
 class L1:
-    r"""weight · mean over samples of :math:`\sum_j |h_{ij}|`.
+    r"""weight · mean over samples of :math:`\sum_j |h_{ij}|`, or :math:`\sum_j |h_{ij}| \|x_j\|`.
 
-    It binds only where the decoder's norm is fixed: otherwise codes shrink and parts grow.
+    Without `by_norm` it binds only where the decoder's norm is fixed: otherwise codes shrink and
+    parts grow.
 
     Parameters
     ----------
     weight : float ≥ 0
         In units of data times parts' norm.
+    by_norm : bool
+        Whether each code counts with its part's norm, which then need not be fixed.
+    """
+
+    weight: float
+    by_norm: bool = False
+
+    def __post_init__(self):
+        check_number("L1's weight", self.weight)
+
+    def __call__(self, output: Output) -> torch.Tensor:
+        sizes = output.H.abs()
+        if self.by_norm:
+            sizes = sizes * output.module.components.norm(dim=-1).unsqueeze(-2)
+        return self.weight * sizes.sum(dim=-1).mean(dim=-1)
+
+
+@dataclass(frozen=True)
+class L0:
+    r"""weight · mean number of active codes, for JumpReLU with learned thresholds.
+
+    The number's gradient is the thresholds' straight-through one.
+
+    Parameters
+    ----------
+    weight : float ≥ 0
+        In units of data squared: what an active code has to be worth.
+
+    References
+    ----------
+    Rajamanoharan et al. (2024), "Jumping ahead: improving reconstruction fidelity with JumpReLU
+    sparse autoencoders", equation 10.
     """
 
     weight: float
 
     def __post_init__(self):
-        check_number("L1's weight", self.weight)
+        check_number("L0's weight", self.weight)
 
-    def __call__(self, H: torch.Tensor) -> torch.Tensor:
-        return self.weight * H.abs().sum(dim=1).mean()
+    def __call__(self, output: Output) -> torch.Tensor:
+        active = output.module.problem.codes.active(output.Z, output.module.threshold)
+        return self.weight * active.sum(dim=-1).mean(dim=-1)
 
 
 @dataclass(frozen=True)
@@ -69,12 +133,171 @@ class KL:
         if self.target >= 1:
             raise ValueError(f"KL's target must be below 1; got {self.target!r}.")
 
-    def __call__(self, H: torch.Tensor) -> torch.Tensor:
-        p, q = self.target, H.mean(dim=0).clamp(min=self.FLOOR)
+    def __call__(self, output: Output) -> torch.Tensor:
+        p, q = self.target, output.H.mean(dim=-2).clamp(min=self.FLOOR)
         inside = q.clamp(max=1 - torch.finfo(q.dtype).eps)
         divergence = p * (math.log(p) - inside.log())
         divergence = divergence + (1 - p) * (math.log1p(-p) - torch.log1p(-inside))
-        return self.weight * torch.where(q < 1, divergence, torch.inf).sum()
+        return self.weight * torch.where(q < 1, divergence, torch.inf).sum(dim=-1)
+
+
+@dataclass(frozen=True)
+class Hoyer:
+    r"""weight · mean over samples of 1 − sparseness(h_i).
+
+    The sparseness :math:`(\sqrt m - \|h\|_1 / \|h\|_2) / (\sqrt m - 1)` lies between 0 (all codes
+    equal) and 1 (at most one active); it does not depend on the codes' scale.
+
+    Parameters
+    ----------
+    weight : float ≥ 0
+        In units of data squared.
+
+    References
+    ----------
+    Hoyer (2004), "Non-negative matrix factorization with sparseness constraints", section 3.1.
+    """
+
+    weight: float
+
+    def __post_init__(self):
+        check_number("Hoyer's weight", self.weight)
+
+    def __call__(self, output: Output) -> torch.Tensor:
+        H = output.H
+        root = math.sqrt(H.shape[-1])
+        if root == 1:
+            return self.weight * 0 * H.sum(dim=(-2, -1))
+        norm = H.square().sum(dim=-1)
+        # The norm of zeros has no gradient; such a sample is as sparse as can be.
+        spread = H.abs().sum(dim=-1) / torch.where(norm > 0, norm, 1).sqrt()
+        missing = torch.where(norm > 0, (spread - 1) / (root - 1), 0)
+        return self.weight * missing.mean(dim=-1)
+
+
+@dataclass(frozen=True)
+class Decay:
+    r"""Half the squares of the weights, :math:`\tfrac12 (\alpha \sum_{w<0} w^2 + \beta
+    \sum_{w>0} w^2)`, over encoder and decoder, biases left out.
+
+    Decay of the negative weights alone draws towards nonnegative ones, as NCAE does.
+
+    Parameters
+    ----------
+    negative, positive : float ≥ 0
+        α and β.
+
+    References
+    ----------
+    Hosseini-Asl, Zurada, Nasraoui (2016), "Deep learning of part-based representation of data using
+    sparse autoencoders with nonnegativity constraints", arXiv 1601.02733.
+    """
+
+    negative: float
+    positive: float = 0.0
+
+    def __post_init__(self):
+        check_number("Decay's negative", self.negative)
+        check_number("Decay's positive", self.positive)
+
+    def __call__(self, output: Output) -> torch.Tensor:
+        module = output.module
+        weights = [w for w in (module.components, module.encoder) if w is not None]
+        low = sum(w.clamp(max=0).square().sum(dim=(-2, -1)) for w in weights)
+        high = sum(w.clamp(min=0).square().sum(dim=(-2, -1)) for w in weights)
+        return (self.negative * low + self.positive * high) / 2
+
+
+@dataclass(frozen=True)
+class AuxK:
+    r"""weight · mean squared error of what idle units make of the reconstruction's residual.
+
+    The idle units' k largest pre-activations (of each sample, those above 0) are decoded without
+    offset; the residual is what the others leave, and learns nothing from this term. So idle units
+    learn to be of use. A unit is idle that was active on no sample; with `zipf` one that was active
+    on less than half of what a power law, fitted to the units' ranks by use, says.
+
+    Parameters
+    ----------
+    weight : float ≥ 0
+    k : None or int ≥ 1
+        None: half the number of features.
+    zipf : bool
+
+    References
+    ----------
+    Gao et al. (2024), "Scaling and evaluating sparse autoencoders", appendix A.2; Ayonrinde (2024),
+    arXiv 2411.02124, for the power law.
+    """
+
+    weight: float = 1 / 32
+    k: int | None = None
+    zipf: bool = False
+
+    def __post_init__(self):
+        check_number("AuxK's weight", self.weight)
+        if self.k is not None:
+            check_integer("AuxK's k", self.k)
+
+    def __call__(self, output: Output) -> torch.Tensor:
+        module, Z = output.module, output.Z
+        idle = self.idle(module.usage)
+        if not idle.any():
+            return torch.zeros_like(Z[..., 0, 0])
+        k = min(self.k or max(output.D.shape[-1] // 2, 1), Z.shape[-1])
+        drive = torch.where(idle.unsqueeze(-2), Z, 0).clamp(min=0)
+        largest, where = drive.topk(k, dim=-1)
+        codes = torch.zeros_like(drive).scatter(-1, where, largest)
+        residual = (output.D - output.D_hat).detach()
+        error = (residual - codes @ module.components).square().sum(dim=-1).mean(dim=-1)
+        return self.weight * torch.where(idle.any(dim=-1), error, 0)
+
+    def idle(self, usage: torch.Tensor) -> torch.Tensor:
+        """Which units (..., m) are idle, given the share of samples on which each is active."""
+        if not self.zipf:
+            return usage == 0
+        ordered, where = usage.sort(dim=-1, descending=True)
+        used = (ordered > 0).to(usage.dtype)
+        rank = torch.arange(1.0, usage.shape[-1] + 1, dtype=usage.dtype, device=usage.device).log()
+        level = torch.where(ordered > 0, ordered, 1).log()
+        # Least squares of log use on log rank, over the units in use.
+        count = used.sum(dim=-1, keepdim=True).clamp(min=1)
+        centre = (used * rank).sum(dim=-1, keepdim=True) / count
+        height = (used * level).sum(dim=-1, keepdim=True) / count
+        spread = (used * (rank - centre).square()).sum(dim=-1, keepdim=True)
+        slope = (used * (rank - centre) * (level - height)).sum(dim=-1, keepdim=True)
+        law = height + slope / torch.where(spread > 0, spread, 1) * (rank - centre)
+        idle = (ordered == 0) | (level < law - math.log(2))
+        return torch.zeros_like(idle).scatter(-1, where, idle)
+
+
+@dataclass(frozen=True)
+class PriorKL:
+    r"""weight · mean over samples of KL(q(z|d) ‖ N(0, I)), the price of a variational code.
+
+    :math:`\tfrac12 \sum_j (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)`; for Gaussian codes.
+
+    Parameters
+    ----------
+    weight : float ≥ 0
+        For squared errors twice the noise's variance in units of data squared, times β; for
+        Bernoulli β itself.
+
+    References
+    ----------
+    Kingma, Welling (2014), "Auto-encoding variational Bayes", appendix B; Higgins et al. (2017),
+    "β-VAE", equation 4.
+    """
+
+    weight: float
+
+    def __post_init__(self):
+        check_number("PriorKL's weight", self.weight)
+
+    def __call__(self, output: Output) -> torch.Tensor:
+        log_variance = output.module.log_variance_of(output.D)
+        terms = output.Z.square() + log_variance.exp() - log_variance - 1
+        return self.weight * terms.sum(dim=-1).mean(dim=-1) / 2
 
 
 @dataclass(frozen=True)
@@ -172,27 +395,39 @@ class LogVolume:
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised: for an autoencoder (a call) the mean over samples of the squared error
-    summed over features, plus the penalties; for NMF twice the β-divergence, plus the prices.
+    """What is minimised: for an autoencoder (a call) the mean over samples of the misfit summed
+    over features, plus the penalties; for NMF twice the β-divergence, plus the prices.
 
     Parameters
     ----------
     penalties : tuple
-        Of an autoencoder: :class:`L1`, :class:`KL`.
+        Of an autoencoder: :class:`L1`, :class:`KL` …
     beta : float
         Of NMF; 2 is the squared error, see :func:`beta_divergence`.
     codes, parts : Elastic or LogVolume
         The price of each factor of NMF.
+    fit : "squared" or "bernoulli"
+        Of an autoencoder: squared errors, or −d log d̂ − (1−d) log(1−d̂) for D and D̂ in [0, 1].
+    link : "linear" or "logistic"
+        Of an autoencoder: what makes D̂ of H Xᵀ + 1cᵀ.
     """
 
     penalties: tuple = ()
     beta: float = 2.0
     codes: Elastic = Elastic()
     parts: Elastic | LogVolume = Elastic()
+    fit: str = "squared"
+    link: str = "linear"
 
-    def __call__(self, D: torch.Tensor, D_hat: torch.Tensor, H: torch.Tensor) -> torch.Tensor:
-        fit = (D - D_hat).square().sum(dim=1).mean()
-        return fit + sum(penalty(H) for penalty in self.penalties)
+    def __call__(self, output: Output) -> torch.Tensor:
+        D, D_hat = output.D, output.D_hat
+        if self.fit == "squared":
+            misfit = (D - D_hat).square()
+        else:
+            D = D.expand_as(D_hat)
+            misfit = torch.nn.functional.binary_cross_entropy(D_hat, D, reduction="none")
+        misfit = misfit.sum(dim=-1).mean(dim=-1)
+        return misfit + sum(penalty(output) for penalty in self.penalties)
 
 
 #: The divergences with a name of their own.

@@ -22,6 +22,7 @@ from typing import TypeVar
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from scipy.optimize import linear_sum_assignment
 
 from .inference import ENOUGH, SWEEPS, apply, diagonal, project_simplex, stationarity, sweeps
@@ -78,7 +79,7 @@ class Parts(PartSet):
         if self.nonnegative:
             components = components.clip(min=0)
         if self.unit:
-            norms = (components * components).sum(axis=1, keepdims=True) ** 0.5
+            norms = (components * components).sum(axis=-1, keepdims=True) ** 0.5
             components = components / (norms + (norms == 0))
         return components
 
@@ -542,6 +543,12 @@ class Combinations(PartSet):
         projected = self._descend(identity, components, PROJECTION_STEPS)
         self._age = 0  # the momentum of another quadratic
         return projected
+
+    def project_weights(self, weights: torch.Tensor) -> torch.Tensor:
+        """Nearest weights (m, n) that are allowed."""
+        if not self.hull:
+            return weights.clamp(min=0)
+        return torch.as_tensor(project_simplex(weights.numpy().T).T.copy())
 
     def improve(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
         """A few steps; P that are not the parts of the present weights are first projected."""

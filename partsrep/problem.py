@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from .codes import JumpReLU, ReLU, TopK
-from .inference import BLOCK, ENTRIES, NNLS, ROWS, Layer, blocks, normal_equations
+from .codes import ReLU
+from .inference import BLOCK, ENTRIES, NNLS, ROWS, Layer, Pursuit, blocks, normal_equations
 from .objective import Objective
 from .parts import Parts
 
@@ -21,9 +21,9 @@ class Problem:
     ----------
     parts : Parts
         What X, and an offset c, may be.
-    codes : ReLU, JumpReLU or TopK
+    codes : ReLU, TopK …
         What H may be.
-    inference : NNLS or Layer
+    inference : NNLS, Layer or Pursuit
         How H comes from D.
     objective : Objective
         What is minimised.
@@ -40,8 +40,8 @@ class Problem:
     """
 
     parts: Parts = Parts()
-    codes: ReLU | JumpReLU | TopK = ReLU()
-    inference: NNLS | Layer = NNLS()
+    codes: Any = ReLU()
+    inference: NNLS | Layer | Pursuit = NNLS()
     objective: Objective = Objective()
 
 

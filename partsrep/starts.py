@@ -273,6 +273,20 @@ def samples(D: np.ndarray, n_components: int, rng: np.random.RandomState) -> np.
     return (components / np.where(norms > 0, norms, 1)).astype(D.dtype)
 
 
+def small(D: np.ndarray, n_components: int, rng: np.random.RandomState) -> tuple:
+    """Components, encoder and no biases for a logistic layer: uniform up to √(6/(d + m + 1)).
+
+    Logistic codes of larger weights would saturate, and learn nothing.
+
+    References
+    ----------
+    Hosseini-Asl, Zurada, Nasraoui (2016), arXiv 1601.02733.
+    """
+    shape = n_components, D.shape[1]
+    most = (6 / (sum(shape) + 1)) ** 0.5
+    return *(rng.uniform(0, most, shape).astype(D.dtype) for _ in range(2)), None, None
+
+
 #: NMF's starts by name.
 STARTS = {
     "random": random,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from problems import digits, random_matrix, seeds
 
-from partsrep import TopK
+from partsrep import JumpReLU, TopK, Unrolled
 from partsrep.alternating import alternating_autoencoder, solves
 from partsrep.inference import NNLS, Layer
 from partsrep.objective import L1, Objective
@@ -33,9 +33,10 @@ def test_residual_is_the_violation_of_the_optimality_conditions(seed):
 
 
 def test_solves_says_which_problems_it_takes():
-    assert solves(LAYER)
+    assert solves(LAYER) and solves(replace(LAYER, codes=TopK(2)))
     for change in (
-        {"codes": TopK(2)},
+        {"codes": JumpReLU(0.1)},
+        {"inference": Unrolled(2)},
         {"inference": NNLS()},
         {"inference": Layer(tied=True)},
         {"parts": Parts(offset=True)},

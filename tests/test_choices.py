@@ -1,6 +1,7 @@
 """Parts, codes and objective: three of the four choices, each a small object."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +13,25 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from problems import random_matrix, seeds
 
-from partsrep.codes import JumpReLU, ReLU, Simplex, TopK
-from partsrep.inference import apply, normal_equations
-from partsrep.objective import BETA, KL, L1, Elastic, LogVolume, Objective, beta_divergence
+from partsrep.autoencoder import Autoencoder
+from partsrep.codes import BatchTopK, FeatureChoice, JumpReLU, ReLU, Simplex, TopK, above
+from partsrep.inference import Layer, apply, normal_equations
+from partsrep.objective import (
+    BETA,
+    KL,
+    L0,
+    L1,
+    AuxK,
+    Decay,
+    Elastic,
+    Hoyer,
+    LogVolume,
+    Objective,
+    Output,
+    beta_divergence,
+)
 from partsrep.parts import DECODERS
+from partsrep.problem import Problem
 
 some = settings(deadline=None, max_examples=20)
 # The sets of codes that NMF can have, by name, and the members nearest to random codes H ≥ 0.
@@ -350,19 +366,122 @@ def test_impossible_settings_are_named(build, message):
         build()
 
 
+def output(H, Z=None, D=None, D_hat=None, **module):
+    """One pass, as a penalty sees it."""
+    return Output(D, Z, H, D_hat, SimpleNamespace(**module))
+
+
 def test_penalties_by_hand():
     H = torch.tensor([[0.25, 1.0], [0.75, 0.0]], dtype=torch.float64)
-    assert float(L1(2.0)(H)) == pytest.approx(2 * (1.25 + 0.75) / 2)
+    assert float(L1(2.0)(output(H))) == pytest.approx(2 * (1.25 + 0.75) / 2)
+    parts = torch.tensor([[3.0, 4.0], [0.0, 2.0]], dtype=torch.float64)
+    weighted = (0.25 * 5 + 1.0 * 2 + 0.75 * 5) / 2
+    assert float(L1(2.0, by_norm=True)(output(H, components=parts))) == pytest.approx(2 * weighted)
     p, means = 0.1, (0.5, 0.5)
     expected = sum(p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q)) for q in means)
-    assert float(KL(3.0, target=p)(H)) == pytest.approx(3 * expected)
+    assert float(KL(3.0, target=p)(output(H))) == pytest.approx(3 * expected)
+    signed = torch.tensor([[1.0, -2.0], [0.0, 3.0]], dtype=torch.float64)
+    decay = Decay(negative=0.5, positive=0.1)
+    weights = {"components": signed, "encoder": -signed}
+    halves = 0.5 * 4 + 0.1 * 10, 0.5 * 10 + 0.1 * 4
+    assert float(decay(output(H, **weights))) == pytest.approx(sum(halves) / 2)
+
+
+@pytest.mark.parametrize(
+    ("H", "sparseness"),
+    [([1.0, 1.0, 1.0, 1.0], 0.0), ([0.0, 2.0, 0.0, 0.0], 1.0), ([0.0] * 4, 1.0)],
+)
+def test_hoyer_is_between_zero_and_one(H, sparseness):
+    codes = torch.tensor([H], dtype=torch.float64, requires_grad=True)
+    value = Hoyer(2.0)(output(codes))
+    assert value.item() == pytest.approx(2 * (1 - sparseness))
+    value.backward()
+    assert torch.isfinite(codes.grad).all()
+
+
+def test_l0_counts_active_codes_and_pulls_thresholds_near_them():
+    codes = JumpReLU(0.5, bandwidth=0.2)
+    Z = torch.tensor([[0.45, 1.0], [0.55, 0.0]], dtype=torch.float64)
+    threshold = torch.full((2,), 0.5, dtype=torch.float64, requires_grad=True)
+    module = {"problem": Problem(codes=codes), "threshold": threshold}
+    value = L0(3.0)(output(codes.above(Z, threshold), Z, **module))
+    assert float(value) == pytest.approx(3 * 2 / 2)
+    value.backward()
+    # Two codes of the first unit lie within half a width, none of the second.
+    assert threshold.grad.tolist() == pytest.approx([-3 / 0.2 * 2 / 2, 0.0])
+
+
+def test_the_gradient_of_a_jump_is_the_straight_through_one():
+    codes = JumpReLU(0.5, bandwidth=0.2)
+    Z = torch.tensor([[0.45, 1.0], [0.55, 0.2]], dtype=torch.float64, requires_grad=True)
+    threshold = torch.full((2,), 0.5, dtype=torch.float64, requires_grad=True)
+    slope = torch.tensor([[1.0, 2.0], [4.0, 8.0]], dtype=torch.float64)
+    codes.above(Z, threshold).backward(slope)
+    assert Z.grad.tolist() == [[0.0, 2.0], [4.0, 0.0]]
+    assert threshold.grad.tolist() == pytest.approx([-0.5 / 0.2 * (1 + 4), 0.0])
+
+
+def test_idle_units_are_those_never_used_or_those_far_below_the_law():
+    law = 1 / torch.arange(1.0, 9.0, dtype=torch.float64)
+    usage = law.clone()
+    usage[6], usage[7] = law[6] / 10, 0.0
+    assert AuxK().idle(usage).tolist() == [False] * 7 + [True]
+    assert AuxK(zipf=True).idle(usage).tolist() == [False] * 6 + [True, True]
+
+
+def test_idle_units_learn_from_the_residual_alone():
+    torch.manual_seed(0)
+    D = torch.rand(5, 3, dtype=torch.float64)
+    weights = [torch.rand(4, 3, dtype=torch.float64) for _ in range(2)]
+    problem = Problem(inference=Layer(), codes=TopK(1), objective=Objective((AuxK(0.5, k=2),)))
+    module = Autoencoder(problem, *weights)
+    module.usage[:] = torch.tensor([1.0, 0.5, 0.0, 0.0])
+    passed = module(D)
+    AuxK(0.5, k=2)(passed).backward()
+    assert (module.encoder.grad[:2] == 0).all() and (module.encoder.grad[2:] != 0).any()
+    assert (module.dictionary.grad[:2] == 0).all()
+    idle = passed.Z[:, 2:].clamp(min=0)
+    expected = (D - passed.D_hat - idle @ weights[0][2:]).square().sum() / 5 / 2
+    assert float(AuxK(0.5, k=2)(passed)) == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize("zipf", [0.0, 1.0, 3.0])
+def test_budgets_add_up_and_none_is_more_than_the_samples(zipf):
+    for n, m, k in ((60, 4, 2), (7, 5, 5), (100, 30, 3), (1, 6, 2)):
+        budgets = FeatureChoice(k, zipf).budgets(n, m)
+        assert budgets.sum() == k * n and (budgets >= 0).all() and (budgets <= n).all()
+        assert (np.diff(budgets) <= 1).all()
+
+
+@given(seeds)
+def test_selections_from_a_batch_by_brute_force(seed):
+    Z = torch.from_numpy(np.random.RandomState(seed).standard_normal((7, 5)))
+    for k in (1, 3, 5):
+        kept = BatchTopK(k)(Z)
+        cut = np.sort(Z.numpy().ravel())[::-1][7 * k - 1]
+        assert torch.equal(kept, torch.where(cut <= Z, Z, 0).clamp(min=0))
+        choice = FeatureChoice(k, zipf=1.0)
+        kept = choice(Z).numpy()
+        for j, budget in enumerate(choice.budgets(7, 5)):
+            column = Z[:, j].numpy()
+            best = np.argsort(-column)[:budget]
+            expected = np.zeros(7)
+            expected[best] = np.maximum(column[best], 0)
+            assert np.array_equal(kept[:, j], expected)
+
+
+@given(seeds)
+def test_frozen_thresholds_select_what_the_batch_selected(seed):
+    Z = torch.from_numpy(np.random.RandomState(seed).standard_normal((9, 4)))
+    for codes in (BatchTopK(2), FeatureChoice(2, zipf=0.5)):
+        assert torch.equal(above(Z, codes.threshold(Z)), codes(Z))
 
 
 def test_kl_is_zero_at_its_target_infinite_from_one_on_and_finite_for_a_dead_unit():
     at_target = torch.full((4, 2), 0.2, dtype=torch.float64)
-    assert float(KL(1.0, target=0.2)(at_target)) == pytest.approx(0, abs=1e-12)
-    assert float(KL(1.0)(torch.tensor([[1.5], [0.6]]))) == float("inf")
-    dead = float(KL(1.0)(torch.zeros(3, 1)))
+    assert float(KL(1.0, target=0.2)(output(at_target))) == pytest.approx(0, abs=1e-12)
+    assert float(KL(1.0)(output(torch.tensor([[1.5], [0.6]])))) == float("inf")
+    dead = float(KL(1.0)(output(torch.zeros(3, 1))))
     assert 0 < dead < float("inf")
 
 
@@ -370,5 +489,5 @@ def test_objective_is_a_mean_over_samples_of_a_sum_over_features():
     D = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     zero = torch.zeros_like(D)
     H = torch.ones(2, 3)
-    assert float(Objective()(D, zero, H)) == pytest.approx((1 + 4 + 9 + 16) / 2)
-    assert float(Objective((L1(0.5),))(D, D, H)) == pytest.approx(1.5)
+    assert float(Objective()(output(H, D=D, D_hat=zero))) == pytest.approx((1 + 4 + 9 + 16) / 2)
+    assert float(Objective((L1(0.5),))(output(H, D=D, D_hat=D))) == pytest.approx(1.5)

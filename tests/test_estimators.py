@@ -210,7 +210,7 @@ def test_signed_data_are_accepted_by_free_parts_only():
         (SAE(3, penalty="l1"), "penalty='l1' must be an object"),
         (SAE(3, bias=True), "bias=True is not known"),
         (SAE(3, solver="sgd"), "solver='sgd' is not known"),
-        (SAE(3, solver="alternating", penalty=L1(1.0)), "neither penalties nor a decoder bias"),
+        (SAE(3, solver="alternating", penalty=L1(1.0)), "neither penalties, a decoder bias nor"),
         (SAE(3, learning_rate=0), "learning_rate must be a finite number above 0; got 0"),
         (SAE(3, learning_rate=-1), "learning_rate"),
         (SAE(3, max_epochs=0), "max_epochs must be an integer"),

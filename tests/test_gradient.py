@@ -4,7 +4,8 @@ import torch
 from problems import digits
 
 from partsrep import KL, L1, SAE, JumpReLU, ReLU, TopK
-from partsrep.gradient import Autoencoder, train
+from partsrep.autoencoder import Autoencoder
+from partsrep.gradient import train
 from partsrep.inference import Layer
 from partsrep.objective import Objective
 from partsrep.parts import DECODERS, Parts
@@ -23,14 +24,13 @@ def trained(problem, **settings):
     settings = {
         "learning_rate": 0.03, "max_epochs": 60, "batch_size": 64, "tol": 1e-4, **settings
     }  # fmt: skip
-    history = train(module, D, rng=np.random.RandomState(0), **settings)
+    history = train(module, D, rngs=[np.random.RandomState(0)], **settings)
     return module, D, history
 
 
 def objective(module, D):
     with torch.no_grad():
-        D_hat, H = module(D)
-        return float(module.problem.objective(D, D_hat, H))
+        return float(module.problem.objective(module(D)))
 
 
 @pytest.mark.parametrize("codes", [ReLU(), JumpReLU(0.2), TopK(2)])
@@ -50,7 +50,7 @@ def test_training_lowers_the_objective_and_ends_at_its_best_epoch(codes, tied, o
     before = objective(module, D)
     history = train(
         module, D, learning_rate=0.03, max_epochs=30, batch_size=64, tol=1e-4,
-        rng=np.random.RandomState(0),
+        rngs=[np.random.RandomState(0)],
     )  # fmt: skip
     assert history["objective"][0] == pytest.approx(before)
     assert objective(module, D) == pytest.approx(np.nanmin(history["objective"]))
@@ -87,7 +87,7 @@ def test_dead_units_are_begun_anew():
         module.encoder[2:] *= -1  # never active on nonnegative data, and no gradient to leave by
     history = train(
         module, D, learning_rate=0.03, max_epochs=300, batch_size=64, tol=1e-3,
-        rng=np.random.RandomState(0),
+        rngs=[np.random.RandomState(0)],
     )  # fmt: skip
     assert history["alive"][0] == 2
     assert history["alive"][-1] == 6
@@ -113,12 +113,12 @@ def test_kl_starts_finite_and_keeps_the_reconstruction_where_the_norm_is_free(co
     with torch.no_grad():
         module.encoder.mul_(100)
     assert objective(module, D) == float("inf")
-    before = module(D)[0]
+    before = module(D).D_hat
     module.make_kl_finite(D)
     assert objective(module, D) < float("inf")
     if codes == ReLU() and not unit:
         assert torch.allclose(module.encode(D).mean(dim=0), torch.full((6,), 0.1, dtype=D.dtype))
-        assert torch.allclose(module(D)[0], before)
+        assert torch.allclose(module(D).D_hat, before)
 
 
 @pytest.mark.parametrize("codes", [ReLU(), JumpReLU(0.2), TopK(2)])
@@ -145,8 +145,9 @@ def test_the_path_does_not_depend_on_the_units_of_the_data():
 def test_gradient_is_that_of_a_loss_written_out():
     problem = Problem(inference=Layer(bias=True), codes=TopK(2), objective=Objective((L1(0.1),)))
     module, D = module_and_data(problem)
-    D_hat, H = module(D)
-    problem.objective(D, D_hat, H).backward()
+    output = module(D)
+    D_hat, H = output.D_hat, output.H
+    problem.objective(output).backward()
     U, P, b = module.encoder, module.components, module.bias
     with torch.no_grad():
         active = (H > 0).to(D.dtype)

@@ -13,7 +13,7 @@ from partsrep import NMF, presets
 from partsrep.matching import match
 from partsrep.parts import sparseness
 
-each_preset = pytest.mark.parametrize("name", presets.PRESETS)
+each_preset = pytest.mark.parametrize("name", presets.FACTORIZATIONS)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
@@ -38,18 +38,18 @@ def positive(M):
 
 @each_preset
 def test_a_preset_is_an_unfitted_model_with_settings(name):
-    nmf = presets.PRESETS[name](3, random_state=5, tol=1e-2, max_iter=7)
+    nmf = presets.FACTORIZATIONS[name](3, random_state=5, tol=1e-2, max_iter=7)
     assert type(nmf) is NMF
     assert (nmf.n_components, nmf.random_state, nmf.tol, nmf.max_iter) == (3, 5, 1e-2, 7)
     assert not hasattr(nmf, "components_")
     D = random_matrix(0, 20, 6) + 0.1
     assert nmf.fit(D).components_.shape == (3, 6)
-    assert presets.choices(nmf) == presets.choices(presets.PRESETS[name](3))
+    assert presets.choices(nmf) == presets.choices(presets.FACTORIZATIONS[name](3))
 
 
 def test_the_catalogue_says_what_is_written():
     table = presets.catalogue()
-    assert list(table.index) == list(presets.PRESETS)
+    assert list(table.index) == list(presets.FACTORIZATIONS)
     assert (table.map(len) > 0).all(axis=None)
     assert table["reference"].str.contains(r"\(\d{4}\)").all()
     assert table["minimises"].str.startswith(r"\min").all()
@@ -318,7 +318,7 @@ def test_divergences_as_scikit_learn(name):
     D, rng = random_matrix(6, 25, 8) + 0.1, np.random.RandomState(6)
     begin = rng.uniform(0.1, 1, (25, 3)), rng.uniform(0.1, 1, (3, 8))
     common = {"solver": "mu", "tol": 1e-9, "max_iter": 3000, "init": "custom"}
-    ours = presets.PRESETS[name](3, tol=1e-9, max_iter=3000, init="custom")
+    ours = presets.FACTORIZATIONS[name](3, tol=1e-9, max_iter=3000, init="custom")
     ours.fit(D, W=begin[0], H=begin[1])
     theirs = TheirNMF(3, beta_loss=ours.beta_loss, **common)
     theirs.fit_transform(D, W=begin[0].copy(), H=begin[1].copy())

@@ -34,6 +34,10 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """Fit, then return the codes of the same data: the same as ``fit(X).transform(X)``."""
         return self.fit(X).transform(X)
 
+    def _fit_all(self, models, X):
+        """Fit clones of this model that differ in `random_state`."""
+        return [model.fit(X) for model in progress(models, "restarts")]
+
     def __sklearn_clone__(self):
         """A clone keeps a fitted `start` fitted: it is where to begin, not a recipe to refit."""
         copies = {
@@ -113,4 +117,4 @@ def restarts(estimator: BaseEstimator, D, seeds: Iterable[int]) -> list[BaseEsti
             fresh.set_params(init="random")
         return fresh
 
-    return [begun_at(seed).fit(D) for seed in progress(list(seeds), "restarts")]
+    return estimator._fit_all([begun_at(seed) for seed in seeds], D)

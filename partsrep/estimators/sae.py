@@ -9,20 +9,23 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .. import alternating, starts
-from ..codes import ACTIVATIONS, ReLU, TopK
-from ..gradient import Autoencoder, train
-from ..inference import ENCODERS, exact_nnls, linear_encoder
-from ..objective import Objective
+from .. import alternating, gradient, lbfgs, online, starts
+from ..autoencoder import Autoencoder
+from ..codes import ACTIVATIONS, JumpReLU, Logistic, ReLU, TopK
+from ..inference import ENCODERS, Pursuit, blocks, exact_nnls, linear_encoder
+from ..objective import L0, Objective
 from ..parts import DECODERS
-from ..problem import Problem, squared_error
+from ..problem import Problem
 from ..progress import progress
 from ..validation import check_choice, check_data, check_factor, check_integer, check_number
-from .base import PartsModel
+from .base import PartsModel, all_or_nothing
+
+# Autoencoders that train as one stack have at most so many weights and codes of a batch together.
+STACK = 2**23
 
 
 class SAE(PartsModel):
-    r"""Sparse autoencoder, H = f(D Uᵀ + b), D̂ = H Xᵀ + 1cᵀ.
+    r"""Sparse autoencoder, H = f(D Uᵀ + b), D̂ = link(H Xᵀ + 1cᵀ).
 
     Minimises :math:`\frac1n \sum_i \|d_i - \hat d_i\|^2 + \text{penalties}` over U, X, b, c.
 
@@ -30,26 +33,33 @@ class SAE(PartsModel):
     ----------
     n_components : int or "auto"
         Number of units m; "auto" takes that of `start`, else d.
-    activation : "relu" or one of ``ReLU() JumpReLU(threshold) TopK(k)``
-        The function f that turns pre-activations into codes.
-    decoder : "free", "unit", "nonnegative" or "unit-nonnegative"
-        What the parts may be.
-    encoder : "linear" or "tied"
-        Weights of its own, or U = Xᵀ.
+    activation : "relu", "logistic" or an object
+        The function f that turns pre-activations into codes: ``ReLU() JumpReLU(threshold) TopK(k)
+        BatchTopK(k) FeatureChoice(k) Logistic() Gaussian()``.
+    decoder : "free", "unit", "nonnegative", "unit-nonnegative" or an object
+        What the parts may be; ``Hull()`` and ``Cone()`` make them of samples.
+    encoder : "linear", "tied", "nonnegative" or an object
+        Weights of its own, or U = Xᵀ, or U ≥ 0; ``Unrolled(steps)``, ``Pursuit(k)``.
     bias : False, "encoder" or "both"
         Nothing, b, or b and c; with nonnegative parts c ≥ 0 too.
-    penalty : None, ``L1(weight)``, ``KL(weight, target)`` or a list of these
-    solver : "auto", "adam" or "alternating"
-        "alternating" (least squares in turn) solves the untied ReLU layer without penalties
-        or c. "auto" begins with that solution where U is untied (not for TopK with k < m/4) and
-        goes on with Adam.
+    output : "linear" or "logistic"
+        The link.
+    loss : "squared" or "bernoulli"
+        The misfit; "bernoulli" (cross-entropy) needs data in [0, 1] and logistic output.
+    penalty : None, an object or a list of them
+        ``L1 L0 KL Hoyer Decay AuxK PriorKL``.
+    solver : "auto", "adam", "lbfgs", "alternating" or "online"
+        "alternating" (least squares in turn) solves untied layers without penalties or c. "auto"
+        begins with that solution where U is untied (not for TopK with k < m/4) and goes on with
+        Adam. "lbfgs" takes all samples at once. "online" is NNSAE's own rule.
     start : None, a fitted model or (U, X) of shapes (m, d) and (d, m)
         A clone keeps it.
     learning_rate : float > 0 or None
         Adam's first step, relative to the root mean square of each weight array. None: 0.003
         from a solution, 0.03 from random weights and for TopK from a solution with other codes.
+        Of "online" the rate itself; None: 0.01.
     max_epochs : int
-        Most epochs of Adam (rounds, for "alternating").
+        Most epochs of Adam (rounds, iterations).
     batch_size : int
         Samples a step.
     tol : float ≥ 0
@@ -57,18 +67,24 @@ class SAE(PartsModel):
         the stopping rule).
     random_state : int, RandomState or None
     n_init : int
-        The best of so many starts is kept.
+        The best of so many starts is kept. They train together, as one stack.
+    device : None, str or torch.device
+        Where Adam and L-BFGS train; None: the CPU. The fitted model is back on the CPU.
+    dtype : None, "float32" or "float64"
+        What to train in; None: that of the data.
 
     Attributes
     ----------
     components_ : ndarray (m, d)
         Xᵀ: the parts as rows.
     encoder_ : ndarray (m, d)
-        The encoder U.
+        The encoder U; a pursuit has none.
     bias_ : ndarray (m,) or None
         The encoder bias b.
     decoder_bias_ : ndarray (d,) or None
         The decoder bias c.
+    threshold_ : None, float or ndarray (m,)
+        What codes have to exceed: learned, or frozen after a selection from batches.
     loss_ : float
         ‖D − D̂‖²_F on the training data, without penalties.
     history_ : dict of arrays
@@ -107,6 +123,8 @@ class SAE(PartsModel):
         decoder="free",
         encoder="linear",
         bias=False,
+        output="linear",
+        loss="squared",
         penalty=None,
         solver="auto",
         start=None,
@@ -116,12 +134,16 @@ class SAE(PartsModel):
         tol=1e-4,
         random_state=None,
         n_init=1,
+        device=None,
+        dtype=None,
     ):
         self.n_components = n_components
         self.activation = activation
         self.decoder = decoder
         self.encoder = encoder
         self.bias = bias
+        self.output = output
+        self.loss = loss
         self.penalty = penalty
         self.solver = solver
         self.start = start
@@ -131,116 +153,215 @@ class SAE(PartsModel):
         self.tol = tol
         self.random_state = random_state
         self.n_init = n_init
+        self.device = device
+        self.dtype = dtype
 
     def fit(self, X, y=None):
-        """Train on X, array (n, d)."""
+        """Train on X, array (n, d) or a memory map or shards of that shape."""
+        with all_or_nothing(self):
+            problem, D, m = self._prepared(X)
+            rng = check_random_state(self.random_state)
+            rngs = [rng]
+            if self.n_init > 1:
+                seeds = rng.randint(2**31, size=self.n_init)
+                rngs = [np.random.RandomState(seed) for seed in seeds]
+            runs = self._solve(D, m, problem, rngs)
+            module, history = min(runs, key=lambda run: run[1]["objective"].min())
+            return self._finished(D, module, history)
+
+    def _fit_all(self, models, X):
+        """Fit clones of this model that differ in `random_state`, as one stack."""
+        if self.n_init > 1:
+            return super()._fit_all(models, X)
+        problem, D, m = self._prepared(X)
+        rngs = [check_random_state(model.random_state) for model in models]
+        runs = self._solve(D, m, problem, rngs)
+        for model, run in zip(models, runs, strict=True):
+            model._prepared(X)
+            model._finished(D, *run)
+        return models
+
+    def _prepared(self, X) -> tuple[Problem, np.ndarray, int]:
+        """The problem, the data and the number of parts, all checked."""
         problem = self._problem()
-        D = check_data(self, X, reset=True, nonnegative=problem.parts.nonnegative)
+        D = self._data(X, problem, reset=True)
         if self.learning_rate is not None:
             check_number("learning_rate", self.learning_rate, above=True)
         check_number("tol", self.tol)
         for name in ("max_epochs", "batch_size", "n_init"):
             check_integer(name, getattr(self, name))
         self._check_start()
-        rng = check_random_state(self.random_state)
         m = self._n_parts(D)
         problem.codes.check(m)
+        if problem.parts.of_samples:
+            problem = replace(problem, parts=problem.parts.bind(D))
+        return problem, D, m
 
-        best = None
-        for _ in progress(range(self.n_init), "SAE starts"):
-            module, history = self._solve(D, m, problem, rng)
-            value = history["objective"].min()
-            if best is None or value < best[0]:
-                best = value, module, history
-        _, self.module_, self.history_ = best
-        self.problem_ = problem
+    def _finished(self, D: np.ndarray, module: Autoencoder, history: dict) -> "SAE":
+        """The fitted model with what was found."""
+        module = module.to("cpu")
+        module.freeze(torch.as_tensor(D))
+        self._adopt(module)
+        self.history_ = history
         self.n_iter_ = len(self.history_["objective"])
-        self.components_ = _array(self.module_.components)
-        self.encoder_ = _array(self.module_.U)
-        self.bias_ = _array(self.module_.bias)
-        self.decoder_bias_ = _array(self.module_.offset)
-        H = self._encode(D)
-        self.loss_ = squared_error(D, self.inverse_transform(H))
-        if not H.any() and D.any():
+        loss, active = gradient.squared_error(module, torch.as_tensor(D))
+        self.loss_ = loss
+        if not active and D.any():
             warnings.warn(
                 "No unit of the SAE is ever active: the threshold or the penalty is too large for "
                 "the scale of the data.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
+
+    def _adopt(self, module: Autoencoder) -> None:
+        """The attributes that are a module's weights."""
+        self.module_, self.problem_ = module, module.problem
+        self.components_ = _array(module.components)
+        if not isinstance(module.problem.inference, Pursuit):
+            self.encoder_ = _array(module.U)
+        self.bias_ = _array(module.bias)
+        self.decoder_bias_ = _array(module.offset)
+        learned = module.threshold if module.frozen is None else module.frozen
+        fixed = getattr(module.problem.codes, "threshold", None)
+        self.threshold_ = (
+            _array(learned) if learned is not None else fixed if isinstance(fixed, float) else None
+        )
 
     def transform(self, X):
         """Codes H (n, m) of X (n, d); the codes of one sample depend on no other."""
         check_is_fitted(self)
-        nonnegative = self.problem_.parts.nonnegative
-        return self._encode(check_data(self, X, reset=False, nonnegative=nonnegative))
+        D = self._data(X, self.problem_, reset=False)
+        with torch.no_grad():
+            codes = self.module_.encode(torch.as_tensor(D, dtype=self.module_.usage.dtype))
+        return codes.numpy().astype(D.dtype, copy=False)
 
     def inverse_transform(self, X):
-        """The reconstruction H Xᵀ + 1cᵀ (n, d) of codes (n, m)."""
+        """The reconstruction D̂ (n, d) of codes (n, m)."""
         check_is_fitted(self)
-        D_hat = np.asarray(X) @ self.components_
-        return D_hat if self.decoder_bias_ is None else D_hat + self.decoder_bias_
+        with torch.no_grad():
+            return self.module_.decode(torch.as_tensor(np.asarray(X))).numpy()
 
     def _nonnegative(self) -> bool:
         return "nonnegative" in str(self.decoder)
 
-    def _encode(self, D: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            codes = self.module_.encode(torch.as_tensor(D, dtype=self.module_.components.dtype))
-        return codes.numpy().astype(D.dtype, copy=False)
+    def _data(self, X, problem: Problem, *, reset: bool) -> np.ndarray:
+        """X as what is trained on."""
+        D = check_data(self, X, reset=reset, nonnegative=problem.parts.nonnegative)
+        if problem.objective.fit == "bernoulli" and (D.min() < 0 or D.max() > 1):
+            raise ValueError(
+                f'loss="bernoulli" needs data in [0, 1]; these reach from {D.min():g} to '
+                f"{D.max():g}: scale them."
+            )
+        return D if self.dtype is None else D.astype(self.dtype, copy=False)
 
     def _problem(self) -> Problem:
         """The four choices that the arguments name."""
-        check_choice("decoder", self.decoder, DECODERS)
-        check_choice("encoder", self.encoder, ENCODERS)
         check_choice("bias", self.bias, (False, "encoder", "both"))
-        check_choice("solver", self.solver, ("auto", "adam", "alternating"))
-        codes = self.activation
-        if isinstance(codes, str):
-            check_choice("activation", codes, ACTIVATIONS)
-            codes = ACTIVATIONS[codes]
-        penalty = self.penalty
-        penalties = () if penalty is None else penalty
+        check_choice("output", self.output, ("linear", "logistic"))
+        check_choice("loss", self.loss, ("squared", "bernoulli"))
+        check_choice("solver", self.solver, ("auto", "adam", "lbfgs", "alternating", "online"))
+        check_choice("dtype", self.dtype, (None, "float32", "float64"))
+        if self.loss == "bernoulli" and self.output != "logistic":
+            raise ValueError('loss="bernoulli" needs reconstructions in (0, 1): output="logistic".')
+        codes = _named("activation", self.activation, ACTIVATIONS)
+        parts = _named("decoder", self.decoder, DECODERS)
+        layer = _named("encoder", self.encoder, ENCODERS)
+        penalties = () if self.penalty is None else self.penalty
         penalties = tuple(penalties) if isinstance(penalties, list | tuple) else (penalties,)
         for name, choice in (("activation", codes), *(("penalty", p) for p in penalties)):
             if not callable(choice) or isinstance(choice, type):
                 raise ValueError(f"{name}={choice!r} must be an object such as TopK(5) or L1(0.1).")
-        problem = Problem(
-            parts=replace(DECODERS[self.decoder], offset=self.bias == "both"),
-            codes=codes,
-            inference=replace(ENCODERS[self.encoder], bias=bool(self.bias)),
-            objective=Objective(penalties),
-        )
-        if self.solver == "alternating" and not alternating.solves(problem):
+        if self.bias == "both":
+            if parts.of_samples:
+                raise ValueError(f'bias="both" does not go with {parts!r}.')
+            parts = replace(parts, offset=True)
+        if self.bias:
+            if isinstance(layer, Pursuit):
+                raise ValueError("A pursuit has no encoder bias: set bias=False.")
+            layer = replace(layer, bias=True)
+        learned = isinstance(codes, JumpReLU) and codes.bandwidth is not None
+        if any(isinstance(p, L0) for p in penalties) and not learned:
             raise ValueError(
-                'solver="alternating" needs a ReLU layer with an encoder of its own and neither '
-                'penalties nor a decoder bias; use solver="auto" or "adam".'
+                f"L0 acts through learned thresholds, which {codes!r} has not: give JumpReLU a "
+                "bandwidth, or take L1."
             )
+        objective = Objective(penalties, fit=self.loss, link=self.output)
+        problem = Problem(parts, codes, layer, objective)
+        for solver, module, needs in (
+            (
+                "alternating",
+                alternating,
+                "ReLU or TopK, an encoder of its own with one step and "
+                "neither penalties, a decoder bias nor another output",
+            ),
+            ("lbfgs", lbfgs, "parts that are free or nonnegative and codes without noise"),
+            (
+                "online",
+                online,
+                "logistic codes, a tied encoder with gain and bias, linear output and no penalties",
+            ),
+        ):
+            if self.solver == solver and not module.solves(problem):
+                raise ValueError(f'solver="{solver}" needs {needs}; use solver="auto" or "adam".')
         return problem
 
     def _solve(
-        self, D: np.ndarray, m: int, problem: Problem, rng: np.random.RandomState
-    ) -> tuple[Autoencoder, dict[str, np.ndarray]]:
-        """One start, solved."""
-        weights, refined, history = self._begin(D, m, problem, rng)
-        module = Autoencoder(problem, *(None if w is None else torch.tensor(w) for w in weights))
+        self, D: np.ndarray, m: int, problem: Problem, rngs: list[np.random.RandomState]
+    ) -> list[tuple[Autoencoder, dict[str, np.ndarray]]]:
+        """A solution from each random state."""
+        begun = [self._begin(D, m, problem, rng) for rng in progress(rngs, "SAE starts")]
         if self.solver == "alternating":
-            return module, history
-        tensor = torch.as_tensor(D)
-        if self.start is None and history is None:
-            module.scale_to(tensor)
-        module.make_kl_finite(tensor)
+            return [
+                (Autoencoder(problem, *map(_tensor, weights)), history)
+                for weights, _, history in begun
+            ]
+        tensor = torch.as_tensor(D).to(self.device)
+        together = max(1, STACK // (m * (D.shape[1] + self.batch_size)))
+        if self.solver in ("lbfgs", "online") or problem.parts.of_samples:
+            together = 1
+        runs = []
+        for some in blocks(len(rngs), together):
+            runs += self._descend(tensor, problem, begun[some], rngs[some])
+        return runs
+
+    def _descend(self, D: torch.Tensor, problem: Problem, begun: list, rngs: list) -> list:
+        """Go on from where some runs begin, together."""
+        weights = [weights for weights, _, _ in begun]
+        _, refined, history = begun[0]
+        if len(begun) == 1:
+            module = Autoencoder(problem, *map(_tensor, weights[0])).to(D.device)
+        else:
+            columns = [
+                None if own[0] is None else np.stack(own) for own in zip(*weights, strict=True)
+            ]
+            module = Autoencoder(problem, *map(_tensor, columns)).to(D.device)
+        if self.start is None and history is None and self.solver != "online":
+            module.scale_to(D)
+        module.make_kl_finite(D)
+        if self.solver == "lbfgs":
+            return [(module, lbfgs.train(module, D, max_epochs=self.max_epochs, tol=self.tol**2))]
+        if self.solver == "online":
+            rate = 0.01 if self.learning_rate is None else self.learning_rate
+            found = online.train(module, D, epochs=self.max_epochs, learning_rate=rate, rng=rngs[0])
+            return [(module, found)]
         default = 0.003 if refined else 0.03
-        return module, train(
+        history = gradient.train(
             module,
-            tensor,
+            D,
             learning_rate=default if self.learning_rate is None else self.learning_rate,
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             tol=self.tol,
-            rng=rng,
+            rngs=rngs,
         )
+        if len(begun) == 1:
+            return [(module, history)]
+        return [
+            (module.member(i), {name: a if a.ndim == 1 else a[:, i] for name, a in history.items()})
+            for i in range(len(begun))
+        ]
 
     def _begin(self, D: np.ndarray, m: int, problem: Problem, rng: np.random.RandomState):
         """Weights (components, U, b, c) to begin from, whether they only need refinement, and the
@@ -253,8 +374,7 @@ class SAE(PartsModel):
             begin = self._from_fitted(D, m, problem)
             refined = _same_basin(getattr(self.start, "problem_", Problem()), problem)
         else:
-            components = starts.samples(D, m, rng)
-            begin, refined = (components, components.copy(), None, None), False
+            begin, refined = self._fresh(D, m, problem, rng), False
 
         by_turns = self.solver == "alternating" or (self.solver == "auto" and self.start is None)
         kindred = _relaxed(problem, m)
@@ -264,6 +384,15 @@ class SAE(PartsModel):
             D, begin[0], kindred, tol=self.tol, max_rounds=min(self.max_epochs, 300)
         )
         return (P, U, b, None), _same_basin(kindred, problem), history
+
+    def _fresh(self, D: np.ndarray, m: int, problem: Problem, rng: np.random.RandomState):
+        """Random weights: of a logistic layer small ones, else thinned samples."""
+        if self.solver == "online":
+            return online.start(D, m, rng)
+        if isinstance(problem.codes, Logistic) or problem.objective.link == "logistic":
+            return starts.small(D, m, rng)
+        components = starts.samples(D, m, rng)
+        return components, components.copy(), None, None
 
     def _from_fitted(self, D: np.ndarray, m: int, problem: Problem):
         """The parts of a fitted model, with its encoder or the one nearest to its codes."""
@@ -280,13 +409,14 @@ class SAE(PartsModel):
 def _relaxed(problem: Problem, m: int) -> Problem:
     """The problem with ReLU and without offset and penalties, whose solution is a good start.
 
-    Where TopK allows fewer than a quarter of the units, it is too far away, and the codes stay.
+    Where fewer than a quarter of the units may be active it is too far away: then TopK.
     """
-    sparse = isinstance(problem.codes, TopK) and 4 * problem.codes.k < m
+    k = getattr(problem.codes, "k", m)
+    parts = problem.parts
     return replace(
         problem,
-        parts=replace(problem.parts, offset=False),
-        codes=problem.codes if sparse else ReLU(),
+        parts=replace(parts, offset=False) if parts.offset else parts,
+        codes=TopK(k) if 4 * k < m else ReLU(),
         objective=Objective(),
     )
 
@@ -294,7 +424,19 @@ def _relaxed(problem: Problem, m: int) -> Problem:
 def _same_basin(solved: Problem, problem: Problem) -> bool:
     """Whether small steps from the solution of one problem lead to that of the other: selecting
     other codes than before does not."""
-    return solved.codes == problem.codes or not isinstance(problem.codes, TopK)
+    return solved.codes == problem.codes or not hasattr(problem.codes, "k")
+
+
+def _named(argument: str, value, choices: dict):
+    """The choice of a name, or the object given in its place."""
+    if not isinstance(value, str):
+        return value
+    check_choice(argument, value, choices)
+    return choices[value]
+
+
+def _tensor(weights: np.ndarray | None) -> torch.Tensor | None:
+    return None if weights is None else torch.tensor(weights)
 
 
 def _array(weights: torch.Tensor | None) -> np.ndarray | None:

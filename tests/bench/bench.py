@@ -29,12 +29,13 @@ def main() -> None:
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ONE_THREAD})
     began = time.perf_counter()
     import nmf
+    import sae
     from measure import machine
     from sklearn.exceptions import ConvergenceWarning
 
     # Fits that are cut off at a number of iterations are the point here.
     warnings.simplefilter("ignore", ConvergenceWarning)
-    benchmarks = {**nmf.BENCHMARKS}
+    benchmarks = {**nmf.BENCHMARKS, **sae.BENCHMARKS}
     chosen = {name: run for name, run in benchmarks.items() if re.search(arguments.only, name)}
     if not chosen:
         sys.exit(f"No benchmark is called {arguments.only!r}; there are: {', '.join(benchmarks)}")

@@ -1,29 +1,14 @@
-r"""The named methods: each a choice of parts, codes, inference and objective.
+r"""The named methods among the factorizations; each is an :class:`partsrep.NMF`."""
 
-A preset is a function (n_components, ..., \*\*settings) that returns an unfitted
-:class:`partsrep.NMF`; the settings are NMF's own, such as random_state, tol or start. What a method
-may do and what it returns is therefore written there. :func:`catalogue` reads the docstrings and
-the choices here, and is the table of the book.
-
-A new one is a function whose docstring holds a title, the objective under ``.. math::`` and a
-reference, and one line in `PRESETS`.
-"""
-
-import re
 from collections.abc import Callable
-from dataclasses import fields
 from functools import partial
-from inspect import getdoc
 
-import numpy as np
-import pandas as pd
-
-from .codes import Simplex, TopK
-from .estimators import NMF
-from .inference import Layer
-from .objective import BETA, Elastic, LogVolume
-from .parts import DECODERS, Cone, Disjoint, Hull, Samples, Sparseness, UnitMean
-from .validation import check_choice
+from ..codes import Simplex, TopK
+from ..estimators import NMF
+from ..inference import Layer
+from ..objective import LogVolume
+from ..parts import Cone, Disjoint, Hull, Samples, Sparseness, UnitMean
+from ..validation import check_choice
 
 
 def semi_nmf(n_components="auto", **settings) -> NMF:
@@ -40,6 +25,7 @@ def semi_nmf(n_components="auto", **settings) -> NMF:
 
     Examples
     --------
+    >>> import numpy as np
     >>> D = np.array([[1.0, -2.0], [-1.0, 3.0], [0.0, 0.5]])
     >>> semi_nmf(2, random_state=0).fit(D).loss_ < 1e-3
     True
@@ -60,6 +46,7 @@ def convex_nmf(n_components="auto", **settings) -> NMF:
 
     Examples
     --------
+    >>> import numpy as np
     >>> D = np.array([[2.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
     >>> nmf = convex_nmf(2).fit(D)
     >>> bool(np.allclose(nmf.parts_weights_ @ D, nmf.components_))
@@ -82,6 +69,7 @@ def projective_nmf(n_components="auto", **settings) -> NMF:
 
     Examples
     --------
+    >>> import numpy as np
     >>> D = np.array([[2.0, 0.0, 0.0], [0.0, 1.0, 1.0], [4.0, 1.0, 1.0]])
     >>> nmf = projective_nmf(2, random_state=0).fit(D)
     >>> bool(np.allclose(nmf.transform(D), D @ nmf.components_.T))
@@ -114,6 +102,7 @@ def orthogonal_nmf(n_components="auto", on="parts", **settings) -> NMF:
 
     Examples
     --------
+    >>> import numpy as np
     >>> D = np.array([[2.0, 2.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 3.0]])
     >>> H = orthogonal_nmf(2, on="codes").fit_transform(D)
     >>> np.count_nonzero(H, axis=1)
@@ -138,6 +127,7 @@ def archetypal(n_components="auto", **settings) -> NMF:
 
     Examples
     --------
+    >>> import numpy as np
     >>> D = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [1.0, 1.0]])
     >>> np.sort(archetypal(3).fit(D).components_.sum(axis=1)).round(2)
     array([0., 4., 4.])
@@ -160,6 +150,7 @@ def separable_nmf(n_components="auto", **settings) -> NMF:
 
     Examples
     --------
+    >>> import numpy as np
     >>> D = np.array([[1.0, 1.0], [0.0, 3.0], [5.0, 0.0]])
     >>> separable_nmf(2).fit(D).components_
     array([[0., 3.],
@@ -186,6 +177,7 @@ def sparse_nmf(n_components="auto", sparseness=0.7, **settings) -> NMF:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from partsrep.parts import sparseness
     >>> D = np.random.RandomState(0).exponential(size=(20, 9))
     >>> sparseness(sparse_nmf(3, sparseness=0.6, random_state=0).fit(D).components_).round(6)
@@ -214,6 +206,7 @@ def topk_nmf(n_components="auto", k=3, **settings) -> NMF:
 
     Examples
     --------
+    >>> import numpy as np
     >>> D = np.random.RandomState(0).exponential(size=(20, 9))
     >>> int(np.count_nonzero(topk_nmf(4, k=2, random_state=0).fit_transform(D), axis=1).max())
     2
@@ -247,6 +240,7 @@ def min_volume_nmf(n_components="auto", weight=1.0, delta=1.0, **settings) -> NM
 
     Examples
     --------
+    >>> import numpy as np
     >>> D = np.random.RandomState(0).exponential(size=(20, 9))
     >>> min_volume_nmf(2, weight=0.1, random_state=0).fit(D).components_.mean(axis=1).round(6)
     array([1., 1.])
@@ -268,6 +262,7 @@ def kl_nmf(n_components="auto", **settings) -> NMF:
 
     Examples
     --------
+    >>> import numpy as np
     >>> D = np.random.RandomState(0).poisson(3.0, size=(20, 9))
     >>> nmf = kl_nmf(2, tol=1e-8, max_iter=1000, random_state=0).fit(D)
     >>> bool(np.allclose(nmf.inverse_transform(nmf.transform(D)).sum(), D.sum()))
@@ -289,6 +284,7 @@ def itakura_saito_nmf(n_components="auto", **settings) -> NMF:
 
     Examples
     --------
+    >>> import numpy as np
     >>> D = np.random.RandomState(0).exponential(size=(20, 9))
     >>> louder = D * np.geomspace(1, 1e6, 20)[:, None]
     >>> losses = [itakura_saito_nmf(1, random_state=0).fit(data).loss_ for data in (D, louder)]
@@ -298,8 +294,8 @@ def itakura_saito_nmf(n_components="auto", **settings) -> NMF:
     return NMF(n_components, solver="mu", beta_loss="itakura-saito", **settings)
 
 
-#: The presets by name, as rows of the table.
-PRESETS: dict[str, Callable[..., NMF]] = {
+#: By name, as rows of the table.
+FACTORIZATIONS: dict[str, Callable[..., NMF]] = {
     "semi_nmf": semi_nmf,
     "convex_nmf": convex_nmf,
     "projective_nmf": projective_nmf,
@@ -313,65 +309,3 @@ PRESETS: dict[str, Callable[..., NMF]] = {
     "kl_nmf": kl_nmf,
     "itakura_saito_nmf": itakura_saito_nmf,
 }
-
-
-def choices(nmf: NMF) -> dict[str, str]:
-    """The four choices of a model, fitted or not, in words.
-
-    Examples
-    --------
-    >>> choices(topk_nmf(8, k=3))
-    {'parts': 'nonnegative', 'codes': 'TopK(k=3)', 'inference': 'NNLS()', 'objective': 'frobenius'}
-    """
-    problem = nmf._problem(np.ones((1, 1)))
-    names = {choice: name for name, choice in (DECODERS | BETA).items()}
-    terms = [names.get(problem.objective.beta, f"β = {problem.objective.beta:g}")]
-    prices = problem.objective.codes, problem.objective.parts
-    return {
-        "parts": names.get(problem.parts) or _brief(problem.parts),
-        "codes": _brief(problem.codes),
-        "inference": _brief(problem.inference),
-        "objective": " + ".join([*terms, *(_brief(p) for p in prices if p != Elastic())]),
-    }
-
-
-def _brief(choice) -> str:
-    """The repr of a dataclass without what is at its default."""
-    given = [
-        f"{field.name}={getattr(choice, field.name)!r}"
-        for field in fields(choice)
-        if getattr(choice, field.name) != field.default
-    ]
-    return f"{type(choice).__name__}({', '.join(given)})"
-
-
-def catalogue() -> pd.DataFrame:
-    """The presets as a table, from their docstrings and problems.
-
-    Returns
-    -------
-    DataFrame
-        A row for each of `PRESETS`: "method", the title; "minimises", the objective in LaTeX; the
-        four choices "parts", "codes", "inference" and "objective"; "reference".
-
-    Examples
-    --------
-    >>> catalogue().loc["archetypal", ["method", "parts", "codes"]].tolist()
-    ['Archetypal analysis', 'Hull()', 'Simplex()']
-    """
-    return pd.DataFrame.from_dict(
-        {
-            name: _documented(getattr(preset, "func", preset)) | choices(preset())
-            for name, preset in PRESETS.items()
-        },
-        orient="index",
-    )
-
-
-def _documented(preset: Callable[..., NMF]) -> dict[str, str]:
-    """What a preset's docstring says of it: the title, the objective and the reference."""
-    title, rest = getdoc(preset).split(":", maxsplit=1)
-    objective = re.search(r"\.\. math:: (.*?)\n\n", rest, re.DOTALL)[1]
-    reference = re.search(r"References\n-+\n(.*?)\n\n", rest, re.DOTALL)[1]
-    texts = {"method": title, "minimises": objective, "reference": reference}
-    return {key: " ".join(text.split()) for key, text in texts.items()}

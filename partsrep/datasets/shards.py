@@ -1,0 +1,223 @@
+"""Data in files that are too large for memory: rows are read when they are asked for."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+# How numbers are stored, in safetensors' words, and as what they are read: bfloat16, which numpy
+# does not know, is the upper half of a float32.
+STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+READ = {"f8": np.float64, "f4": np.float32, "f2": np.float32, "u2": np.float32}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A matrix within a file: where its numbers begin, of which kind and how many they are."""
+
+    path: Path
+    offset: int
+    stored: str
+    shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The precision that rows are read in."""
+        return np.dtype(READ[self.stored[1:]])
+
+    def rows(self, index: np.ndarray) -> np.ndarray:
+        """Some rows, and no others, from the file."""
+        # Opened each time: an open mapping holds a file descriptor, of which a process has few.
+        try:
+            mapped = np.memmap(self.path, self.stored, "r", self.offset, self.shape)
+        except ValueError as error:
+            raise ValueError(f"{self.path} is shorter than it was: {error}") from error
+        rows = np.asarray(mapped[index])
+        if self.stored == STORED["BF16"]:
+            rows = (rows.astype(np.uint32) << 16).view(np.float32)
+        finite = np.isfinite(rows).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"{self.path} holds NaN or infinity in row {index[np.argmin(finite)]}: mend or "
+                "leave out such rows."
+            )
+        return rows.astype(self.dtype, copy=False)
+
+
+@dataclass(frozen=True, repr=False)
+class Shards:
+    """The rows of several files, one below the other; see :func:`shards`.
+
+    ``D[rows]`` reads the rows of a slice, an array of integers or one integer; ``D.blocks(size)``
+    goes through all of them; ``np.asarray(D)`` loads everything.
+
+    Attributes
+    ----------
+    files : tuple of Shard
+    shape : (int, int)
+        Rows of all files, and columns.
+    dtype : dtype
+        float32 or float64.
+    """
+
+    files: tuple[Shard, ...]
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """Where each file's rows end."""
+        return np.cumsum([file.shape[0] for file in self.files])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return int(self._ends[-1]), self.files[0].shape[1]
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.files[0].dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        n, d = self.shape
+        return f"Shards({len(self.files)} files, {n} x {d}, {self.dtype})"
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        n, d = self.shape
+        index = np.arange(*rows.indices(n)) if isinstance(rows, slice) else np.asarray(rows)
+        if (
+            isinstance(rows, tuple)
+            or index.ndim > 1
+            or (index.size and index.dtype.kind not in "iu")
+        ):
+            raise IndexError("Rows are chosen by a slice, an integer or an array of integers.")
+        outside = (index < -n) | (index >= n)
+        if outside.any():
+            raise IndexError(f"There is no row {index[outside][0]}: there are {n} rows.")
+        index = np.where(index < 0, index + n, index).astype(np.intp)
+        place = np.searchsorted(self._ends, index, side="right")
+        block = np.empty((*index.shape, d), self.dtype)
+        for number in np.unique(place):
+            file, here = self.files[number], place == number
+            block[here] = file.rows(index[here] - (self._ends[number] - file.shape[0]))
+        return block
+
+    def blocks(self, size: int) -> Iterator[np.ndarray]:
+        """All rows in order, so many at a time."""
+        return (self[begin : begin + size] for begin in range(0, len(self), size))
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+
+def shards(paths: str | Path | Iterable[str | Path], *, variable: str | None = None) -> Shards:
+    """Activations, or other data, in .npy and .safetensors files, without loading them.
+
+    Only rows that are asked for are read. ``SAE.fit`` takes the result as its data.
+
+    Parameters
+    ----------
+    paths : path or iterable of paths
+        In the order of the rows: ``sorted(Path("layer6").glob("*.npy"))``.
+    variable : str, optional
+        Which tensor of safetensors files that hold several.
+
+    Returns
+    -------
+    Shards
+        Has ``shape``, ``dtype``, ``len``, ``D[rows]`` and ``D.blocks(size)``. Half precision
+        (float16, bfloat16) is read as float32, which is exact.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file at one of the paths.
+    ValueError
+        If there are no paths, or a file is of another format, truncated, no matrix of floating
+        point numbers, of another width or precision than the first, or stored column by column.
+        When rows are read: if they hold NaN or infinity, which names the file and row.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for part in range(3):
+    ...         np.save(Path(folder, f"{part}.npy"), np.full((4, 2), float(part)))
+    ...     D = shards(sorted(Path(folder).glob("*.npy")))
+    ...     D, D[3:5], D[[11, 0]]
+    (Shards(3 files, 12 x 2, float64), array([[0., 0.],
+           [1., 1.]]), array([[2., 2.],
+           [0., 0.]]))
+    """
+    paths = [paths] if isinstance(paths, str | Path) else paths
+    files = tuple(_shard(Path(path), variable) for path in paths)
+    if not files:
+        raise ValueError("shards needs at least one file; got no paths.")
+    first = files[0]
+    for file in files:
+        if file.shape[1] != first.shape[1]:
+            raise ValueError(
+                f"{file.path} has {file.shape[1]} columns, but {first.path} has {first.shape[1]}."
+            )
+        if file.stored != first.stored:
+            raise ValueError(
+                f"{file.path} holds numbers of another kind ({file.stored}) than {first.path} "
+                f"({first.stored})."
+            )
+    return Shards(files)
+
+
+def _shard(path: Path, variable: str | None) -> Shard:
+    """Where the matrix of one file lies."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file.")
+    if path.suffix not in READERS:
+        raise ValueError(f"{path}: shards are {' or '.join(READERS)} files.")
+    try:
+        shard = READERS[path.suffix](path, variable)
+    except (ValueError, SafetensorError) as error:
+        raise ValueError(f"{path} cannot be read as {path.suffix}: {error}") from error
+    if len(shard.shape) != 2 or 0 in shard.shape:
+        raise ValueError(
+            f"{path} holds an array of shape {shard.shape}; a matrix (samples x features) with at "
+            "least one of each is needed."
+        )
+    return shard
+
+
+def _npy(path: Path, variable: str | None) -> Shard:
+    array = np.lib.format.open_memmap(path, mode="r")
+    if array.dtype.kind != "f" or array.dtype.str[1:] not in READ:
+        raise ValueError(f"it holds {array.dtype}, not float16, float32 or float64.")
+    if not array.flags.c_contiguous:
+        raise ValueError(
+            "its numbers lie column by column, so that no row can be read without the whole; save "
+            "np.ascontiguousarray of it."
+        )
+    return Shard(path, array.offset, array.dtype.str, array.shape)
+
+
+def _safetensors(path: Path, variable: str | None) -> Shard:
+    with safe_open(path, "np") as file:  # which checks that the file is whole
+        names = list(file.keys())
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+    if variable is None and len(names) == 1:
+        variable = names[0]
+    if variable not in names:
+        held = ", ".join(f"{name} {tuple(header[name]['shape'])}" for name in names)
+        raise ValueError(f"variable= must say which of its tensors to read: {held or 'none'}.")
+    tensor = header[variable]
+    if tensor["dtype"] not in STORED:
+        raise ValueError(f"{variable} holds {tensor['dtype']}, not one of {', '.join(STORED)}.")
+    begin = 8 + size + tensor["data_offsets"][0]
+    return Shard(path, begin, STORED[tensor["dtype"]], tuple(tensor["shape"]))
+
+
+READERS = {".npy": _npy, ".safetensors": _safetensors}

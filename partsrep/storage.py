@@ -1,0 +1,347 @@
+"""Fitted models out and in: one safetensors file, and weights that were trained elsewhere."""
+
+import json
+import os
+from dataclasses import fields, is_dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import torch
+from safetensors import SafetensorError, safe_open
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
+
+from . import codes, inference, objective, parts, problem
+from .autoencoder import Autoencoder
+from .codes import BatchTopK, FeatureChoice, JumpReLU
+from .estimators import NMF, SAE
+
+FORMAT = 1  # of the file; a reader refuses larger ones
+ESTIMATORS = {"NMF": NMF, "SAE": SAE}
+CHOICES = {
+    name: choice
+    for room in (parts, codes, inference, objective, problem)
+    for name, choice in vars(room).items()
+    if is_dataclass(choice)
+}
+# Codes that depend on a batch until their thresholds are frozen.
+SELECTIONS = (BatchTopK, FeatureChoice)
+
+
+def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
+    """Write a fitted model to one safetensors file, whole or not at all.
+
+    The tensors are the fitted arrays (``components_``, ``encoder_``, ``history_.objective`` …);
+    the metadata has one entry, ``partsrep``, which is JSON: the class, its parameters, the fitted
+    numbers, and which tensor is what. Nothing is pickled. Other programs can read the tensors.
+
+    Parameters
+    ----------
+    estimator : NMF or SAE
+        Fitted. A `start` is stored as None, for it is a model of its own; so is a `random_state`
+        that is a RandomState: it has moved on in fitting, so that it would not repeat the fit.
+    path : str or path
+        Where to write; its folder must exist. An older file is replaced.
+
+    Raises
+    ------
+    ValueError
+        If the estimator is not fitted, is neither NMF nor SAE, or has a setting that is not
+        partsrep's own, such as a home-made activation.
+    FileNotFoundError
+        If the folder of `path` is missing.
+    IsADirectoryError
+        If `path` is a folder.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> D = np.kron(np.eye(2), np.ones((5, 3)))
+    >>> nmf = NMF(n_components=2).fit(D)
+    >>> with TemporaryDirectory() as folder:
+    ...     save(nmf, Path(folder, "nmf.safetensors"))
+    ...     again = load(Path(folder, "nmf.safetensors"))
+    >>> again, bool((again.transform(D) == nmf.transform(D)).all())
+    (NMF(n_components=2), True)
+    """
+    path, name = Path(path), type(estimator).__name__
+    if ESTIMATORS.get(name) is not type(estimator):
+        raise ValueError(f"save takes a fitted NMF or SAE; got {estimator!r}.")
+    check_is_fitted(estimator)
+    if path.is_dir():
+        raise IsADirectoryError(f"The model cannot be written to {path}: that is a folder.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"The model cannot be written to {path}: there is no folder {path.parent}; make it."
+        )
+    parameters = estimator.get_params(deep=False)
+    fitted = {key: value for key, value in vars(estimator).items() if key not in parameters}
+    parameters["start"] = None
+    if isinstance(parameters["random_state"], np.random.RandomState):
+        parameters["random_state"] = None
+    tensors: dict[str, np.ndarray] = {}
+    config = {"format": FORMAT, "version": version("partsrep"), "class": name}
+    if isinstance(estimator, SAE):
+        del fitted["problem_"]  # the module's, which is made anew from the parameters
+        state = fitted.pop("module_").state_dict()
+        fitted["module_"] = {key: weights.numpy() for key, weights in state.items()}
+    config["parameters"] = {key: _packed(parameters[key], key, tensors) for key in parameters}
+    config["fitted"] = {key: _packed(fitted[key], key, tensors) for key in fitted}
+    # Beside the file, for only within one file system is a move all or nothing.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(safetensors.numpy.save(tensors, {"partsrep": json.dumps(config)}))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike) -> NMF | SAE:
+    """Read a model that :func:`save` wrote; its codes and reconstructions are the same to the bit.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    NMF or SAE, fitted.
+
+    Raises
+    ------
+    ValueError
+        If the file is truncated, of another kind (a pickle, say: these are never loaded), not
+        written by :func:`save`, of a newer format, names a choice that is not known, or holds
+        arrays that do not fit together.
+    FileNotFoundError, IsADirectoryError
+        If there is no file at `path`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, not a file.")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file.")
+    try:
+        with safe_open(path, "np") as file:
+            written = (file.metadata() or {}).get("partsrep")
+            names = file.keys() if written else ()
+            tensors = {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is no safetensors file, or not a whole one (pickles are never loaded): {error}"
+        ) from error
+    if written is None:
+        raise ValueError(
+            f"{path} was not written by partsrep.save: weights that were trained elsewhere come in "
+            "by SAE.from_weights."
+        )
+    try:
+        config = json.loads(written)
+        if config["format"] > FORMAT:
+            raise ValueError(
+                f"it has format {config['format']} of partsrep {config['version']}, but partsrep "
+                f"{version('partsrep')} reads up to format {FORMAT}: install a newer one."
+            )
+        return _unpacked_model(config, tensors)
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} does not hold a model that can be loaded: {error}") from error
+
+
+def _packed(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
+    """A value as JSON; what JSON has no word for is {kind: content}, arrays go into `tensors`."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, torch.device):
+        return str(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        same = (
+            k for k, a in tensors.items() if a.dtype == value.dtype and np.array_equal(a, value)
+        )
+        name = next(same, name)
+        tensors.setdefault(name, np.array(value, order="C"))
+        # How numbers lie in memory decides in which order a product adds them.
+        return {"columns" if value.flags.fnc else "array": name}
+    if isinstance(value, np.ndarray):
+        return {"names": _packed(value.tolist(), name, tensors)}
+    if isinstance(value, list | tuple):
+        items = [_packed(item, f"{name}.{i}", tensors) for i, item in enumerate(value)]
+        return items if isinstance(value, list) else {"tuple": items}
+    if isinstance(value, dict):
+        items = value.items()
+        return {"dict": {key: _packed(item, f"{name}.{key}", tensors) for key, item in items}}
+    if CHOICES.get(type(value).__name__) is type(value):
+        items = ((field.name, getattr(value, field.name)) for field in fields(value))
+        content = {key: _packed(item, f"{name}.{key}", tensors) for key, item in items}
+        return {type(value).__name__: content}
+    raise ValueError(
+        f"{name}={value!r} cannot be stored: a file holds numbers, names, arrays and the choices "
+        "that partsrep itself defines."
+    )
+
+
+def _unpacked(value: Any, tensors: dict[str, np.ndarray]) -> Any:
+    """What :func:`_packed` was given."""
+    if isinstance(value, list):
+        return [_unpacked(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    [(kind, content)] = value.items()
+    if kind in ("array", "columns"):
+        return np.array(tensors[content], order="C" if kind == "array" else "F")
+    if kind == "names":
+        return np.array(content, dtype=object)
+    if kind == "tuple":
+        return tuple(_unpacked(content, tensors))
+    content = {key: _unpacked(item, tensors) for key, item in content.items()}
+    if kind == "dict":
+        return content
+    if kind not in CHOICES:
+        raise ValueError(f"it names {kind!r}, which partsrep {version('partsrep')} does not know.")
+    return CHOICES[kind](**content)
+
+
+def _unpacked_model(config: dict, tensors: dict[str, np.ndarray]) -> NMF | SAE:
+    """The fitted model."""
+    if config["class"] not in ESTIMATORS:
+        raise ValueError(f"it is a {config['class']!r}, neither NMF nor SAE.")
+    parameters, fitted = (
+        {key: _unpacked(value, tensors) for key, value in config[part].items()}
+        for part in ("parameters", "fitted")
+    )
+    model = ESTIMATORS[config["class"]](**parameters)
+    state = fitted.pop("module_", None)
+    vars(model).update(fitted)
+    if isinstance(model, SAE):
+        model._adopt(_unpacked_module(model._problem(), state))
+    m, d = model.components_.shape
+    for name, shape in (("n_features_in_", d), ("parts_weights_", m)):
+        held = np.shape(fitted.get(name, np.empty(shape)))[:1] or (fitted[name],)
+        if held != (shape,):
+            raise ValueError(f"{name} does not fit components_ of shape {m, d}.")
+    return model
+
+
+def _unpacked_module(solved: problem.Problem, state: dict[str, np.ndarray]) -> Autoencoder:
+    """The module with given weights, whose shapes must follow from those of its dictionary."""
+    state = {name: torch.as_tensor(weights) for name, weights in state.items()}
+    components = state["dictionary"]
+    if solved.parts.of_samples:
+        solved = replace(solved, parts=solved.parts.bind(state["samples"].numpy()))
+        components = components @ state["samples"]
+    solved.codes.check(len(components))
+    module = Autoencoder(solved, components, torch.zeros_like(components))
+    if "frozen" in state:
+        _check_shape("frozen", state["frozen"], ((), components.shape[:1]), *components.shape)
+        module.frozen = state["frozen"]
+    module.load_state_dict(state, assign=True)
+    return module
+
+
+def from_weights(
+    encoder,
+    decoder,
+    bias=None,
+    decoder_bias=None,
+    activation="relu",
+    threshold=None,
+) -> SAE:
+    """A fitted SAE with weights that were trained elsewhere: D̂ = f(D Uᵀ + b) Xᵀ + c.
+
+    Parameters
+    ----------
+    encoder : array (m, d)
+        U.
+    decoder : array (d, m)
+        X, the parts as columns.
+    bias : None or array (m,)
+        b. Where the encoder sees D − c, this is b − U c.
+    decoder_bias : None or array (d,)
+        c.
+    activation : "relu", "logistic", "jumprelu" or an object
+        f, as in :class:`SAE`.
+    threshold : None, number ≥ 0 or array (m,)
+        θ of "jumprelu", whose codes are z where z > θ, else 0; of JumpReLU with a bandwidth; or the
+        frozen one of BatchTopK and FeatureChoice.
+
+    Returns
+    -------
+    SAE
+        Fitted, in float32 if all arrays are of at most that precision, else in float64. Nothing is
+        known of its training: there is no `loss_`, `history_` and `n_iter_`.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit together, NaN or infinity, numbers that are not real, a threshold
+        that is negative, missing or of no use.
+
+    Examples
+    --------
+    >>> sae = from_weights(np.eye(2), np.eye(2), activation="jumprelu", threshold=[1.0, 3.0])
+    >>> sae.transform([[2.0, 2.0]])
+    array([[2., 0.]])
+    """
+    given = {"encoder": encoder, "decoder": decoder, "bias": bias, "decoder_bias": decoder_bias}
+    given = {name: np.asarray(value) for name, value in given.items() if value is not None}
+    single = all(np.can_cast(value.dtype, np.float32) for value in given.values())
+    dtype = np.float32 if single else np.float64
+    m, d = check_array(encoder, dtype=dtype, input_name="encoder").shape
+    shapes = {"encoder": (m, d), "decoder": (d, m), "bias": (m,), "decoder_bias": (d,)}
+    weights = dict.fromkeys(shapes)
+    for name, value in given.items():
+        value = check_array(value, dtype=dtype, ensure_2d=False, input_name=name)
+        _check_shape(name, value, (shapes[name],), m, d)
+        weights[name] = torch.tensor(value)
+
+    if threshold is not None:
+        threshold = np.asarray(threshold, dtype)
+        _check_shape("threshold", threshold, ((), (m,)), m, d)
+        if not (np.isfinite(threshold) & (threshold >= 0)).all():
+            raise ValueError(
+                "threshold must be finite and at least 0. Where there is a ReLU before it, one "
+                "below 0 is the same as 0: give np.maximum(threshold, 0)."
+            )
+        if activation == "jumprelu":
+            activation = JumpReLU(float(threshold.mean()))
+        elif not isinstance(activation, SELECTIONS) and not getattr(activation, "bandwidth", None):
+            raise ValueError(
+                f"activation={activation!r} does not go with threshold: it is that of 'jumprelu', "
+                "of JumpReLU with a bandwidth, of BatchTopK or of FeatureChoice."
+            )
+    elif activation == "jumprelu" or isinstance(activation, SELECTIONS):
+        raise ValueError(f"activation={activation!r} needs its threshold, a number or one a unit.")
+
+    sae = SAE(
+        m,
+        activation=activation,
+        bias="both" if decoder_bias is not None else "encoder" if bias is not None else False,
+    )
+    solved = sae._problem()
+    solved.codes.check(m)
+    components = weights["decoder"].T.contiguous()
+    module = Autoencoder(
+        solved, components, weights["encoder"], weights["bias"], weights["decoder_bias"]
+    )
+    if threshold is not None and module.threshold is not None:
+        module.threshold.data = torch.tensor(threshold).expand(m).clone()
+    elif threshold is not None:
+        module.frozen = torch.tensor(threshold)
+    sae._adopt(module)
+    sae.n_features_in_ = d
+    return sae
+
+
+def _check_shape(
+    name: str, value: np.ndarray, wanted: tuple[tuple[int, ...], ...], m: int, d: int
+) -> None:
+    """Raise a ValueError unless an array has one of the shapes that go with those of an encoder."""
+    if value.shape not in wanted:
+        raise ValueError(
+            f"{name} has shape {value.shape}, but with an encoder of shape (m, d) = {m, d} it must "
+            f"be {' or '.join(map(str, wanted))}."
+        )

@@ -1,0 +1,147 @@
+"""SAE against dense autograd: a step of training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import numpy as np
+import torch
+from measure import race, row
+from torch.nn.functional import linear, mse_loss
+
+from partsrep.autoencoder import Autoencoder
+from partsrep.codes import BatchTopK, TopK
+from partsrep.inference import Layer
+from partsrep.parts import Parts
+from partsrep.problem import Problem
+from partsrep.sparse import forward
+
+LEARNING_RATE = 1e-3
+BATCHES = 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """Features, parts, active codes a sample, samples a batch; steps a lap, laps, least ratio."""
+
+    d: int
+    m: int
+    k: int
+    batch: int
+    steps: int
+    repeats: int
+    bar: float
+
+
+CASES = {
+    "A": Case(512, 4096, 32, 1024, steps=1, repeats=15, bar=2),
+    "B": Case(784, 128, 8, 256, steps=50, repeats=15, bar=1.3),
+}
+ACTIVATIONS = {"topk": TopK, "batchtopk": BatchTopK}
+
+
+def shrunk(case: Case, scale: float) -> Case:
+    """A smaller case of the same density, for a test."""
+    if scale >= 1:
+        return case
+    return Case(32, 64, 2, 32, steps=1, repeats=1, bar=case.bar)
+
+
+def mixture(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
+    """Batches of noisy sums of nonnegative parts, and a start with parts of norm 1."""
+    rng = np.random.RandomState(0)
+    n = BATCHES * case.batch
+    H = rng.exponential(size=(n, case.m)) * (rng.uniform(size=(n, case.m)) < case.k / case.m)
+    X = rng.uniform(size=(case.m, case.d)) * (rng.uniform(size=(case.m, case.d)) < 0.2)
+    D = H @ X + 0.05 * rng.standard_normal((n, case.d))
+    start = rng.standard_normal((case.m, case.d))
+    start /= np.linalg.norm(start, axis=1, keepdims=True)
+    return torch.tensor(D, dtype=torch.float32), torch.tensor(start, dtype=torch.float32)
+
+
+def misfit(D_hat: torch.Tensor, D: torch.Tensor) -> torch.Tensor:
+    """Mean over samples of the squared error, in torch's one pass each way."""
+    return mse_loss(D_hat, D, reduction="none").sum(dim=1).mean()
+
+
+def sparse_step(case: Case, activation: str, start: torch.Tensor) -> Callable:
+    """A function of a batch that takes our step and returns the loss."""
+    problem = Problem(Parts(unit=True), ACTIVATIONS[activation](case.k), Layer())
+    module = Autoencoder(problem, start, start)
+    optimiser = torch.optim.Adam(module.parameters(), lr=LEARNING_RATE, fused=True)
+
+    def step(D: torch.Tensor) -> torch.Tensor:
+        optimiser.zero_grad()
+        D_hat, _ = forward(module, D)
+        loss = misfit(D_hat, D)
+        loss.backward()
+        module.project_gradient()
+        optimiser.step()
+        module.project()
+        return loss.detach()
+
+    return step
+
+
+def dense_step(case: Case, activation: str, start: torch.Tensor) -> Callable:
+    """The same in plain torch, all codes written out."""
+    encoder, decoder = (torch.nn.Parameter(start.clone()) for _ in range(2))
+    optimiser = torch.optim.Adam([decoder, encoder], lr=LEARNING_RATE, fused=True)
+
+    def step(D: torch.Tensor) -> torch.Tensor:
+        optimiser.zero_grad()
+        Z = linear(D, encoder)
+        # All of a batch choose together where the batch counts as one long row.
+        rows = Z.flatten()[None] if activation == "batchtopk" else Z
+        values, where = rows.topk(case.k * len(Z) // len(rows), sorted=False)
+        H = torch.zeros_like(rows).scatter(1, where, values.relu()).view_as(Z)
+        loss = misfit(H @ decoder, D)
+        loss.backward()
+        with torch.no_grad():
+            along = (decoder.grad * decoder).sum(dim=1, keepdim=True)
+            decoder.grad.addcmul_(decoder, along, value=-1)
+            optimiser.step()
+            decoder.div_(decoder.norm(dim=1, keepdim=True))
+        return loss.detach()
+
+    return step
+
+
+def step(activation: str, name: str, scale: float) -> list[dict]:
+    """Seconds of a complete step: forward, backward, gradient and parts projected, fused Adam."""
+    case = shrunk(CASES[name], scale)
+    D, start = mixture(case)
+    batches = D.split(case.batch)
+
+    def lap(take: Callable) -> list[float]:
+        return [float(take(batches[i % BATCHES])) for i in range(case.steps)]
+
+    steps = [make(case, activation, start) for make in (sparse_step, dense_step)]
+    # The first steps fill the caches and the memory of the optimiser.
+    for take in steps:
+        lap(take)
+    ours, peer = race(case.repeats, *(partial(lap, take) for take in steps))
+    # Products with the data or its reconstruction, for each of the codes that are not zero.
+    active, codes = (2 * case.batch * case.d * count for count in (case.k, case.m))
+    return [
+        row(
+            f"sae step {activation} {name}",
+            ours,
+            peer,
+            bar=("ratio", "≥", case.bar),
+            flops=(case.steps * (codes + 4 * active), case.steps * 5 * codes),
+            precision="float32",
+            shape=[case.batch, case.d, case.m],
+            k=case.k,
+            objective=ours.result[-1],
+            peer_objective=peer.result[-1],
+            steps=case.steps,
+        )
+    ]
+
+
+BENCHMARKS: dict[str, Callable[[float], list[dict]]] = {
+    f"sae step {activation} {name}": partial(step, activation, name)
+    for activation, name in product(ACTIVATIONS, CASES)
+}

@@ -1,0 +1,225 @@
+"""The sparse step against formulas written out in double precision, and against dense autograd."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from partsrep.codes import BatchTopK, FeatureChoice, JumpReLU, Logistic, ReLU, TopK
+from partsrep.inference import NNLS, Layer, Pursuit
+from partsrep.objective import L1, Objective
+from partsrep.problem import Problem
+from partsrep.sparse import decode, encode, forward, pays, selected
+
+WEIGHT = 0.3  # of a penalty on the values
+TOLERANCE = {"float32": 1e-6, "float64": 1e-10}
+CODES = [TopK(3), BatchTopK(3), ReLU(), JumpReLU(0.7), FeatureChoice(3), FeatureChoice(2, zipf=1.0)]
+
+
+def data_and_weights(n=40, d=12, m=30, bias=True, offset=True, precision="float64", seed=0):
+    """D, U, Xᵀ, b, c; a row where no code is positive, a row of zeros, a unit of zeros."""
+    rng = np.random.RandomState(seed)
+    D, U, components = (rng.standard_normal((rows, d)) for rows in (n, m, m))
+    U = np.abs(U)
+    D[3] = -np.abs(D[3])
+    D[5] = 0
+    U[7] = 0
+    b = rng.uniform(-1, 0, m) if bias else None
+    c = rng.standard_normal(d) if offset else None
+    arrays = (D, U, components, b, c)
+    return [None if array is None else array.astype(precision) for array in arrays]
+
+
+def tensors(arrays):
+    return [None if array is None else torch.tensor(array, requires_grad=True) for array in arrays]
+
+
+def allowed(codes, Z):
+    """The selection, written out: which entries of Z are kept."""
+    n, m = Z.shape
+    if isinstance(codes, TopK):
+        kept = np.argsort(np.argsort(-Z, axis=1), axis=1) < codes.k
+    elif isinstance(codes, BatchTopK):
+        kept = np.argsort(np.argsort(-Z, axis=None)).reshape(n, m) < codes.k * n
+    elif isinstance(codes, FeatureChoice):
+        kept = np.argsort(np.argsort(-Z, axis=0), axis=0) < codes.budgets(n, m)
+    else:
+        kept = getattr(codes, "threshold", 0) < Z
+    return kept & (Z > 0)
+
+
+def reference(codes, D, U, components, b, c):
+    """Codes, loss and gradients of mean ‖d − d̂‖² + weight · mean Σ h, in double precision."""
+    D, U, components = (array.astype(float) for array in (D, U, components))
+    Z = D @ U.T + (0 if b is None else b.astype(float))
+    kept = allowed(codes, Z)
+    H = np.where(kept, Z, 0)
+    error = H @ components + (0 if c is None else c.astype(float)) - D
+    n = len(D)
+    of_Z = np.where(kept, 2 / n * error @ components.T + WEIGHT / n, 0)
+    slopes = (of_Z.T @ D, 2 / n * H.T @ error, of_Z.sum(axis=0), 2 / n * error.sum(axis=0))
+    return H, np.sum(error**2) / n + WEIGHT * H.sum() / n, slopes
+
+
+def loss(D, D_hat, found):
+    return (D.detach() - D_hat).square().sum(dim=1).mean() + WEIGHT * found.values.sum() / len(D)
+
+
+def close(tensor, array, tolerance):
+    error = np.linalg.norm(tensor.detach().numpy() - array)
+    assert error <= tolerance * np.linalg.norm(array)
+
+
+@pytest.mark.parametrize("codes", CODES)
+@pytest.mark.parametrize(("bias", "offset"), [(True, True), (False, False)])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_codes_loss_and_gradients_are_those_of_the_formulas(codes, bias, offset, precision):
+    arrays = data_and_weights(bias=bias, offset=offset, precision=precision)
+    D, *weights = tensors(arrays)
+    U, components, b, c = weights
+    found = encode(D.detach(), U, b, codes)
+    D_hat = decode(found, components, c)
+    value = loss(D, D_hat, found)
+    value.backward()
+
+    H, expected, slopes = reference(codes, *arrays)
+    tolerance = TOLERANCE[precision]
+    assert H.any() and not H[3].any() and not H[:, 7].any()
+    assert found.to_dense().dtype == D_hat.dtype == D.dtype
+    close(found.to_dense(), H, tolerance)
+    close(value, expected, tolerance)
+    for tensor, slope in zip(weights, slopes, strict=True):
+        if tensor is not None:
+            close(tensor.grad, slope, tolerance)
+
+
+@pytest.mark.parametrize("codes", CODES)
+@pytest.mark.parametrize("own_batches", [False, True])
+def test_a_stack_does_what_its_members_do_alone(codes, own_batches):
+    members = [tensors(data_and_weights(seed=seed)) for seed in range(3)]
+    if not own_batches:
+        members = [[members[0][0], *weights] for _, *weights in members]
+    D, U, components, b, c = (torch.stack(parts).detach() for parts in zip(*members, strict=True))
+    stack = [weights.requires_grad_() for weights in (U, components, b, c)]
+    found = encode(D if own_batches else D[0], U, b, codes)
+    decode(found, components, c).square().sum().backward()
+    for i, (own, *weights) in enumerate(members):
+        alone = encode(own.detach(), weights[0], weights[2], codes)
+        decode(alone, weights[1], weights[3]).square().sum().backward()
+        torch.testing.assert_close(found.to_dense()[i], alone.to_dense())
+        for stacked, single in zip(stack, weights, strict=True):
+            torch.testing.assert_close(stacked.grad[i], single.grad)
+
+
+def test_a_tied_encoder_gets_both_gradients():
+    arrays = data_and_weights()[:2]
+    D, U = tensors(arrays)
+    problem = Problem(codes=TopK(3), inference=Layer(tied=True))
+    module = SimpleNamespace(problem=problem, U=U, components=U, bias=None, offset=None)
+    D_hat, found = forward(module, D.detach())
+    loss(D, D_hat, found).backward()
+    _, _, (of_U, of_components, *_) = reference(TopK(3), *arrays, arrays[1], None, None)
+    close(U.grad, of_U + of_components, 1e-10)
+
+
+@pytest.mark.parametrize("codes", CODES)
+def test_a_batch_without_any_selected_code_has_no_gradient(codes):
+    D, U, components, _, c = tensors(data_and_weights())
+    found = encode(-D.detach().abs(), U, None, codes)
+    D_hat = decode(found, components, c)
+    D_hat.square().sum().backward()
+    assert not found.to_dense().any() and (D_hat == c).all()
+    assert not U.grad.any() and not components.grad.any()
+
+
+@pytest.mark.parametrize("codes", [TopK(8), BatchTopK(8)])
+def test_300_steps_go_where_dense_autograd_goes(codes):
+    rng = np.random.RandomState(0)
+    n, d, m = 128, 32, 128
+    truth = rng.exponential(size=(8 * n, m)) * (rng.uniform(size=(8 * n, m)) < 0.05)
+    D = torch.tensor((truth @ rng.standard_normal((m, d))).astype("float32"))
+    start = torch.tensor(rng.standard_normal((m, d)).astype("float32")) / d**0.5
+
+    def dense(batch, U, components, b):
+        Z = batch @ U.T + b
+        kept = torch.tensor(allowed(codes, Z.detach().numpy()))
+        return torch.where(kept, Z, 0) @ components
+
+    def sparse(batch, U, components, b):
+        return decode(encode(batch, U, b, codes), components, None)
+
+    def curve(step):
+        weights = [torch.nn.Parameter(start.clone()) for _ in range(2)]
+        weights.append(torch.nn.Parameter(start.new_zeros(m)))
+        optimiser, losses = torch.optim.Adam(weights, lr=3e-3, fused=True), []
+        for i in range(300):
+            batch = D[n * (i % 8) : n * (i % 8 + 1)]
+            optimiser.zero_grad()
+            value = (batch - step(batch, *weights)).square().sum(dim=1).mean()
+            value.backward()
+            optimiser.step()
+            losses.append(value.item())
+        return np.array(losses)
+
+    ours, theirs = curve(sparse), curve(dense)
+    assert theirs[-1] < 0.2 * theirs[0]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+@pytest.mark.parametrize("codes", CODES)
+@pytest.mark.parametrize("value", [-1.0, 0.0, 1.0])
+def test_ties_are_broken_somehow(codes, value):
+    Z = torch.full((40, 30), value)
+    places = selected(codes, Z)
+    kept = torch.zeros(Z.numel()).scatter(0, places, Z.flatten()[places].clamp(min=0))
+    assert (places.diff() > 0).all()
+    assert kept.sum() == codes(Z).sum()
+
+
+def test_a_batch_selection_is_exact_whatever_its_sample_of_entries_says():
+    rng = np.random.RandomState(0)
+    normal = rng.standard_normal((50, 40))
+    high, low, rounded, few = normal.copy(), normal.copy(), np.round(normal), normal - 2.5
+    high.flat[::61] += 100
+    low.flat[::61] -= 100
+    for Z in (normal, high, low, rounded, few, normal[:1, :3]):
+        places = selected(BatchTopK(3), torch.tensor(Z)).numpy()
+        best = np.sort(Z, axis=None)[::-1][: 3 * len(Z)]
+        np.testing.assert_array_equal(np.sort(Z.flat[places])[::-1], best[best > 0])
+        assert (np.diff(places) > 0).all()
+
+
+SPARSE = Problem(codes=TopK(32), inference=Layer())
+
+
+def test_where_few_of_many_codes_are_active_it_pays():
+    assert pays(SPARSE, 1024, 512, 4096)
+    assert pays(replace(SPARSE, codes=BatchTopK(8)), 256, 784, 128)
+    assert not pays(SPARSE, 1024, 512, 128)
+    assert not pays(replace(SPARSE, codes=TopK(2)), 64, 64, 64)
+
+
+@pytest.mark.parametrize("codes", [ReLU(), JumpReLU(0.5)])
+def test_what_does_not_limit_its_codes_pays_once_they_are_few(codes):
+    problem = replace(SPARSE, codes=codes)
+    assert not pays(problem, 1024, 512, 4096)
+    assert not pays(problem, 1024, 512, 4096, active=1000)
+    assert pays(problem, 1024, 512, 4096, active=30.5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"codes": JumpReLU(0.5, bandwidth=0.1)},
+        {"codes": Logistic()},
+        {"inference": Layer(steps=2)},
+        {"inference": Pursuit(3)},
+        {"inference": NNLS()},
+        {"objective": Objective((L1(0.1),))},
+        {"objective": Objective(link="logistic")},
+    ],
+)
+def test_other_problems_are_for_the_dense_step(change):
+    assert not pays(replace(SPARSE, **change), 1024, 512, 4096, active=10)
