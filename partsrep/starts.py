@@ -13,6 +13,9 @@ from .inference import exact_nnls
 from .problem import data_norm
 
 
+LARGE = 2**24  # entries
+
+
 def best_scale(D, H: np.ndarray, components: np.ndarray) -> float:
     """The scalar α = ⟨D, HXᵀ⟩ / ‖HXᵀ‖² that makes αHXᵀ fit D best; 1 where HXᵀ = 0."""
     energy = np.sum((H.T @ H) * (components @ components.T))
@@ -111,7 +114,9 @@ def nndsvd(
             f"nndsvd takes its parts from singular pairs, and data of shape {D.shape} has only "
             f'{min(D.shape)} for n_components={n_components}: use init="random".'
         )
-    P, S, Qt = randomized_svd(D, n_components, random_state=rng)
+    # Sketches of large data are thin and begin at the shorter side: long ones cost memory.
+    lean = {"n_oversamples": 5, "transpose": D.shape[0] > D.shape[1]} if D.size > LARGE else {}
+    P, S, Qt = randomized_svd(D, n_components, random_state=rng, **lean)
     # D ≥ 0 has a nonnegative leading pair (Perron, Frobenius), but where the first singular values
     # are equal the SVD may return any other.
     P[:, 0], Qt[0] = np.abs(P[:, 0]), np.abs(Qt[0])

@@ -43,6 +43,7 @@ def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
     estimator : NMF or SAE
         Fitted. A `start` is stored as None, for it is a model of its own; so is a `random_state`
         that is a RandomState: it has moved on in fitting, so that it would not repeat the fit.
+        Of an SAE whose parts are made of samples the samples are stored too.
     path : str or path
         Where to write; its folder must exist. An older file is replaced.
 
@@ -159,11 +160,10 @@ def _packed(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
     if isinstance(value, torch.device):
         return str(value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        same = (
-            k for k, a in tensors.items() if a.dtype == value.dtype and np.array_equal(a, value)
-        )
-        name = next(same, name)
-        tensors.setdefault(name, np.array(value, order="C"))
+        array = np.array(value, order="C")
+        shared = (key for key, other in tensors.items() if _same(other, array))
+        name = next(shared, name)
+        tensors[name] = array
         # How numbers lie in memory decides in which order a product adds them.
         return {"columns" if value.flags.fnc else "array": name}
     if isinstance(value, np.ndarray):
@@ -182,6 +182,11 @@ def _packed(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
         f"{name}={value!r} cannot be stored: a file holds numbers, names, arrays and the choices "
         "that partsrep itself defines."
     )
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays agree to the bit."""
+    return (a.dtype, a.shape) == (b.dtype, b.shape) and a.tobytes() == b.tobytes()
 
 
 def _unpacked(value: Any, tensors: dict[str, np.ndarray]) -> Any:
@@ -219,10 +224,8 @@ def _unpacked_model(config: dict, tensors: dict[str, np.ndarray]) -> NMF | SAE:
     if isinstance(model, SAE):
         model._adopt(_unpacked_module(model._problem(), state))
     m, d = model.components_.shape
-    for name, shape in (("n_features_in_", d), ("parts_weights_", m)):
-        held = np.shape(fitted.get(name, np.empty(shape)))[:1] or (fitted[name],)
-        if held != (shape,):
-            raise ValueError(f"{name} does not fit components_ of shape {m, d}.")
+    if model.n_features_in_ != d or len(getattr(model, "parts_weights_", model.components_)) != m:
+        raise ValueError(f"its arrays do not fit components_ of shape {m, d}.")
     return model
 
 
@@ -236,7 +239,7 @@ def _unpacked_module(solved: problem.Problem, state: dict[str, np.ndarray]) -> A
     solved.codes.check(len(components))
     module = Autoencoder(solved, components, torch.zeros_like(components))
     if "frozen" in state:
-        _check_shape("frozen", state["frozen"], ((), components.shape[:1]), *components.shape)
+        _check_shape("threshold", state["frozen"].shape, ((), (len(components),)))
         module.frozen = state["frozen"]
     module.load_state_dict(state, assign=True)
     return module
@@ -295,12 +298,12 @@ def from_weights(
     weights = dict.fromkeys(shapes)
     for name, value in given.items():
         value = check_array(value, dtype=dtype, ensure_2d=False, input_name=name)
-        _check_shape(name, value, (shapes[name],), m, d)
+        _check_shape(name, value.shape, (shapes[name],))
         weights[name] = torch.tensor(value)
 
     if threshold is not None:
         threshold = np.asarray(threshold, dtype)
-        _check_shape("threshold", threshold, ((), (m,)), m, d)
+        _check_shape("threshold", threshold.shape, ((), (m,)))
         if not (np.isfinite(threshold) & (threshold >= 0)).all():
             raise ValueError(
                 "threshold must be finite and at least 0. Where there is a ReLU before it, one "
@@ -336,12 +339,10 @@ def from_weights(
     return sae
 
 
-def _check_shape(
-    name: str, value: np.ndarray, wanted: tuple[tuple[int, ...], ...], m: int, d: int
-) -> None:
-    """Raise a ValueError unless an array has one of the shapes that go with those of an encoder."""
-    if value.shape not in wanted:
+def _check_shape(name: str, shape: tuple[int, ...], wanted: tuple[tuple[int, ...], ...]) -> None:
+    """Raise a ValueError unless a shape is one of those that go with the other weights."""
+    if shape not in wanted:
         raise ValueError(
-            f"{name} has shape {value.shape}, but with an encoder of shape (m, d) = {m, d} it must "
-            f"be {' or '.join(map(str, wanted))}."
+            f"{name} has shape {tuple(shape)}, but with the other weights it must have "
+            f"{' or '.join(map(str, wanted))}."
         )

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +35,16 @@ class Shard:
         """Some rows, and no others, from the file."""
         # Opened each time: an open mapping holds a file descriptor, of which a process has few.
         try:
-            mapped = np.memmap(self.path, self.stored, "r", self.offset, self.shape)
+            with open(self.path, "rb") as file:
+                mapped = mmap(file.fileno(), 0, access=ACCESS_READ)
+            count = self.shape[0] * self.shape[1]
+            numbers = np.frombuffer(mapped, self.stored, count, self.offset)
         except ValueError as error:
             raise ValueError(f"{self.path} is shorter than it was: {error}") from error
-        rows = np.asarray(mapped[index])
+        rows = numbers.reshape(self.shape)[index]
         if self.stored == STORED["BF16"]:
-            rows = (rows.astype(np.uint32) << 16).view(np.float32)
-        finite = np.isfinite(rows).all(axis=1)
-        if not finite.all():
-            raise ValueError(
-                f"{self.path} holds NaN or infinity in row {index[np.argmin(finite)]}: mend or "
-                "leave out such rows."
-            )
-        return rows.astype(self.dtype, copy=False)
+            return (rows.astype(np.uint32) << 16).view(np.float32)
+        return rows
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,9 +66,14 @@ class Shards:
     files: tuple[Shard, ...]
 
     @cached_property
+    def _sizes(self) -> np.ndarray:
+        """How many rows each file has."""
+        return np.array([file.shape[0] for file in self.files])
+
+    @cached_property
     def _ends(self) -> np.ndarray:
         """Where each file's rows end."""
-        return np.cumsum([file.shape[0] for file in self.files])
+        return np.cumsum(self._sizes)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -101,10 +104,18 @@ class Shards:
             raise IndexError(f"There is no row {index[outside][0]}: there are {n} rows.")
         index = np.where(index < 0, index + n, index).astype(np.intp)
         place = np.searchsorted(self._ends, index, side="right")
+        within = index - (self._ends - self._sizes)[place]
         block = np.empty((*index.shape, d), self.dtype)
         for number in np.unique(place):
-            file, here = self.files[number], place == number
-            block[here] = file.rows(index[here] - (self._ends[number] - file.shape[0]))
+            here = place == number
+            block[here] = self.files[number].rows(within[here])
+        finite = np.isfinite(block).all(axis=-1)
+        if not finite.all():
+            first = np.argmin(finite)
+            raise ValueError(
+                f"{self.files[place.flat[first]].path} holds NaN or infinity in row "
+                f"{within.flat[first]}: mend or leave out such rows."
+            )
         return block
 
     def blocks(self, size: int) -> Iterator[np.ndarray]:
