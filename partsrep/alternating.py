@@ -76,11 +76,11 @@ def alternating_autoencoder(
         elif since >= 20:
             break
     if not parts.of_samples:
-        kept = _with_unit_norm(*kept)
+        kept = with_unit_norm(*kept)
     return *kept, {name: np.array(values) for name, values in history.items()}
 
 
-def _with_unit_norm(
+def with_unit_norm(
     P: np.ndarray, U: np.ndarray, b: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Move each part's norm into its encoder row: ReLU is homogeneous, D̂ stays the same."""

@@ -203,7 +203,7 @@ def decode(
 
 
 def forward(module: torch.nn.Module, D: torch.Tensor) -> tuple[torch.Tensor, SparseCodes]:
-    """The reconstruction and the codes of an autoencoder whose problem :func:`pays`."""
+    """The reconstruction of a batch in training and its codes, where the problem :func:`pays`."""
     codes = encode(D, module.U, module.bias, module.problem.codes)
     return decode(codes, module.components, module.offset), codes
 

@@ -86,18 +86,17 @@ def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
     tensors: dict[str, np.ndarray] = {}
     config = {"format": FORMAT, "version": version("partsrep"), "class": name}
     if isinstance(estimator, SAE):
-        del fitted["problem_"]  # the module's, which is made anew from the parameters
-        state = fitted.pop("module_").state_dict()
+        module = fitted.pop("module_")
+        if module.problem.parts.of_samples:  # bound to them
+            fitted["problem_"] = replace(module.problem, parts=estimator._problem().parts)
+        state = module.state_dict()
         fitted["module_"] = {key: weights.numpy() for key, weights in state.items()}
     config["parameters"] = {key: _packed(parameters[key], key, tensors) for key in parameters}
     config["fitted"] = {key: _packed(fitted[key], key, tensors) for key in fitted}
     # Beside the file, for only within one file system is a move all or nothing.
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(safetensors.numpy.save(tensors, {"partsrep": json.dumps(config)}))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    temporary.write_bytes(safetensors.numpy.save(tensors, {"partsrep": json.dumps(config)}))
+    os.replace(temporary, path)
 
 
 def load(path: str | os.PathLike) -> NMF | SAE:
@@ -222,7 +221,7 @@ def _unpacked_model(config: dict, tensors: dict[str, np.ndarray]) -> NMF | SAE:
     state = fitted.pop("module_", None)
     vars(model).update(fitted)
     if isinstance(model, SAE):
-        model._adopt(_unpacked_module(model._problem(), state))
+        model._adopt(_unpacked_module(fitted["problem_"], state))
     m, d = model.components_.shape
     if model.n_features_in_ != d or len(getattr(model, "parts_weights_", model.components_)) != m:
         raise ValueError(f"its arrays do not fit components_ of shape {m, d}.")
@@ -268,14 +267,14 @@ def from_weights(
     activation : "relu", "logistic", "jumprelu" or an object
         f, as in :class:`SAE`.
     threshold : None, number ≥ 0 or array (m,)
-        θ of "jumprelu", whose codes are z where z > θ, else 0; of JumpReLU with a bandwidth; or the
-        frozen one of BatchTopK and FeatureChoice.
+        θ of "jumprelu", whose codes are z where z > θ, else 0; of JumpReLU with a bandwidth;
+        or the frozen one of BatchTopK and FeatureChoice.
 
     Returns
     -------
     SAE
-        Fitted, in float32 if all arrays are of at most that precision, else in float64. Nothing is
-        known of its training: there is no `loss_`, `history_` and `n_iter_`.
+        Fitted, in float32 if all arrays are of at most that precision, else in float64. Nothing
+        is known of its training: there is no `loss_`, `history_` and `n_iter_`.
 
     Raises
     ------
@@ -313,8 +312,8 @@ def from_weights(
             activation = JumpReLU(float(threshold.mean()))
         elif not isinstance(activation, SELECTIONS) and not getattr(activation, "bandwidth", None):
             raise ValueError(
-                f"activation={activation!r} does not go with threshold: it is that of 'jumprelu', "
-                "of JumpReLU with a bandwidth, of BatchTopK or of FeatureChoice."
+                f"activation={activation!r} has no threshold to give: 'jumprelu' has, "
+                "JumpReLU with a bandwidth, BatchTopK and FeatureChoice."
             )
     elif activation == "jumprelu" or isinstance(activation, SELECTIONS):
         raise ValueError(f"activation={activation!r} needs its threshold, a number or one a unit.")
@@ -326,10 +325,8 @@ def from_weights(
     )
     solved = sae._problem()
     solved.codes.check(m)
-    components = weights["decoder"].T.contiguous()
-    module = Autoencoder(
-        solved, components, weights["encoder"], weights["bias"], weights["decoder_bias"]
-    )
+    U, X, b, c = weights.values()
+    module = Autoencoder(solved, X.T, U, b, c)
     if threshold is not None and module.threshold is not None:
         module.threshold.data = torch.tensor(threshold).expand(m).clone()
     elif threshold is not None:

@@ -22,6 +22,9 @@ from .base import PartsModel, all_or_nothing
 
 # Autoencoders that train as one stack have at most so many weights and codes of a batch together.
 STACK = 2**23
+# "auto" finds out on so many samples which of so many starts leads farthest: by least squares in
+# turn and, where codes are selected, by so many epochs.
+ENOUGH, STARTS, TRIAL = 8192, 6, 40
 
 
 class SAE(PartsModel):
@@ -50,13 +53,15 @@ class SAE(PartsModel):
         ``L1 L0 KL Hoyer Decay AuxK PriorKL``.
     solver : "auto", "adam", "lbfgs", "alternating" or "online"
         "alternating" (least squares in turn) solves untied layers without penalties or c. "auto"
-        begins with that solution where U is untied (not for TopK with k < m/4) and goes on with
-        Adam. "lbfgs" takes all samples at once. "online" is NNSAE's own rule.
+        begins with the best of a few such solutions where U is untied, or if codes are selected
+        with what is best after a few epochs, and goes on with Adam. "lbfgs" takes all samples at
+        once. "online" is NNSAE's own rule.
     start : None, a fitted model or (U, X) of shapes (m, d) and (d, m)
         A clone keeps it.
     learning_rate : float > 0 or None
         Adam's first step, relative to the root mean square of each weight array. None: 0.003
-        from a solution, 0.03 from random weights and for TopK from a solution with other codes.
+        from a solution, 0.01 from a trial, 0.03 from random weights and where other codes are
+        selected than before.
         Of "online" the rate itself; None: 0.01.
     max_epochs : int
         Most epochs of Adam (rounds, iterations).
@@ -328,15 +333,9 @@ class SAE(PartsModel):
 
     def _descend(self, D: torch.Tensor, problem: Problem, begun: list, rngs: list) -> list:
         """Go on from where some runs begin, together."""
-        weights = [weights for weights, _, _ in begun]
         _, refined, history = begun[0]
-        if len(begun) == 1:
-            module = Autoencoder(problem, *map(_tensor, weights[0])).to(D.device)
-        else:
-            columns = [
-                None if own[0] is None else np.stack(own) for own in zip(*weights, strict=True)
-            ]
-            module = Autoencoder(problem, *map(_tensor, columns)).to(D.device)
+        weights = _stacked([weights for weights, _, _ in begun])
+        module = Autoencoder(problem, *map(_tensor, weights)).to(D.device)
         if self.start is None and history is None and self.solver != "online":
             module.scale_to(D)
         module.make_kl_finite(D)
@@ -346,7 +345,7 @@ class SAE(PartsModel):
             rate = 0.01 if self.learning_rate is None else self.learning_rate
             found = online.train(module, D, epochs=self.max_epochs, learning_rate=rate, rng=rngs[0])
             return [(module, found)]
-        default = 0.003 if refined else 0.03
+        default = 0.003 if refined else 0.03 if history is None else 0.01
         history = gradient.train(
             module,
             D,
@@ -377,13 +376,46 @@ class SAE(PartsModel):
             begin, refined = self._fresh(D, m, problem, rng), False
 
         by_turns = self.solver == "alternating" or (self.solver == "auto" and self.start is None)
-        kindred = _relaxed(problem, m)
+        kindred = _relaxed(problem)
         if not by_turns or not alternating.solves(kindred):
             return begin, refined, None
-        P, U, b, history = alternating.alternating_autoencoder(
-            D, begin[0], kindred, tol=self.tol, max_rounds=min(self.max_epochs, 300)
+        seen = D if self.solver == "alternating" else _some(D, rng)
+        found = []
+        for _ in range(1 if self.solver == "alternating" else STARTS):
+            found.append(
+                alternating.alternating_autoencoder(
+                    seen, begin[0], kindred, tol=self.tol, max_rounds=min(self.max_epochs, 300)
+                )
+            )
+            begin = self._fresh(D, m, problem, rng)
+        found.sort(key=lambda run: run[3]["objective"].min())
+        *weights, history = found[0]
+        if not hasattr(problem.codes, "k") or problem.parts.of_samples:
+            return (*weights, None), True, history
+        candidates = [(*run[:3], None) for run in found[: STARTS // 2]]
+        candidates += [self._fresh(D, m, problem, rng) for _ in range(STARTS // 2)]
+        return self._best_of(candidates, seen, problem, rng), False, history
+
+    def _best_of(self, candidates: list, D: np.ndarray, problem: Problem, rng) -> tuple:
+        """The candidate that leads farthest in a few epochs, and how far."""
+        m, d = candidates[0][0].shape
+        candidates = candidates[: max(1, STACK // (m * (d + self.batch_size)))]
+        module = Autoencoder(problem, *map(_tensor, _stacked(candidates)))
+        tensor = torch.as_tensor(D)
+        module.scale_to(tensor)
+        module.make_kl_finite(tensor)
+        gradient.train(
+            module,
+            tensor,
+            learning_rate=0.03,
+            max_epochs=min(TRIAL, self.max_epochs),
+            batch_size=self.batch_size,
+            tol=self.tol,
+            rngs=[np.random.RandomState(rng.randint(2**31)) for _ in candidates],
         )
-        return (P, U, b, None), _same_basin(kindred, problem), history
+        best = module.member(int(gradient.evaluate(module, tensor).argmin()))
+        weights = best.dictionary, best.encoder, best.bias, best.offset
+        return tuple(None if w is None else _array(w) for w in weights)
 
     def _fresh(self, D: np.ndarray, m: int, problem: Problem, rng: np.random.RandomState):
         """Random weights: of a logistic layer small ones, else thinned samples."""
@@ -402,21 +434,21 @@ class SAE(PartsModel):
         if hasattr(start, "encoder_"):
             given = (start.encoder_, start.bias_, start.decoder_bias_)
             return components, *(None if g is None else g.astype(D.dtype) for g in given)
-        U, b = linear_encoder(D, problem.inference.bias)(exact_nnls(D, components).T)
+        sparse = hasattr(problem.codes, "k")
+        H = TopK(problem.codes.k).infer(D, components) if sparse else exact_nnls(D, components)
+        U, b = linear_encoder(D, problem.inference.bias)(H.T)
+        if problem.codes.homogeneous and not problem.parts.of_samples:
+            components, U, b = alternating.with_unit_norm(components, U, b)
         return components, U, b, None
 
 
-def _relaxed(problem: Problem, m: int) -> Problem:
-    """The problem with ReLU and without offset and penalties, whose solution is a good start.
-
-    Where fewer than a quarter of the units may be active it is too far away: then TopK.
-    """
-    k = getattr(problem.codes, "k", m)
+def _relaxed(problem: Problem) -> Problem:
+    """The problem with ReLU and without offset and penalties, whose solution is a good start."""
     parts = problem.parts
     return replace(
         problem,
         parts=replace(parts, offset=False) if parts.offset else parts,
-        codes=TopK(k) if 4 * k < m else ReLU(),
+        codes=ReLU(),
         objective=Objective(),
     )
 
@@ -425,6 +457,20 @@ def _same_basin(solved: Problem, problem: Problem) -> bool:
     """Whether small steps from the solution of one problem lead to that of the other: selecting
     other codes than before does not."""
     return solved.codes == problem.codes or not hasattr(problem.codes, "k")
+
+
+def _some(D: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """As many samples as tell a good start from a bad one."""
+    if len(D) <= ENOUGH:
+        return D
+    return np.asarray(D[np.sort(rng.choice(len(D), ENOUGH, replace=False))])
+
+
+def _stacked(weights: list[tuple]) -> list[np.ndarray | None]:
+    """One array for each kind of weights, of one autoencoder or of several."""
+    if len(weights) == 1:
+        return list(weights[0])
+    return [None if kind[0] is None else np.stack(kind) for kind in zip(*weights, strict=True)]
 
 
 def _named(argument: str, value, choices: dict):

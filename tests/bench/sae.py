@@ -42,7 +42,7 @@ ACTIVATIONS = {"topk": TopK, "batchtopk": BatchTopK}
 
 
 def shrunk(case: Case, scale: float) -> Case:
-    """A smaller case of the same density, for a test."""
+    """A small case, for a test."""
     if scale >= 1:
         return case
     return Case(32, 64, 2, 32, steps=1, repeats=1, bar=case.bar)

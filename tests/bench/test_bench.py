@@ -20,7 +20,7 @@ SCALE = 0.01
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory) -> list[dict]:
     out = tmp_path_factory.mktemp("bench") / "new" / "bench.json"
-    only = "(target|digits|cost).*float32"
+    only = "(target|digits|cost).*float32|sae step"
     subprocess.run(
         [sys.executable, BENCH, "--only", only, "--scale", str(SCALE), "--out", out],
         check=True,
@@ -30,7 +30,7 @@ def rows(tmp_path_factory) -> list[dict]:
 
 
 def test_every_row_keeps_what_was_promised(rows):
-    assert len({row["name"] for row in rows}) == len(rows) == 9
+    assert len({row["name"] for row in rows}) == len(rows) == 13
     for found in rows:
         assert found["ours"] > 0 and found["peer"] > 0
         assert found["ratio"] == pytest.approx(found["peer"] / found["ours"])
@@ -59,6 +59,13 @@ def test_the_goal_is_what_scikit_learn_reaches_in_one_long_run(rows):
 
     assert found["goal"] == pytest.approx(1.001 * reached(found["converged_iterations"]), rel=1e-6)
     assert reached(found["peer_iterations"] - 1) > found["goal"]
+
+
+def test_both_sides_take_the_same_steps(rows):
+    losses = [found for found in rows if found["name"].startswith("sae step")]
+    assert len(losses) == 4
+    for found in losses:
+        assert found["objective"] == pytest.approx(found["peer_objective"], rel=1e-5)
 
 
 def test_the_mean_of_the_ratios_is_geometric(rows):
