@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from . import sparse
 from .autoencoder import Autoencoder
 from .inference import blocks
+from .objective import Output
 from .progress import progress
 
 PATIENCE = 10  # epochs without a gain before the step is halved
@@ -72,9 +74,9 @@ def train(
     kept = [weights.detach().clone() for weights in optimiser.weights]
     for _ in progress(range(max_epochs), "SAE, Adam"):
         for rows in _batches(len(D), batch_size, generators, shape):
-            batch = _rows(D, rows, module)
             module.zero_grad()
-            module.problem.objective(module(batch, generators[0])).sum().backward()
+            samples = batch(D, rows, module)
+            module.problem.objective(_pass(module, samples, generators[0])).sum().backward()
             module.project_gradient()
             optimiser.step(step)
             module.project()
@@ -153,7 +155,7 @@ def evaluate(module: Autoencoder, D: Any) -> torch.Tensor:
     value, active = 0, 0
     with torch.no_grad():
         for rows in blocks(len(D), ROWS):
-            output = module(_rows(D, rows, module), generator)
+            output = module(batch(D, rows, module), generator)
             count = output.H.shape[-2]
             value = value + count * module.problem.objective(output).double()
             active = active + (output.H != 0).sum(dim=-2)
@@ -166,11 +168,21 @@ def squared_error(module: Autoencoder, D: Any) -> tuple[float, bool]:
     error, active = 0.0, False
     with torch.no_grad():
         for rows in blocks(len(D), ROWS):
-            batch = _rows(D, rows, module)
-            H = module.encode(batch)
-            error += float((batch - module.decode(H)).double().square().sum())
+            samples = batch(D, rows, module)
+            H = module.encode(samples)
+            error += float((samples - module.decode(H)).double().square().sum())
             active = active or bool(H.any())
     return error, active
+
+
+def _pass(module: Autoencoder, D: torch.Tensor, generator: torch.Generator) -> Output:
+    """One pass in training, by the selected codes alone where that is faster."""
+    stack = module.usage.shape[:-1].numel() if D.ndim == 2 else 1
+    n, d, m = stack * D.shape[:-1].numel(), D.shape[-1], module.usage.shape[-1]
+    if not sparse.pays(module.problem, n, d, m, float(module.usage.sum(dim=-1).max())):
+        return module(D, generator)
+    D_hat, H = sparse.forward(module, D)
+    return Output(D, None, H, D_hat, module)
 
 
 def _batches(n: int, batch_size: int, generators: list[torch.Generator], shape: tuple):
@@ -181,15 +193,15 @@ def _batches(n: int, batch_size: int, generators: list[torch.Generator], shape: 
     return order.view(*shape, n).split(batch_size, dim=-1)
 
 
-def _rows(D: Any, rows: Any, module: Autoencoder) -> torch.Tensor:
-    """Some samples as the module wants them."""
+def batch(D: Any, rows: Any, module: Autoencoder) -> torch.Tensor:
+    """Some samples of a tensor, an array or shards, in the module's precision and place."""
     if isinstance(D, torch.Tensor):
         return D[rows]
     if isinstance(rows, slice):
-        batch = D[rows]
+        samples = D[rows]
     else:
-        batch = D[rows.flatten().numpy()].reshape(*rows.shape, -1)
-    return torch.as_tensor(np.asarray(batch)).to(module.usage)
+        samples = D[rows.flatten().numpy()].reshape(*rows.shape, -1)
+    return torch.tensor(samples).to(module.usage)
 
 
 def _size(weights: torch.Tensor, stacked: int) -> torch.Tensor:
@@ -221,8 +233,8 @@ def _revive(
     """Point each dead unit at the residual of a badly reconstructed sample, drawn by its error."""
     n = len(D)
     seen = slice(0, n) if n <= ROWS else torch.randperm(n, generator=generator)[:ROWS]
-    batch = _rows(D, seen, module)
-    residual = batch - module(batch).D_hat[member]
+    samples = batch(D, seen, module)
+    residual = samples - module(samples).D_hat[member]
     if not residual.any():
         return
     chosen = torch.multinomial(

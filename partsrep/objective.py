@@ -19,6 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from scipy.special import xlogy
+from torch.nn.functional import binary_cross_entropy, mse_loss
 
 from .inference import priced
 from .validation import check_integer, check_number
@@ -420,12 +421,9 @@ class Objective:
     link: str = "linear"
 
     def __call__(self, output: Output) -> torch.Tensor:
-        D, D_hat = output.D, output.D_hat
-        if self.fit == "squared":
-            misfit = (D - D_hat).square()
-        else:
-            D = D.expand_as(D_hat)
-            misfit = torch.nn.functional.binary_cross_entropy(D_hat, D, reduction="none")
+        D_hat = output.D_hat
+        misfits = {"squared": mse_loss, "bernoulli": binary_cross_entropy}
+        misfit = misfits[self.fit](D_hat, output.D.expand_as(D_hat), reduction="none")
         misfit = misfit.sum(dim=-1).mean(dim=-1)
         return misfit + sum(penalty(output) for penalty in self.penalties)
 

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from .. import alternating, gradient, lbfgs, online, starts
 from ..autoencoder import Autoencoder
 from ..codes import ACTIVATIONS, JumpReLU, Logistic, ReLU, TopK
+from ..descent import in_memory
 from ..inference import ENCODERS, Pursuit, blocks, exact_nnls, linear_encoder
 from ..objective import L0, Objective
 from ..parts import DECODERS
@@ -205,13 +206,12 @@ class SAE(PartsModel):
     def _finished(self, D: np.ndarray, module: Autoencoder, history: dict) -> "SAE":
         """The fitted model with what was found."""
         module = module.to("cpu")
-        module.freeze(torch.as_tensor(D))
+        module.freeze(_tensor(_some(D, np.random.RandomState(0), gradient.ROWS)))
         self._adopt(module)
         self.history_ = history
         self.n_iter_ = len(self.history_["objective"])
-        loss, active = gradient.squared_error(module, torch.as_tensor(D))
-        self.loss_ = loss
-        if not active and D.any():
+        self.loss_, active = gradient.squared_error(module, D)
+        if not active:
             warnings.warn(
                 "No unit of the SAE is ever active: the threshold or the penalty is too large for "
                 "the scale of the data.",
@@ -238,9 +238,11 @@ class SAE(PartsModel):
         """Codes H (n, m) of X (n, d); the codes of one sample depend on no other."""
         check_is_fitted(self)
         D = self._data(X, self.problem_, reset=False)
+        H = np.empty((len(D), len(self.components_)), D.dtype)
         with torch.no_grad():
-            codes = self.module_.encode(torch.as_tensor(D, dtype=self.module_.usage.dtype))
-        return codes.numpy().astype(D.dtype, copy=False)
+            for rows in blocks(len(D), gradient.ROWS):
+                H[rows] = self.module_.encode(gradient.batch(D, rows, self.module_)).numpy()
+        return H
 
     def inverse_transform(self, X):
         """The reconstruction D̂ (n, d) of codes (n, m)."""
@@ -252,7 +254,9 @@ class SAE(PartsModel):
         return "nonnegative" in str(self.decoder)
 
     def _data(self, X, problem: Problem, *, reset: bool) -> np.ndarray:
-        """X as what is trained on."""
+        """X as what is trained on; shards stay where they are."""
+        if hasattr(X, "blocks"):
+            return self._shards(X, problem, reset=reset)
         D = check_data(self, X, reset=reset, nonnegative=problem.parts.nonnegative)
         if problem.objective.fit == "bernoulli" and (D.min() < 0 or D.max() > 1):
             raise ValueError(
@@ -260,6 +264,19 @@ class SAE(PartsModel):
                 f"{D.max():g}: scale them."
             )
         return D if self.dtype is None else D.astype(self.dtype, copy=False)
+
+    def _shards(self, X, problem: Problem, *, reset: bool):
+        if reset:
+            self.n_features_in_ = X.shape[1]
+        elif X.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input."
+            )
+        signed = problem.parts.nonnegative or problem.objective.fit == "bernoulli"
+        if signed and any(block.min() < 0 for block in X.blocks(gradient.ROWS)):
+            raise ValueError("Negative values in data passed to SAE: choose free parts.")
+        return X
 
     def _problem(self) -> Problem:
         """The four choices that the arguments name."""
@@ -322,7 +339,8 @@ class SAE(PartsModel):
                 (Autoencoder(problem, *map(_tensor, weights)), history)
                 for weights, _, history in begun
             ]
-        tensor = torch.as_tensor(D).to(self.device)
+        held = isinstance(D, np.ndarray) and in_memory(D)
+        tensor = torch.as_tensor(D).to(self.device) if held else D
         together = max(1, STACK // (m * (D.shape[1] + self.batch_size)))
         if self.solver in ("lbfgs", "online") or problem.parts.of_samples:
             together = 1
@@ -331,14 +349,14 @@ class SAE(PartsModel):
             runs += self._descend(tensor, problem, begun[some], rngs[some])
         return runs
 
-    def _descend(self, D: torch.Tensor, problem: Problem, begun: list, rngs: list) -> list:
+    def _descend(self, D, problem: Problem, begun: list, rngs: list) -> list:
         """Go on from where some runs begin, together."""
         _, refined, history = begun[0]
         weights = _stacked([weights for weights, _, _ in begun])
-        module = Autoencoder(problem, *map(_tensor, weights)).to(D.device)
+        module = Autoencoder(problem, *map(_tensor, weights)).to(self.device)
         if self.start is None and history is None and self.solver != "online":
-            module.scale_to(D)
-        module.make_kl_finite(D)
+            module.scale_to(gradient.batch(D, slice(gradient.ROWS), module))
+        module.make_kl_finite(gradient.batch(D, slice(gradient.ROWS), module))
         if self.solver == "lbfgs":
             return [(module, lbfgs.train(module, D, max_epochs=self.max_epochs, tol=self.tol**2))]
         if self.solver == "online":
@@ -379,7 +397,7 @@ class SAE(PartsModel):
         kindred = _relaxed(problem)
         if not by_turns or not alternating.solves(kindred):
             return begin, refined, None
-        seen = D if self.solver == "alternating" else _some(D, rng)
+        seen = D if self.solver == "alternating" else _some(D, rng, ENOUGH)
         found = []
         for _ in range(1 if self.solver == "alternating" else STARTS):
             found.append(
@@ -459,18 +477,23 @@ def _same_basin(solved: Problem, problem: Problem) -> bool:
     return solved.codes == problem.codes or not hasattr(problem.codes, "k")
 
 
-def _some(D: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """As many samples as tell a good start from a bad one."""
-    if len(D) <= ENOUGH:
-        return D
-    return np.asarray(D[np.sort(rng.choice(len(D), ENOUGH, replace=False))])
+def _some(D, rng: np.random.RandomState, most: int) -> np.ndarray:
+    """So many samples at most, in memory."""
+    if len(D) <= most:
+        return np.asarray(D[:])
+    return np.asarray(D[np.sort(rng.choice(len(D), most, replace=False))])
 
 
 def _stacked(weights: list[tuple]) -> list[np.ndarray | None]:
-    """One array for each kind of weights, of one autoencoder or of several."""
+    """One array for each kind of weights, of one autoencoder or of several; no bias is one of 0."""
     if len(weights) == 1:
         return list(weights[0])
-    return [None if kind[0] is None else np.stack(kind) for kind in zip(*weights, strict=True)]
+    stacked = []
+    for kind in zip(*weights, strict=True):
+        given = [own for own in kind if own is not None]
+        full = [np.zeros_like(given[0]) if own is None else own for own in kind if given]
+        stacked.append(np.stack(full) if given else None)
+    return stacked
 
 
 def _named(argument: str, value, choices: dict):
