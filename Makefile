@@ -2,12 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+PARITY := build/parity-venv/bin
 
 # Notebooks run in this .venv's own kernel, whatever kernels the user has registered.
 export JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PATH :=
 
-.PHONY: help book test bench browser outputs strip lab clean
+.PHONY: help book test bench parity browser outputs strip lab clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -22,6 +23,16 @@ test: .venv/stamp browser  ## run the unit tests, every notebook's stored output
 
 bench: .venv/stamp  ## time us against our peers, at one thread; ONLY=memory runs what is called so
 	@$(BIN)/python tests/bench/bench.py --only '$(ONLY)'
+
+parity: build/parity-venv/stamp  ## compare with our peers' own modules, in an environment of its own
+	@$(PARITY)/python -m pytest -o pythonpath=tests --confcutdir=tests/parity tests/parity
+
+build/parity-venv/stamp: tests/parity/requirements.txt tests/parity/bare.txt pyproject.toml
+	@echo "Installing our peers into build/parity-venv (once; some minutes)"
+	@$(PYTHON) -m venv --clear build/parity-venv
+	@$(PARITY)/python -m pip install --quiet --requirement tests/parity/requirements.txt
+	@$(PARITY)/python -m pip install --quiet --no-deps --requirement tests/parity/bare.txt
+	@touch $@
 
 browser: .venv/stamp  ## get a browser for the tests, if none is found
 	@$(BIN)/python tests/browser/chromium.py

@@ -19,6 +19,7 @@ from .objective import KL, L0, L1, AuxK, Decay, Hoyer, LogVolume, PriorKL
 from .parts import Cone, Hull
 from .problem import Problem
 from .selection import choose_n_components, consensus
+from .storage import load, save
 
 __version__ = "0.1.0"
 __all__ = [
@@ -52,7 +53,9 @@ __all__ = [
     "consensus",
     "datasets",
     "figures",
+    "load",
     "non_negative_factorization",
     "presets",
     "restarts",
+    "save",
 ]

@@ -12,7 +12,6 @@ from sklearn.utils.extmath import randomized_svd, row_norms
 from .inference import exact_nnls
 from .problem import data_norm
 
-
 LARGE = 2**24  # entries
 
 

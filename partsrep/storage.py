@@ -1,4 +1,4 @@
-"""Fitted models out and in: one safetensors file, and weights that were trained elsewhere."""
+"""Fitted models out and in again, as one safetensors file."""
 
 import json
 import os
@@ -11,13 +11,12 @@ import numpy as np
 import safetensors.numpy
 import torch
 from safetensors import SafetensorError, safe_open
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from . import codes, inference, objective, parts, problem
 from .autoencoder import Autoencoder
-from .codes import BatchTopK, FeatureChoice, JumpReLU
 from .estimators import NMF, SAE
+from .validation import check_shape
 
 FORMAT = 1  # of the file; a reader refuses larger ones
 ESTIMATORS = {"NMF": NMF, "SAE": SAE}
@@ -27,8 +26,6 @@ CHOICES = {
     for name, choice in vars(room).items()
     if is_dataclass(choice)
 }
-# Codes that depend on a batch until their thresholds are frozen.
-SELECTIONS = (BatchTopK, FeatureChoice)
 
 
 def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
@@ -238,108 +235,7 @@ def _unpacked_module(solved: problem.Problem, state: dict[str, np.ndarray]) -> A
     solved.codes.check(len(components))
     module = Autoencoder(solved, components, torch.zeros_like(components))
     if "frozen" in state:
-        _check_shape("threshold", state["frozen"].shape, ((), (len(components),)))
+        check_shape("threshold", state["frozen"].shape, ((), (len(components),)))
         module.frozen = state["frozen"]
     module.load_state_dict(state, assign=True)
     return module
-
-
-def from_weights(
-    encoder,
-    decoder,
-    bias=None,
-    decoder_bias=None,
-    activation="relu",
-    threshold=None,
-) -> SAE:
-    """A fitted SAE with weights that were trained elsewhere: D̂ = f(D Uᵀ + b) Xᵀ + c.
-
-    Parameters
-    ----------
-    encoder : array (m, d)
-        U.
-    decoder : array (d, m)
-        X, the parts as columns.
-    bias : None or array (m,)
-        b. Where the encoder sees D − c, this is b − U c.
-    decoder_bias : None or array (d,)
-        c.
-    activation : "relu", "logistic", "jumprelu" or an object
-        f, as in :class:`SAE`.
-    threshold : None, number ≥ 0 or array (m,)
-        θ of "jumprelu", whose codes are z where z > θ, else 0; of JumpReLU with a bandwidth;
-        or the frozen one of BatchTopK and FeatureChoice.
-
-    Returns
-    -------
-    SAE
-        Fitted, in float32 if all arrays are of at most that precision, else in float64. Nothing
-        is known of its training: there is no `loss_`, `history_` and `n_iter_`.
-
-    Raises
-    ------
-    ValueError
-        Shapes that do not fit together, NaN or infinity, numbers that are not real, a threshold
-        that is negative, missing or of no use.
-
-    Examples
-    --------
-    >>> sae = from_weights(np.eye(2), np.eye(2), activation="jumprelu", threshold=[1.0, 3.0])
-    >>> sae.transform([[2.0, 2.0]])
-    array([[2., 0.]])
-    """
-    given = {"encoder": encoder, "decoder": decoder, "bias": bias, "decoder_bias": decoder_bias}
-    given = {name: np.asarray(value) for name, value in given.items() if value is not None}
-    single = all(np.can_cast(value.dtype, np.float32) for value in given.values())
-    dtype = np.float32 if single else np.float64
-    m, d = check_array(encoder, dtype=dtype, input_name="encoder").shape
-    shapes = {"encoder": (m, d), "decoder": (d, m), "bias": (m,), "decoder_bias": (d,)}
-    weights = dict.fromkeys(shapes)
-    for name, value in given.items():
-        value = check_array(value, dtype=dtype, ensure_2d=False, input_name=name)
-        _check_shape(name, value.shape, (shapes[name],))
-        weights[name] = torch.tensor(value)
-
-    if threshold is not None:
-        threshold = np.asarray(threshold, dtype)
-        _check_shape("threshold", threshold.shape, ((), (m,)))
-        if not (np.isfinite(threshold) & (threshold >= 0)).all():
-            raise ValueError(
-                "threshold must be finite and at least 0. Where there is a ReLU before it, one "
-                "below 0 is the same as 0: give np.maximum(threshold, 0)."
-            )
-        if activation == "jumprelu":
-            activation = JumpReLU(float(threshold.mean()))
-        elif not isinstance(activation, SELECTIONS) and not getattr(activation, "bandwidth", None):
-            raise ValueError(
-                f"activation={activation!r} has no threshold to give: 'jumprelu' has, "
-                "JumpReLU with a bandwidth, BatchTopK and FeatureChoice."
-            )
-    elif activation == "jumprelu" or isinstance(activation, SELECTIONS):
-        raise ValueError(f"activation={activation!r} needs its threshold, a number or one a unit.")
-
-    sae = SAE(
-        m,
-        activation=activation,
-        bias="both" if decoder_bias is not None else "encoder" if bias is not None else False,
-    )
-    solved = sae._problem()
-    solved.codes.check(m)
-    U, X, b, c = weights.values()
-    module = Autoencoder(solved, X.T, U, b, c)
-    if threshold is not None and module.threshold is not None:
-        module.threshold.data = torch.tensor(threshold).expand(m).clone()
-    elif threshold is not None:
-        module.frozen = torch.tensor(threshold)
-    sae._adopt(module)
-    sae.n_features_in_ = d
-    return sae
-
-
-def _check_shape(name: str, shape: tuple[int, ...], wanted: tuple[tuple[int, ...], ...]) -> None:
-    """Raise a ValueError unless a shape is one of those that go with the other weights."""
-    if shape not in wanted:
-        raise ValueError(
-            f"{name} has shape {tuple(shape)}, but with the other weights it must have "
-            f"{' or '.join(map(str, wanted))}."
-        )

@@ -135,6 +135,15 @@ def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[np.ndarray, np.ndar
     return D, weights
 
 
+def check_shape(name: str, shape: tuple[int, ...], wanted: tuple[tuple[int, ...], ...]) -> None:
+    """Raise a ValueError unless a shape is one of those that go with the other weights."""
+    if shape not in wanted:
+        raise ValueError(
+            f"{name} has shape {tuple(shape)}, but with the other weights it must have "
+            f"{' or '.join(map(str, wanted))}."
+        )
+
+
 def check_factor(F: Any, name: str, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
     """Validate a given factor (a start) against the shape it must have; a copy is returned."""
     F = check_array(F, dtype=dtype, copy=True, order="C", input_name=f"start's {name}")

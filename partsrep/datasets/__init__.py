@@ -7,8 +7,9 @@ from inspect import signature
 from . import generators, registry
 from .dataset import Dataset, Truth
 from .own import from_file
+from .shards import shards
 
-__all__ = ["Dataset", "Truth", "from_file", "load"]
+__all__ = ["Dataset", "Truth", "from_file", "load", "shards"]
 
 LOADERS: dict[str, Callable[..., Dataset]] = {
     "swimmer": generators.swimmer,

@@ -6,19 +6,26 @@ from dataclasses import replace
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .. import alternating, gradient, lbfgs, online, starts
 from ..autoencoder import Autoencoder
-from ..codes import ACTIVATIONS, JumpReLU, Logistic, ReLU, TopK
+from ..codes import ACTIVATIONS, BatchTopK, FeatureChoice, JumpReLU, Logistic, ReLU, TopK
 from ..descent import in_memory
 from ..inference import ENCODERS, Pursuit, blocks, exact_nnls, linear_encoder
 from ..objective import L0, Objective
 from ..parts import DECODERS
 from ..problem import Problem
 from ..progress import progress
-from ..validation import check_choice, check_data, check_factor, check_integer, check_number
+from ..validation import (
+    check_choice,
+    check_data,
+    check_factor,
+    check_integer,
+    check_number,
+    check_shape,
+)
 from .base import PartsModel, all_or_nothing
 
 # Autoencoders that train as one stack have at most so many weights and codes of a batch together.
@@ -26,6 +33,8 @@ STACK = 2**23
 # "auto" finds out on so many samples which of so many starts leads farthest: by least squares in
 # turn and, where codes are selected, by so many epochs.
 ENOUGH, STARTS, TRIAL = 8192, 6, 40
+# Codes that depend on a batch until their thresholds are frozen.
+SELECTIONS = (BatchTopK, FeatureChoice)
 
 
 class SAE(PartsModel):
@@ -233,6 +242,104 @@ class SAE(PartsModel):
         self.threshold_ = (
             _array(learned) if learned is not None else fixed if isinstance(fixed, float) else None
         )
+
+    @classmethod
+    def from_weights(
+        cls,
+        encoder,
+        decoder,
+        bias=None,
+        decoder_bias=None,
+        activation="relu",
+        threshold=None,
+    ) -> "SAE":
+        """A fitted SAE with weights that were trained elsewhere: D̂ = f(D Uᵀ + b) Xᵀ + c.
+
+        Parameters
+        ----------
+        encoder : array (m, d)
+            U.
+        decoder : array (d, m)
+            X, the parts as columns.
+        bias : None or array (m,)
+            b. Where the encoder sees D − c, this is b − U c.
+        decoder_bias : None or array (d,)
+            c.
+        activation : "relu", "logistic", "jumprelu" or an object
+            f, as in the class.
+        threshold : None, number ≥ 0 or array (m,)
+            θ of "jumprelu", whose codes are z where z > θ, else 0; of JumpReLU with a bandwidth;
+            or the frozen one of BatchTopK and FeatureChoice.
+
+        Returns
+        -------
+        SAE
+            Fitted, in float32 if all arrays are of at most that precision, else in float64. Nothing
+            is known of its training: there is no `loss_`, `history_` and `n_iter_`.
+
+        Raises
+        ------
+        ValueError
+            Shapes that do not fit together, NaN or infinity, numbers that are not real, a threshold
+            that is negative, missing or of no use.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> sae = SAE.from_weights(np.eye(2), np.eye(2), None, None, "jumprelu", [1.0, 3.0])
+        >>> sae.transform([[2.0, 2.0]])
+        array([[2., 0.]])
+        """
+        given = {"encoder": encoder, "decoder": decoder, "bias": bias, "decoder_bias": decoder_bias}
+        given = {name: np.asarray(value) for name, value in given.items() if value is not None}
+        single = all(np.can_cast(value.dtype, np.float32) for value in given.values())
+        dtype = np.float32 if single else np.float64
+        m, d = check_array(encoder, dtype=dtype, input_name="encoder").shape
+        shapes = {"encoder": (m, d), "decoder": (d, m), "bias": (m,), "decoder_bias": (d,)}
+        weights = dict.fromkeys(shapes)
+        for name, value in given.items():
+            value = check_array(value, dtype=dtype, ensure_2d=False, input_name=name)
+            check_shape(name, value.shape, (shapes[name],))
+            weights[name] = torch.tensor(value)
+
+        if threshold is not None:
+            threshold = np.asarray(threshold, dtype)
+            check_shape("threshold", threshold.shape, ((), (m,)))
+            if not (np.isfinite(threshold) & (threshold >= 0)).all():
+                raise ValueError(
+                    "threshold must be finite and at least 0. Where there is a ReLU before it, one "
+                    "below 0 is the same as 0: give np.maximum(threshold, 0)."
+                )
+            if activation == "jumprelu":
+                activation = JumpReLU(float(threshold.mean()))
+            elif not isinstance(activation, SELECTIONS) and not getattr(
+                activation, "bandwidth", None
+            ):
+                raise ValueError(
+                    f"activation={activation!r} has no threshold to give: 'jumprelu' has, "
+                    "JumpReLU with a bandwidth, BatchTopK and FeatureChoice."
+                )
+        elif activation == "jumprelu" or isinstance(activation, SELECTIONS):
+            raise ValueError(
+                f"activation={activation!r} needs its threshold, a number or one a unit."
+            )
+
+        sae = cls(
+            m,
+            activation=activation,
+            bias="both" if decoder_bias is not None else "encoder" if bias is not None else False,
+        )
+        solved = sae._problem()
+        solved.codes.check(m)
+        U, X, b, c = weights.values()
+        module = Autoencoder(solved, X.T, U, b, c)
+        if threshold is not None and module.threshold is not None:
+            module.threshold.data = torch.tensor(threshold).expand(m).clone()
+        elif threshold is not None:
+            module.frozen = torch.tensor(threshold)
+        sae._adopt(module)
+        sae.n_features_in_ = d
+        return sae
 
     def transform(self, X):
         """Codes H (n, m) of X (n, d); the codes of one sample depend on no other."""
