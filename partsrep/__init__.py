@@ -16,6 +16,7 @@ from .compare import compare
 from .estimators import NMF, SAE, non_negative_factorization, restarts
 from .inference import Layer, Pursuit, Unrolled
 from .objective import KL, L0, L1, AuxK, Decay, Hoyer, LogVolume, PriorKL
+from .online import Online
 from .parts import Cone, Hull
 from .problem import Problem
 from .selection import choose_n_components, consensus
@@ -41,6 +42,7 @@ __all__ = [
     "LogVolume",
     "Logistic",
     "MutualChoice",
+    "Online",
     "PriorKL",
     "Problem",
     "Pursuit",

@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -30,9 +32,8 @@ from partsrep import (
     restarts,
 )
 from partsrep.autoencoder import Autoencoder
-from partsrep.gradient import train
+from partsrep.gradient import evaluate
 from partsrep.inference import Layer
-from partsrep.objective import Objective
 from partsrep.parts import Parts
 from partsrep.problem import Problem
 
@@ -264,17 +265,35 @@ def test_ncae_is_twice_the_papers_objective():
     assert sae.history_["objective"].min() == pytest.approx(2 * J)
 
 
-def test_a_linear_vae_finds_the_principal_directions_above_the_noise():
+def test_a_linear_vae_comes_to_probabilistic_pca():
     rng = np.random.RandomState(0)
-    scales = np.array([3.0, 2.0, 0.05])
+    scales, noise = np.array([3.0, 2.0, 0.05]), 0.5
     D = rng.standard_normal((2000, 3)) * scales @ np.linalg.qr(rng.standard_normal((3, 3)))[0]
-    sae = presets.vae(3, noise=0.5, max_epochs=300, random_state=0).fit(D)
-    directions = np.linalg.svd(D - D.mean(axis=0), full_matrices=False)[2]
-    norms = np.sort(np.linalg.norm(sae.components_, axis=1))
-    # Probabilistic PCA: ‖x_j‖² = λ_j − noise², and nothing where the eigenvalue is below.
-    assert norms[0] < 0.1
-    np.testing.assert_allclose(norms[1:] ** 2, scales[1::-1] ** 2 - 0.25, rtol=0.1)
-    cosines = np.abs(directions[:2] @ sae.components_.T) / np.linalg.norm(sae.components_, axis=1)
+    sae = presets.vae(3, noise=noise, max_epochs=300, random_state=0).fit(D)
+    samples = torch.from_numpy(D)
+    reached = evaluate(sae.module_, samples)
+
+    # The optimum: X = V (Λ − noise²)^½ above the noise, and the posterior of that.
+    mean = D.mean(axis=0)
+    _, singular, V = np.linalg.svd(D - mean, full_matrices=False)
+    P = np.sqrt(np.maximum(singular**2 / len(D) - noise**2, 0))[:, None] * V
+    precision = P @ P.T + noise**2 * np.eye(3)
+    U = np.linalg.solve(precision, P)
+    variance = noise**2 * np.linalg.inv(precision).diagonal()
+    module = copy.deepcopy(sae.module_)
+    optimum = {
+        "dictionary": P,
+        "encoder": U,
+        "bias": -U @ mean,
+        "offset": mean,
+        "spread": 0 * U,
+        "log_variance": np.log(variance),
+    }
+    module.load_state_dict({name: torch.from_numpy(value) for name, value in optimum.items()})
+    assert evaluate(module, samples) <= reached <= 1.01 * evaluate(module, samples)
+    norms = np.linalg.norm(sae.components_, axis=1)
+    assert norms.min() < 0.01
+    cosines = np.abs(V[:2] @ sae.components_.T) / norms
     assert (cosines.max(axis=1) > 0.98).all()
 
 
@@ -315,20 +334,3 @@ def test_an_interrupted_fit_leaves_the_model_as_it_was(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         sae.fit(D)
     assert sae.components_ is before and sae.transform(D).shape == (60, 4)
-
-
-def test_idle_units_come_back_with_the_auxiliary_penalty():
-    D = torch.from_numpy(digits(200))
-    alive = {}
-    for penalties in ((), (AuxK(1.0),)):
-        problem = Problem(Parts(unit=True), TopK(1), Layer(), Objective(penalties))
-        rng = np.random.RandomState(0)
-        P = torch.from_numpy(rng.uniform(size=(12, 64)))
-        U = P * torch.linspace(1, 0.2, 12, dtype=torch.float64)[:, None]
-        module = Autoencoder(problem, P, U)
-        module.scale_to(D)
-        history = train(
-            module, D, learning_rate=0.01, max_epochs=30, batch_size=50, tol=0, rngs=[rng]
-        )
-        alive[penalties] = history["alive"][-1]
-    assert alive[(AuxK(1.0),)] > alive[()]

@@ -61,7 +61,7 @@ class SAE(PartsModel):
         The misfit; "bernoulli" (cross-entropy) needs data in [0, 1] and logistic output.
     penalty : None, an object or a list of them
         ``L1 L0 KL Hoyer Decay AuxK PriorKL``.
-    solver : "auto", "adam", "lbfgs", "alternating" or "online"
+    solver : "auto", "adam", "lbfgs", "alternating", "online" or its settings, ``Online(mean=0.1)``
         "alternating" (least squares in turn) solves untied layers without penalties or c. "auto"
         begins with the best of a few such solutions where U is untied, or if codes are selected
         with what is best after a few epochs, and goes on with Adam. "lbfgs" takes all samples at
@@ -181,7 +181,9 @@ class SAE(PartsModel):
                 seeds = rng.randint(2**31, size=self.n_init)
                 rngs = [np.random.RandomState(seed) for seed in seeds]
             runs = self._solve(D, m, problem, rngs)
-            module, history = min(runs, key=lambda run: run[1]["objective"].min())
+            # The online rule keeps its last epoch, the others keep their best one.
+            last = slice(-1, None) if self._solver == "online" else slice(None)
+            module, history = min(runs, key=lambda run: run[1]["objective"][last].min())
             return self._finished(D, module, history)
 
     def _fit_all(self, models, X):
@@ -357,6 +359,10 @@ class SAE(PartsModel):
         with torch.no_grad():
             return self.module_.decode(torch.as_tensor(np.asarray(X))).numpy()
 
+    @property
+    def _solver(self) -> str:
+        return "online" if isinstance(self.solver, online.Online) else self.solver
+
     def _nonnegative(self) -> bool:
         return "nonnegative" in str(self.decoder)
 
@@ -390,7 +396,8 @@ class SAE(PartsModel):
         check_choice("bias", self.bias, (False, "encoder", "both"))
         check_choice("output", self.output, ("linear", "logistic"))
         check_choice("loss", self.loss, ("squared", "bernoulli"))
-        check_choice("solver", self.solver, ("auto", "adam", "lbfgs", "alternating", "online"))
+        if not isinstance(self.solver, online.Online):
+            check_choice("solver", self.solver, ("auto", "adam", "lbfgs", "alternating", "online"))
         check_choice("dtype", self.dtype, (None, "float32", "float64"))
         if self.loss == "bernoulli" and self.output != "logistic":
             raise ValueError('loss="bernoulli" needs reconstructions in (0, 1): output="logistic".')
@@ -432,7 +439,7 @@ class SAE(PartsModel):
                 "logistic codes, a tied encoder with gain and bias, linear output and no penalties",
             ),
         ):
-            if self.solver == solver and not module.solves(problem):
+            if self._solver == solver and not module.solves(problem):
                 raise ValueError(f'solver="{solver}" needs {needs}; use solver="auto" or "adam".')
         return problem
 
@@ -449,7 +456,7 @@ class SAE(PartsModel):
         held = isinstance(D, np.ndarray) and in_memory(D)
         tensor = torch.as_tensor(D).to(self.device) if held else D
         together = max(1, STACK // (m * (D.shape[1] + self.batch_size)))
-        if self.solver in ("lbfgs", "online") or problem.parts.of_samples:
+        if self._solver in ("lbfgs", "online") or problem.parts.of_samples:
             together = 1
         runs = []
         for some in blocks(len(rngs), together):
@@ -461,15 +468,16 @@ class SAE(PartsModel):
         _, refined, history = begun[0]
         weights = _stacked([weights for weights, _, _ in begun])
         module = Autoencoder(problem, *map(_tensor, weights)).to(self.device)
-        if self.start is None and history is None and self.solver != "online":
+        if self.start is None and history is None and self._solver != "online":
             module.scale_to(gradient.batch(D, slice(gradient.ROWS), module))
         module.make_kl_finite(gradient.batch(D, slice(gradient.ROWS), module))
         if self.solver == "lbfgs":
             return [(module, lbfgs.train(module, D, max_epochs=self.max_epochs, tol=self.tol**2))]
-        if self.solver == "online":
+        if self._solver == "online":
             rate = 0.01 if self.learning_rate is None else self.learning_rate
-            found = online.train(module, D, epochs=self.max_epochs, learning_rate=rate, rng=rngs[0])
-            return [(module, found)]
+            rule = None if self.solver == "online" else self.solver
+            settings = {"epochs": self.max_epochs, "learning_rate": rate, "rule": rule}
+            return [(module, online.train(module, D, rng=rngs[0], **settings))]
         default = 0.003 if refined else 0.03 if history is None else 0.01
         history = gradient.train(
             module,
@@ -544,7 +552,7 @@ class SAE(PartsModel):
 
     def _fresh(self, D: np.ndarray, m: int, problem: Problem, rng: np.random.RandomState):
         """Random weights: of a logistic layer small ones, else thinned samples."""
-        if self.solver == "online":
+        if self._solver == "online":
             return online.start(D, m, rng)
         if isinstance(problem.codes, Logistic) or problem.objective.link == "logistic":
             return starts.small(D, m, rng)

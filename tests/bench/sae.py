@@ -12,6 +12,7 @@ from torch.nn.functional import linear, mse_loss
 
 from partsrep.autoencoder import Autoencoder
 from partsrep.codes import BatchTopK, TopK
+from partsrep.gradient import RelativeAdam
 from partsrep.inference import Layer
 from partsrep.parts import Parts
 from partsrep.problem import Problem
@@ -141,7 +142,54 @@ def step(activation: str, name: str, scale: float) -> list[dict]:
     ]
 
 
+def stack(scale: float) -> list[dict]:
+    """Seconds to train 32 seeds of a toy as one stack, against one after the other, dense."""
+    case = shrunk(Case(64, 64, 4, 128, steps=20, repeats=5, bar=4), scale)
+    seeds = 32 if scale >= 1 else 2
+    D, start = mixture(case)
+    batches = D.split(case.batch)
+    problem = Problem(Parts(unit=True), TopK(case.k), Layer())
+    starts = torch.stack([start.roll(i, dims=1) for i in range(seeds)])
+    module = Autoencoder(problem, starts, starts)
+    optimiser = RelativeAdam(module, LEARNING_RATE)
+    whole = torch.ones(seeds)
+
+    def together() -> None:
+        for i in range(case.steps):
+            module.zero_grad()
+            problem.objective(module(batches[i % BATCHES])).sum().backward()
+            module.project_gradient()
+            optimiser.step(whole)
+            module.project()
+
+    alone = [dense_step(case, "topk", start) for start in starts]
+
+    def in_turn() -> None:
+        for take in alone:
+            for i in range(case.steps):
+                take(batches[i % BATCHES])
+
+    together()
+    in_turn()
+    ours, peer = race(case.repeats, together, in_turn)
+    return [
+        row(
+            f"sae stack of {seeds}",
+            ours,
+            peer,
+            bar=("ratio", "≥", case.bar),
+            precision="float32",
+            shape=[case.batch, case.d, case.m],
+            k=case.k,
+            steps=case.steps,
+        )
+    ]
+
+
 BENCHMARKS: dict[str, Callable[[float], list[dict]]] = {
-    f"sae step {activation} {name}": partial(step, activation, name)
-    for activation, name in product(ACTIVATIONS, CASES)
+    "sae stack": stack,
+    **{
+        f"sae step {activation} {name}": partial(step, activation, name)
+        for activation, name in product(ACTIVATIONS, CASES)
+    },
 }
