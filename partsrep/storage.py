@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from sklearn.utils.validation import check_is_fitted
 
-from . import codes, inference, objective, parts, problem
+from . import codes, inference, objective, online, parts, problem
 from .autoencoder import Autoencoder
 from .estimators import NMF, SAE
 from .validation import check_shape
@@ -22,7 +22,7 @@ FORMAT = 1  # of the file; a reader refuses larger ones
 ESTIMATORS = {"NMF": NMF, "SAE": SAE}
 CHOICES = {
     name: choice
-    for room in (parts, codes, inference, objective, problem)
+    for room in (parts, codes, inference, objective, problem, online)
     for name, choice in vars(room).items()
     if is_dataclass(choice)
 }
