@@ -3,8 +3,10 @@ import pickle
 import numpy as np
 import pytest
 from problems import digits, low_rank, random_matrix
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from partsrep import KL, L1, NMF, SAE, JumpReLU, ReLU, TopK, compare, restarts
@@ -257,3 +259,28 @@ def test_restarts_are_random_and_in_the_order_of_the_seeds():
     )
     saes = restarts(SAE(4, max_epochs=3), D, seeds=range(2))
     assert not np.array_equal(saes[0].components_, saes[1].components_)
+
+
+class TestScore:
+    def test_the_means_explain_nothing_and_the_data_everything(self):
+        D = digits(100) + 100 * np.arange(64)
+        means = SAE.from_weights(np.zeros((1, 64)), np.zeros((64, 1)), None, D.mean(axis=0))
+        perfect = SAE.from_weights(np.eye(64), np.eye(64))
+        assert means.score(D) == pytest.approx(0, abs=1e-12)
+        assert perfect.score(D) == 1
+
+    def test_it_is_a_ratio_of_sums_over_all_samples(self):
+        D = digits(100)
+        nmf = NMF(5, random_state=0).fit(D)
+        assert nmf.score(D) == pytest.approx(1 - nmf.loss_ / np.square(D - D.mean(axis=0)).sum())
+        assert nmf.score(sparse.csr_array(D)) == pytest.approx(nmf.score(D))
+
+    def test_constant_data(self):
+        D = np.ones((4, 3))
+        assert SAE.from_weights(np.eye(3), np.eye(3)).score(D) == 1
+        assert SAE.from_weights(np.eye(3), 2 * np.eye(3)).score(D) == -np.inf
+
+    def test_a_grid_search_chooses_by_it(self):
+        D = digits(90)
+        search = GridSearchCV(NMF(random_state=0), {"n_components": [1, 8]}, cv=3).fit(D)
+        assert search.best_params_ == {"n_components": 8}

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
+import scipy.sparse as sp
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -11,6 +13,7 @@ from sklearn.base import (
 )
 from sklearn.exceptions import NotFittedError
 
+from ..problem import squared_error
 from ..progress import progress
 from ..validation import check_choice, check_integer
 
@@ -33,6 +36,27 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def fit_transform(self, X, y=None):
         """Fit, then return the codes of the same data: the same as ``fit(X).transform(X)``."""
         return self.fit(X).transform(X)
+
+    def score(self, X, y=None) -> float:
+        r"""The share of variance explained, 1 − ‖D − D̂‖² / ‖D − 1μᵀ‖², μ the means of X's features.
+
+        Both sums run over all samples in double precision: 0 is what the means themselves get, 1
+        is perfect. Of constant data nothing can be explained: 1 if it is met exactly, else −∞.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from partsrep import NMF
+        >>> D = np.outer([1.0, 2.0, 3.0], [1.0, 2.0])
+        >>> round(NMF(1).fit(D).score(D), 6)
+        1.0
+        """
+        D_hat = self.inverse_transform(self.transform(X))
+        D = X.toarray() if sp.issparse(X) else np.asarray(X)
+        error, spread = squared_error(D, D_hat), squared_error(D, D.mean(axis=0, dtype=np.float64))
+        if spread == 0:
+            return 1.0 if error == 0 else -np.inf
+        return 1 - error / spread
 
     def _fit_all(self, models, X):
         """Fit clones of this model that differ in `random_state`."""
