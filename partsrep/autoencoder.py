@@ -138,9 +138,10 @@ class Autoencoder(nn.Module):
         return D_hat.sigmoid() if self.problem.objective.link == "logistic" else D_hat
 
     def forward(self, D: torch.Tensor, generator: torch.Generator | None = None) -> Output:
-        """One pass; a generator adds the noise of Gaussian codes."""
+        """One pass; a generator adds the noise of Gaussian codes, if it is not averaged exactly."""
         Z, H = self.infer(D)
-        if self.log_variance is not None and generator is not None:
+        drawn = self.log_variance is not None and not self.problem.objective.averaged
+        if drawn and generator is not None:
             noise = torch.randn(H.shape, dtype=H.dtype, device=H.device, generator=generator)
             H = H + (self.log_variance_of(D) / 2).exp() * noise
         return Output(D, Z, H, self.decode(H), self)

@@ -17,7 +17,7 @@ MEMORY = 20  # steps whose curvature is remembered
 def solves(problem: Problem) -> bool:
     """Whether :func:`train` can: weights within bounds, and an objective without noise."""
     bounded = isinstance(problem.parts, Parts) and not problem.parts.unit
-    return bounded and not isinstance(problem.codes, Gaussian)
+    return bounded and (not isinstance(problem.codes, Gaussian) or problem.objective.averaged)
 
 
 def train(

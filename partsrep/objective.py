@@ -114,7 +114,8 @@ class KL:
     r"""weight · :math:`\sum_j KL(p \| \hat p_j)`, p̂_j the mean activation of unit j.
 
     :math:`KL(p\|q) = p \log(p/q) + (1-p) \log((1-p)/(1-q))`, infinite where q ≥ 1. A unit that
-    is never active counts as q = `FLOOR`, so that it is penalised and the objective stays finite.
+    is never active counts as q = `FLOOR`, so that it is penalised and the objective stays finite;
+    a gradient to leave by it has not.
 
     Parameters
     ----------
@@ -420,11 +421,20 @@ class Objective:
     fit: str = "squared"
     link: str = "linear"
 
+    @property
+    def averaged(self) -> bool:
+        """Whether Gaussian codes need not be drawn: E‖d − X(h + ε)‖² is known in closed form."""
+        return self.fit == "squared" and self.link == "linear"
+
     def __call__(self, output: Output) -> torch.Tensor:
         D_hat = output.D_hat
         misfits = {"squared": mse_loss, "bernoulli": binary_cross_entropy}
         misfit = misfits[self.fit](D_hat, output.D.expand_as(D_hat), reduction="none")
         misfit = misfit.sum(dim=-1).mean(dim=-1)
+        if self.averaged and output.module.log_variance is not None:
+            variance = output.module.log_variance_of(output.D).exp()
+            energy = output.module.components.square().sum(dim=-1)
+            misfit = misfit + (variance * energy.unsqueeze(-2)).sum(dim=-1).mean(dim=-1)
         return misfit + sum(penalty(output) for penalty in self.penalties)
 
 

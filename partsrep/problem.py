@@ -36,7 +36,7 @@ class Problem:
     >>> nmf = Problem(parts=Parts(nonnegative=True))
     >>> sae = replace(nmf, inference=Layer())
     >>> sae.inference
-    Layer(tied=False, bias=False)
+    Layer(tied=False, bias=False, nonnegative=False, steps=1, gain=False)
     """
 
     parts: Parts = Parts()

@@ -405,7 +405,7 @@ def test_l0_counts_active_codes_and_pulls_thresholds_near_them():
     threshold = torch.full((2,), 0.5, dtype=torch.float64, requires_grad=True)
     module = {"problem": Problem(codes=codes), "threshold": threshold}
     value = L0(3.0)(output(codes.above(Z, threshold), Z, **module))
-    assert float(value) == pytest.approx(3 * 2 / 2)
+    assert value.item() == pytest.approx(3 * 2 / 2)
     value.backward()
     # Two codes of the first unit lie within half a width, none of the second.
     assert threshold.grad.tolist() == pytest.approx([-3 / 0.2 * 2 / 2, 0.0])

@@ -58,10 +58,6 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             return 1.0 if error == 0 else -np.inf
         return 1 - error / spread
 
-    def _fit_all(self, models, X):
-        """Fit clones of this model that differ in `random_state`."""
-        return [model.fit(X) for model in progress(models, "restarts")]
-
     def __sklearn_clone__(self):
         """A clone keeps a fitted `start` fitted: it is where to begin, not a recipe to refit."""
         copies = {
@@ -141,4 +137,7 @@ def restarts(estimator: BaseEstimator, D, seeds: Iterable[int]) -> list[BaseEsti
             fresh.set_params(init="random")
         return fresh
 
-    return estimator._fit_all([begun_at(seed) for seed in seeds], D)
+    models = [begun_at(seed) for seed in seeds]
+    if hasattr(estimator, "_fit_together"):
+        return estimator._fit_together(models, D)
+    return [model.fit(D) for model in progress(models, "restarts")]

@@ -186,10 +186,10 @@ class SAE(PartsModel):
             module, history = min(runs, key=lambda run: run[1]["objective"][last].min())
             return self._finished(D, module, history)
 
-    def _fit_all(self, models, X):
+    def _fit_together(self, models, X):
         """Fit clones of this model that differ in `random_state`, as one stack."""
         if self.n_init > 1:
-            return super()._fit_all(models, X)
+            return [model.fit(X) for model in progress(models, "restarts")]
         problem, D, m = self._prepared(X)
         rngs = [check_random_state(model.random_state) for model in models]
         runs = self._solve(D, m, problem, rngs)
@@ -566,7 +566,12 @@ class SAE(PartsModel):
         components = problem.parts.project(X.T.copy())
         if hasattr(start, "encoder_"):
             given = (start.encoder_, start.bias_, start.decoder_bias_)
-            return components, *(None if g is None else g.astype(D.dtype) for g in given)
+            U, b, c = (None if g is None else g.astype(D.dtype) for g in given)
+            if problem.parts.unit and problem.codes.homogeneous:
+                # The norms that the parts lose go to their codes.
+                norms = np.linalg.norm(X, axis=0)
+                U, b = U * norms[:, None], None if b is None else b * norms
+            return components, U, b, c
         sparse = hasattr(problem.codes, "k")
         H = TopK(problem.codes.k).infer(D, components) if sparse else exact_nnls(D, components)
         U, b = linear_encoder(D, problem.inference.bias)(H.T)

@@ -50,7 +50,8 @@ def ncae(n_components="auto", beta=3.0, target=0.05, alpha=0.003, **settings) ->
         + \beta \sum_j KL(p \| \hat p_j) + \frac\alpha2 \sum_{w < 0} w^2,
         \quad H = \sigma(D U^\top + b)
 
-    w runs over both layers' weights, p is `target`. The SAE's own objective is twice this one.
+    w runs over both layers' weights, p is `target`. The SAE's own objective is twice this one. Data
+    are between 0 and 1; where they are much smaller the decay wins, and all units fall silent.
 
     References
     ----------
@@ -60,7 +61,7 @@ def ncae(n_components="auto", beta=3.0, target=0.05, alpha=0.003, **settings) ->
     Examples
     --------
     >>> from partsrep import datasets
-    >>> D = datasets.load("digits").D[:100] / 16
+    >>> D = datasets.load("digits").D[:100]
     >>> sae = ncae(8, max_epochs=20, random_state=0).fit(D)
     >>> bool(sae.history_["objective"][-1] < sae.history_["objective"][0])
     True
@@ -75,7 +76,8 @@ def sae_kl(n_components="auto", beta=3.0, target=0.05, decay=0.003, **settings) 
         + \beta \sum_j KL(p \| \hat p_j) + \frac\lambda2 \sum_w w^2,
         \quad H = \sigma(D U^\top + b)
 
-    p is `target` and λ is `decay`. The SAE's own objective is twice this one.
+    p is `target` and λ is `decay`. The SAE's own objective is twice this one. Data are between 0
+    and 1; where they are much smaller the decay wins, and all units fall silent.
 
     References
     ----------
@@ -84,7 +86,7 @@ def sae_kl(n_components="auto", beta=3.0, target=0.05, decay=0.003, **settings) 
     Examples
     --------
     >>> from partsrep import datasets
-    >>> D = datasets.load("digits").D[:100] / 16
+    >>> D = datasets.load("digits").D[:100]
     >>> sae = sae_kl(8, max_epochs=20, random_state=0).fit(D)
     >>> bool(sae.history_["objective"][-1] < sae.history_["objective"][0])
     True
@@ -112,8 +114,8 @@ def vae(n_components="auto", likelihood="gaussian", noise=0.1, **settings) -> SA
         + KL(q(z|d_i) \| N(0, I))
 
     One linear layer each way. With likelihood "gaussian" p(d|z) has standard deviation `noise`, in
-    units of the data, and the SAE's own objective is this one times 2·noise²; with "bernoulli" data
-    are in [0, 1] and the output is logistic.
+    units of the data, and the SAE's own objective is this one times 2·noise², with the average over
+    z in closed form; with "bernoulli" data are in [0, 1], the output is logistic and z is drawn.
 
     References
     ----------
@@ -122,7 +124,7 @@ def vae(n_components="auto", likelihood="gaussian", noise=0.1, **settings) -> SA
     Examples
     --------
     >>> from partsrep import datasets
-    >>> D = datasets.load("digits").D[:100] / 16
+    >>> D = datasets.load("digits").D[:100]
     >>> vae(4, max_epochs=20, random_state=0).fit_transform(D).shape
     (100, 4)
     """
@@ -152,6 +154,7 @@ def beta_vae(n_components="auto", beta=4.0, likelihood="gaussian", noise=0.1, **
     check_number("noise", noise, above=True)
     check_number("beta", beta)
     gaussian = likelihood == "gaussian"
+    solver = {"solver": "lbfgs", "max_epochs": 2000, "tol": 1e-5} if gaussian else {}
     return SAE(
         n_components,
         activation=Gaussian(),
@@ -159,8 +162,7 @@ def beta_vae(n_components="auto", beta=4.0, likelihood="gaussian", noise=0.1, **
         output="linear" if gaussian else "logistic",
         loss="squared" if gaussian else "bernoulli",
         penalty=PriorKL(2 * noise**2 * beta if gaussian else beta),
-        solver="adam",
-        **settings,
+        **{"solver": "adam", **solver, **settings},
     )
 
 
