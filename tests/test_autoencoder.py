@@ -185,7 +185,7 @@ class TestLBFGS:
             assert slope.abs().max() < 1e-2 * sae.history_["objective"][-1]
 
     def test_what_it_cannot_do_is_said(self):
-        for choice in ({"decoder": "unit"}, {"activation": Gaussian()}):
+        for choice in ({"decoder": "unit"}, {"activation": Gaussian(), "output": "logistic"}):
             with pytest.raises(ValueError, match='solver="lbfgs" needs parts that are free'):
                 SAE(3, solver="lbfgs", **choice).fit(digits(50))
 
