@@ -47,7 +47,7 @@ def alternating_autoencoder(
     Returns
     -------
     components (m, d), U (m, d), b (m,) or None, history : "objective" (mean over
-        samples), "seconds". Parts have norm 1, if they are not made of samples.
+        samples), "seconds". With ReLU parts have norm 1, if they are not made of samples.
     """
     codes, parts = problem.codes, problem.parts
     F, P = np.zeros((len(components), len(D)), D.dtype), parts.project(components)
@@ -75,7 +75,7 @@ def alternating_autoencoder(
             reference, since = best, 0
         elif since >= 20:
             break
-    if not parts.of_samples:
+    if isinstance(codes, ReLU) and not parts.of_samples:
         kept = with_unit_norm(*kept)
     return *kept, {name: np.array(values) for name, values in history.items()}
 

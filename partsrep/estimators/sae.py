@@ -27,12 +27,13 @@ from ..validation import (
     check_shape,
 )
 from .base import PartsModel, all_or_nothing
+from .nmf import NMF
 
 # Autoencoders that train as one stack have at most so many weights and codes of a batch together.
 STACK = 2**23
 # "auto" finds out on so many samples which of so many starts leads farthest: by least squares in
 # turn and, where codes are selected, by so many epochs.
-ENOUGH, STARTS, TRIAL = 8192, 6, 40
+ENOUGH, STARTS, TRIAL = 8192, 6, 120
 # Codes that depend on a batch until their thresholds are frozen.
 SELECTIONS = (BatchTopK, FeatureChoice)
 
@@ -61,17 +62,16 @@ class SAE(PartsModel):
         The misfit; "bernoulli" (cross-entropy) needs data in [0, 1] and logistic output.
     penalty : None, an object or a list of them
         ``L1 L0 KL Hoyer Decay AuxK PriorKL``.
-    solver : "auto", "adam", "lbfgs", "alternating", "online" or its settings, ``Online(mean=0.1)``
+    solver : "auto", "adam", "lbfgs", "alternating", "online" or ``Online(mean=0.1)``
         "alternating" (least squares in turn) solves untied layers without penalties or c. "auto"
         begins with the best of a few such solutions where U is untied, or if codes are selected
-        with what is best after a few epochs, and goes on with Adam. "lbfgs" takes all samples at
-        once. "online" is NNSAE's own rule.
+        with the best of these, NMFs and thinned samples after some epochs, and goes on with Adam.
+        "lbfgs" takes all samples at once. "online" is NNSAE's own rule.
     start : None, a fitted model or (U, X) of shapes (m, d) and (d, m)
         A clone keeps it.
     learning_rate : float > 0 or None
         Adam's first step, relative to the root mean square of each weight array. None: 0.003
-        from a solution, 0.01 from a trial, 0.03 from random weights and where other codes are
-        selected than before.
+        from a solution, 0.03 from random weights and where codes are selected.
         Of "online" the rate itself; None: 0.01.
     max_epochs : int
         Most epochs of Adam (rounds, iterations).
@@ -478,7 +478,7 @@ class SAE(PartsModel):
             rule = None if self.solver == "online" else self.solver
             settings = {"epochs": self.max_epochs, "learning_rate": rate, "rule": rule}
             return [(module, online.train(module, D, rng=rngs[0], **settings))]
-        default = 0.003 if refined else 0.03 if history is None else 0.01
+        default = 0.003 if refined else 0.03
         history = gradient.train(
             module,
             D,
@@ -503,13 +503,13 @@ class SAE(PartsModel):
             X = check_factor(self.start[1], "X", (D.shape[1], m), D.dtype)
             begin, refined = (X.T.copy(), U, None, None), True
         elif self.start is not None:
-            begin = self._from_fitted(D, m, problem)
+            begin = _from_fitted(self.start, D, m, problem)
             refined = _same_basin(getattr(self.start, "problem_", Problem()), problem)
         else:
             begin, refined = self._fresh(D, m, problem, rng), False
 
         by_turns = self.solver == "alternating" or (self.solver == "auto" and self.start is None)
-        kindred = _relaxed(problem)
+        kindred = problem if self.solver == "alternating" else _relaxed(problem)
         if not by_turns or not alternating.solves(kindred):
             return begin, refined, None
         seen = D if self.solver == "alternating" else _some(D, rng, ENOUGH)
@@ -525,8 +525,14 @@ class SAE(PartsModel):
         *weights, history = found[0]
         if not hasattr(problem.codes, "k") or problem.parts.of_samples:
             return (*weights, None), True, history
-        candidates = [(*run[:3], None) for run in found[: STARTS // 2]]
-        candidates += [self._fresh(D, m, problem, rng) for _ in range(STARTS // 2)]
+        third = STARTS // 3
+        candidates = [(*run[:3], None) for run in found[:third]]
+        for _ in range(third):
+            nmf = NMF(m, parts=problem.parts, init="random", random_state=rng, tol=1e-3)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # near is near enough
+                candidates.append(_from_fitted(nmf.fit(seen), seen, m, problem))
+        candidates += [self._fresh(D, m, problem, rng) for _ in range(third)]
         return self._best_of(candidates, seen, problem, rng), False, history
 
     def _best_of(self, candidates: list, D: np.ndarray, problem: Problem, rng) -> tuple:
@@ -559,25 +565,25 @@ class SAE(PartsModel):
         components = starts.samples(D, m, rng)
         return components, components.copy(), None, None
 
-    def _from_fitted(self, D: np.ndarray, m: int, problem: Problem):
-        """The parts of a fitted model, with its encoder or the one nearest to its codes."""
-        start = self.start
-        X = check_factor(start.components_.T, "X", (D.shape[1], m), D.dtype)
-        components = problem.parts.project(X.T.copy())
-        if hasattr(start, "encoder_"):
-            given = (start.encoder_, start.bias_, start.decoder_bias_)
-            U, b, c = (None if g is None else g.astype(D.dtype) for g in given)
-            if problem.parts.unit and problem.codes.homogeneous:
-                # The norms that the parts lose go to their codes.
-                norms = np.linalg.norm(X, axis=0)
-                U, b = U * norms[:, None], None if b is None else b * norms
-            return components, U, b, c
-        sparse = hasattr(problem.codes, "k")
-        H = TopK(problem.codes.k).infer(D, components) if sparse else exact_nnls(D, components)
-        U, b = linear_encoder(D, problem.inference.bias)(H.T)
-        if problem.codes.homogeneous and not problem.parts.of_samples:
-            components, U, b = alternating.with_unit_norm(components, U, b)
-        return components, U, b, None
+
+def _from_fitted(start, D: np.ndarray, m: int, problem: Problem) -> tuple:
+    """The parts of a fitted model, with its encoder or the one nearest to its codes."""
+    X = check_factor(start.components_.T, "X", (D.shape[1], m), D.dtype)
+    components = problem.parts.project(X.T.copy())
+    if hasattr(start, "encoder_"):
+        given = (start.encoder_, start.bias_, start.decoder_bias_)
+        U, b, c = (None if g is None else g.astype(D.dtype) for g in given)
+        if problem.parts.unit and problem.codes.homogeneous:
+            # The norms that the parts lose go to their codes.
+            norms = np.linalg.norm(X, axis=0)
+            U, b = U * norms[:, None], None if b is None else b * norms
+        return components, U, b, c
+    sparse = hasattr(problem.codes, "k")
+    H = TopK(problem.codes.k).infer(D, components) if sparse else exact_nnls(D, components)
+    U, b = linear_encoder(D, problem.inference.bias)(H.T)
+    if problem.codes.homogeneous and not problem.parts.of_samples:
+        components, U, b = alternating.with_unit_norm(components, U, b)
+    return components, U, b, None
 
 
 def _relaxed(problem: Problem) -> Problem:
