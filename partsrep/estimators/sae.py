@@ -528,7 +528,7 @@ class SAE(PartsModel):
         third = STARTS // 3
         candidates = [(*run[:3], None) for run in found[:third]]
         for _ in range(third):
-            nmf = NMF(m, parts=problem.parts, init="random", random_state=rng, tol=1e-3)
+            nmf = NMF(m, parts=kindred.parts, init="random", random_state=rng, tol=1e-3)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # near is near enough
                 candidates.append(_from_fitted(nmf.fit(seen), seen, m, problem))
