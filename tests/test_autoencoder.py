@@ -334,3 +334,14 @@ def test_an_interrupted_fit_leaves_the_model_as_it_was(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         sae.fit(D)
     assert sae.components_ is before and sae.transform(D).shape == (60, 4)
+
+
+def test_only_nonnegative_parts_want_nonnegative_data():
+    for decoder, wanted in (
+        ("free", False),
+        ("unit-nonnegative", True),
+        (Parts(), False),
+        (Parts(nonnegative=True), True),
+        (Hull(), False),
+    ):
+        assert SAE(decoder=decoder).__sklearn_tags__().input_tags.positive_only is wanted

@@ -364,7 +364,8 @@ class SAE(PartsModel):
         return "online" if isinstance(self.solver, online.Online) else self.solver
 
     def _nonnegative(self) -> bool:
-        return "nonnegative" in str(self.decoder)
+        parts = DECODERS.get(self.decoder) if isinstance(self.decoder, str) else self.decoder
+        return getattr(parts, "nonnegative", False)
 
     def _data(self, X, problem: Problem, *, reset: bool) -> np.ndarray:
         """X as what is trained on; shards stay where they are."""
