@@ -52,8 +52,12 @@ class Fit:
         Raises
         ------
         ValueError
-            For a model with a decoder bias or signed codes: its codes are not of that kind.
+            For a model with a decoder bias, another output than the linear one or signed codes:
+            its codes are not of that kind.
         """
+        problem = getattr(self.model, "problem_", None)
+        if problem is not None and problem.objective.link != "linear":
+            raise ValueError(_undefined(self.model, f"has a {problem.objective.link} output"))
         if getattr(self.model, "decoder_bias_", None) is not None:
             raise ValueError(_undefined(self.model, "has a decoder bias"))
         if (self.H < 0).any():
@@ -82,7 +86,7 @@ class Split:
         ‖D − D̂‖²_F.
     dictionary_gap : float
         E_b − E_a; reading it raises a ValueError where it is undefined (decoder bias,
-        negative codes).
+        logistic output, negative codes).
     amortisation_gap : float
         (L_b − E_b) − (L_a − E_a); likewise.
     code_correlation : ndarray

@@ -90,6 +90,14 @@ def test_where_samples_are_independent_a_tie_is_called_trivial(nmf, sae):
     assert not compare(few, few, repeated).trivial
 
 
+def test_the_gap_of_a_logistic_output_is_refused(nmf):
+    logistic = SAE(8, output="logistic", max_epochs=5, random_state=0).fit(TRAINING)
+    result = compare(nmf, logistic, TRAINING)
+    assert result.loss_b == pytest.approx(logistic.loss_)
+    with pytest.raises(ValueError, match="this SAE has a logistic output"):
+        _ = result.dictionary_gap
+
+
 def test_the_gap_of_a_decoder_bias_or_signed_codes_is_refused(nmf):
     biased = SAE(8, decoder="nonnegative", bias="both", max_epochs=5, random_state=0).fit(TRAINING)
     result = compare(nmf, biased, TRAINING)
