@@ -21,7 +21,7 @@ from .problem import Problem
 
 DENSITY = 0.09  # of selected codes, above which dense products are faster
 WORK = 2**23  # n·d·m of a batch, below which the overhead of a step outweighs its products
-NARROW = 512  # columns, up to which numpy selects faster than torch
+NARROW = 512  # columns, up to which numpy's partition is faster than torch's topk
 STRIDE = 61  # between the entries that a first guess of a batch's threshold looks at
 
 # torch says once a process that its CSR tensors are in beta; a training loop is no place for that.
@@ -218,20 +218,17 @@ def selected(
     Always as many as TopK is asked for; else positive ones only.
     """
     if isinstance(codes, TopK):
-        within = _highest(Z, codes.k).view(-1, codes.k).sort().values
-        return (
-            within + torch.arange(len(within), device=Z.device)[:, None] * Z.shape[-1]
-        ).flatten()
+        m = Z.shape[-1]
+        if Z.device.type == "cpu" and m <= NARROW:
+            least = torch.from_numpy(np.partition(Z.numpy(), -codes.k, axis=-1)[..., [-codes.k]])
+            places = _places((least <= Z).flatten())
+            if len(places) * m == Z.numel() * codes.k:  # no ties
+                return places
+        within = Z.topk(codes.k, sorted=False).indices.view(-1, codes.k).sort().values
+        return (within + torch.arange(len(within), device=Z.device)[:, None] * m).flatten()
     if isinstance(codes, BatchTopK) and Z.ndim == 2:
         return _largest(Z.flatten(), codes.k * len(Z))
     return _places(codes(Z).flatten() > 0)
-
-
-def _highest(Z: torch.Tensor, k: int) -> torch.Tensor:
-    """Columns of the k largest of each row; short rows are quicker by numpy's partition."""
-    if Z.device.type == "cpu" and Z.shape[-1] <= NARROW:
-        return torch.from_numpy(np.argpartition(Z.numpy(), -k, axis=-1)[..., -k:].copy())
-    return Z.topk(k, sorted=False).indices
 
 
 def _largest(values: torch.Tensor, count: int) -> torch.Tensor:

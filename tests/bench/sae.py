@@ -63,7 +63,7 @@ def mixture(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
 
 def misfit(D_hat: torch.Tensor, D: torch.Tensor) -> torch.Tensor:
     """Mean over samples of the squared error, in torch's one pass each way."""
-    return mse_loss(D_hat, D, reduction="none").sum(dim=1).mean()
+    return mse_loss(D_hat, D, reduction="none").sum(dim=-1).mean(dim=-1)
 
 
 def sparse_step(case: Case, activation: str, start: torch.Tensor) -> Callable:
@@ -157,7 +157,8 @@ def stack(scale: float) -> list[dict]:
     def together() -> None:
         for i in range(case.steps):
             module.zero_grad()
-            problem.objective(module(batches[i % BATCHES])).sum().backward()
+            D_hat, _ = forward(module, batches[i % BATCHES])
+            misfit(D_hat, batches[i % BATCHES].expand_as(D_hat)).sum().backward()
             module.project_gradient()
             optimiser.step(whole)
             module.project()
