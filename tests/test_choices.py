@@ -368,7 +368,7 @@ def test_impossible_settings_are_named(build, message):
 
 def output(H, Z=None, D=None, D_hat=None, **module):
     """One pass, as a penalty sees it."""
-    return Output(D, Z, H, D_hat, SimpleNamespace(**module))
+    return Output(D, Z, H, D_hat, SimpleNamespace(log_variance=None, **module))
 
 
 def test_penalties_by_hand():
@@ -442,7 +442,7 @@ def test_idle_units_learn_from_the_residual_alone():
     assert (module.dictionary.grad[:2] == 0).all()
     idle = passed.Z[:, 2:].clamp(min=0)
     expected = (D - passed.D_hat - idle @ weights[0][2:]).square().sum() / 5 / 2
-    assert float(AuxK(0.5, k=2)(passed)) == pytest.approx(float(expected))
+    assert AuxK(0.5, k=2)(passed).item() == pytest.approx(expected.item())
 
 
 @pytest.mark.parametrize("zipf", [0.0, 1.0, 3.0])
