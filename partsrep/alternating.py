@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from .codes import ReLU, TopK
 from .inference import Layer, linear_encoder
@@ -26,6 +27,8 @@ def solves(problem: Problem) -> bool:
     )
 
 
+# numpy does the work, torch only the activation: its threads would wait for numpy's by spinning.
+@threadpool_limits.wrap(limits=1, user_api="openmp")
 def alternating_autoencoder(
     D: np.ndarray, components: np.ndarray, problem: Problem, *, tol: float, max_rounds: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from .autoencoder import Autoencoder
 from .codes import Gaussian
@@ -20,6 +21,9 @@ def solves(problem: Problem) -> bool:
     return bounded and (not isinstance(problem.codes, Gaussian) or problem.objective.averaged)
 
 
+# torch's threads and those of scipy's BLAS spin while they wait for their turn: ten times slower
+# where both take part in each small step.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def train(
     module: Autoencoder, D: torch.Tensor, *, max_epochs: int, tol: float
 ) -> dict[str, np.ndarray]:
