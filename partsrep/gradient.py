@@ -126,7 +126,9 @@ class RelativeAdam:
         ]
         # Gradients scale with the data: the usual eps of 1e-8 would not.
         self.adam = torch.optim.Adam(groups, eps=1e-30, fused=True)
-        self.shares = [size / most for size, most in zip(sizes, largest, strict=True)]
+        # What is 1 but for rounding is 1: then `step` has nothing to shorten.
+        shares = [size / most for size, most in zip(sizes, largest, strict=True)]
+        self.shares = [torch.where(share > 1 - 1e-6, 1, share) for share in shares]
 
     @torch.no_grad()
     def step(self, step: torch.Tensor) -> None:
