@@ -13,6 +13,7 @@ from .codes import (
     TopK,
 )
 from .compare import compare
+from .conditions import certificate, encodability, encodability_on, noise_law
 from .estimators import NMF, SAE, non_negative_factorization, restarts
 from .inference import Layer, Pursuit, Unrolled
 from .objective import KL, L0, L1, AuxK, Decay, Hoyer, LogVolume, PriorKL
@@ -50,12 +51,16 @@ __all__ = [
     "Simplex",
     "TopK",
     "Unrolled",
+    "certificate",
     "choose_n_components",
     "compare",
     "consensus",
     "datasets",
+    "encodability",
+    "encodability_on",
     "figures",
     "load",
+    "noise_law",
     "non_negative_factorization",
     "presets",
     "restarts",

@@ -34,6 +34,8 @@ ROOMS = [
     "presets",
     "compare",
     "selection",
+    "enclosure",
+    "conditions",
     "datasets",
     "book",
     "__main__",
