@@ -22,6 +22,7 @@ from .parts import Cone, Hull
 from .problem import Problem
 from .selection import choose_n_components, consensus
 from .storage import load, save
+from .verdict import verdict
 
 __version__ = "0.1.0"
 __all__ = [
@@ -65,4 +66,5 @@ __all__ = [
     "presets",
     "restarts",
     "save",
+    "verdict",
 ]

@@ -33,6 +33,7 @@ ROOMS = [
     "storage",
     "presets",
     "compare",
+    "verdict",
     "selection",
     "enclosure",
     "conditions",
