@@ -23,6 +23,7 @@ from .problem import Problem
 from .selection import choose_n_components, consensus
 from .storage import load, save
 from .verdict import verdict
+from .walk import to_topk_sae, walk
 
 __version__ = "0.1.0"
 __all__ = [
@@ -66,5 +67,7 @@ __all__ = [
     "presets",
     "restarts",
     "save",
+    "to_topk_sae",
     "verdict",
+    "walk",
 ]

@@ -34,6 +34,7 @@ ROOMS = [
     "presets",
     "compare",
     "verdict",
+    "walk",
     "selection",
     "enclosure",
     "conditions",
