@@ -141,6 +141,8 @@ def _residual(target: np.ndarray, span: np.ndarray, cone: np.ndarray) -> np.ndar
     P, size, _ = np.linalg.svd(span, full_matrices=False)
     P = P[:, size > ROUNDING * size.max(initial=0)]
     target, cone = target - P @ (P.T @ target), cone - P @ (P.T @ cone)
+    # What is left of a part within the span is rounding, and no direction.
+    cone = cone[:, np.linalg.norm(cone, axis=0) > ROUNDING]
     return target - cone @ nnls(cone, target)[0] if cone.shape[1] else target
 
 
