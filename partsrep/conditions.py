@@ -471,10 +471,11 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     if sae.loss_ > loss:
         bound, reason = floor(D, H, P.T, above=loss)
     terms["floor"] = bound
-    # Differences of losses are exact up to rounding, which the upper bound takes upon itself.
+    # SVD_m ≤ L(nmf), whatever rounding makes of two losses that are 0. The upper bound is above
+    # the witness, whatever it makes of their difference.
     rounding = 4 * np.finfo(float).eps * (sae.loss_ + loss)
     return Certificate(
-        lower=max(terms["svd"], bound) - loss,
+        lower=max(min(terms["svd"] - loss, 0.0), bound - loss),
         upper=sae.loss_ - loss + rounding,
         sae=sae,
         terms=terms,
