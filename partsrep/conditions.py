@@ -141,6 +141,8 @@ def _residual(target: np.ndarray, span: np.ndarray, cone: np.ndarray) -> np.ndar
     P, size, _ = np.linalg.svd(span, full_matrices=False)
     P = P[:, size > ROUNDING * size.max(initial=0)]
     target, cone = target - P @ (P.T @ target), cone - P @ (P.T @ cone)
+    # What is left of a part within the span is rounding, and no direction.
+    cone = cone[:, np.linalg.norm(cone, axis=0) > ROUNDING]
     return target - cone @ nnls(cone, target)[0] if cone.shape[1] else target
 
 
@@ -469,10 +471,11 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     if sae.loss_ > loss:
         bound, reason = floor(D, H, P.T, above=loss)
     terms["floor"] = bound
-    # Differences of losses are exact up to rounding, which the upper bound takes upon itself.
+    # SVD_m ≤ L(nmf), whatever rounding makes of two losses that are 0. The upper bound is above
+    # the witness, whatever it makes of their difference.
     rounding = 4 * np.finfo(float).eps * (sae.loss_ + loss)
     return Certificate(
-        lower=max(terms["svd"], bound) - loss,
+        lower=max(min(terms["svd"] - loss, 0.0), bound - loss),
         upper=sae.loss_ - loss + rounding,
         sae=sae,
         terms=terms,

@@ -14,6 +14,7 @@ SWEEPS, STILL = 30, 1e-3  # of narrowing, and the relative gain below which it h
 # Errors tried, relative to the largest entry of the data; a violation that is no rounding, on the
 # same scale; and the share of an error that is claimed: the rest is room for rounding.
 ERRORS, VIOLATION, CLAIMED = 10.0 ** np.arange(-1.5, -6.1, -0.25), 1e-6, 0.999
+ROUNDING = 1e-12  # of a part's largest code
 WORK = 4e7  # samples times features times parts of one sweep
 
 
@@ -213,7 +214,7 @@ def layers(
     domain = [(None, None)] * inputs.shape[1] + [(0, None)]
     goal = np.eye(len(domain))[-1]
     for low, high in zip(least.T, most.T, strict=True):
-        bounded, active = np.isfinite(high), low > 0
+        bounded, active = np.isfinite(high), low > ROUNDING * low.max()
         A = np.vstack([inputs[bounded], -inputs[active]])
         limits = np.concatenate([high[bounded], -low[active]])
         slack = np.full((len(A), 1), -1.0)
