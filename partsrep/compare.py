@@ -205,13 +205,15 @@ class Split:
         and noise makes half of the other's m − k positive: k / (k + (m − k)/2) (claim T7 vi). For k
         stands the smaller number of codes above the threshold.
     trivial : bool
-        Whether the samples are linearly independent. Then a free encoder can realise any
-        codes on them, and equal losses say nothing (claim T8).
+        Whether they are training samples that are linearly independent. Then a free encoder can
+        realise any codes on them, and equal losses say nothing (claim T8).
     """
 
     a: Fit
     b: Fit
     pairs: np.ndarray
+
+    trivial = False  # no encoder was fitted to these samples
 
     @property
     def loss_a(self) -> float:
@@ -271,11 +273,6 @@ class Split:
         norms = np.linalg.norm(H_a, axis=0) * np.linalg.norm(H_b, axis=0)
         undefined = np.full(len(norms), np.nan)
         return np.divide((H_a * H_b).sum(axis=0), norms, undefined, where=norms > 0)
-
-    @cached_property
-    def trivial(self) -> bool:
-        n, d = self.a.D.shape
-        return n <= d and np.linalg.matrix_rank(self.a.D) == n
 
     def column(self) -> dict[str, Any]:
         """The entries of the table, relative to ‖D‖²; NaN where undefined."""
@@ -341,6 +338,11 @@ class Comparison(Split):
     name_b: str
     draws: int
     random_state: Any
+
+    @cached_property
+    def trivial(self) -> bool:
+        n, d = self.a.D.shape
+        return n <= d and np.linalg.matrix_rank(self.a.D) == n
 
     @cached_property
     def nulls(self) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from ..codes import BatchTopK, FeatureChoice, JumpReLU, ReLU, TopK
 from ..estimators import NMF, SAE
 from ..inference import NNLS, Layer, Pursuit
 from ..objective import KL, L1, AuxK, Elastic, Objective
-from ..parts import DECODERS, Parts
+from ..parts import DECODERS, Combinations, Cone, Hull, Parts
 from ..problem import Problem
 from .words import brief
 
@@ -111,7 +111,7 @@ def _settings(model: NMF | SAE) -> list[Setting]:
 def _autoencoder(nmf: Problem) -> list[Setting]:
     """The settings of an SAE for an NMF's problem."""
     decoder = {parts: name for name, parts in DECODERS.items()}.get(nmf.parts, nmf.parts)
-    if not (isinstance(decoder, str) or (nmf.parts.of_samples and hasattr(nmf.parts, "hull"))):
+    if not isinstance(decoder, str | Cone | Hull):
         raise _none(nmf.parts, "an autoencoder's decoder cannot be held in that set")
     if not isinstance(nmf.codes, ReLU | TopK):
         raise _none(nmf.codes, "no activation gives such codes")
@@ -175,9 +175,9 @@ def _factorization(sae: Problem) -> list[Setting]:
         )
     if not isinstance(codes, ReLU | JumpReLU | TopK | BatchTopK | FeatureChoice):
         raise _none(codes, "such codes are never zero, or signed (T14, T15)")
+    if isinstance(parts, Combinations):  # of a fitted model
+        parts = Hull() if parts.hull else Cone()
     decoder = {own: name for name, own in DECODERS.items()}.get(parts, parts)
-    if parts.of_samples:
-        decoder = type(parts)()
     why_parts = "the same set" if parts.nonnegative else "semi-NMF: both then only find a span (T2)"
     rows = [Setting("parts", brief(parts), "parts", decoder, why_parts)]
     unit = isinstance(parts, Parts) and parts.unit
