@@ -181,6 +181,16 @@ def test_selection_and_encoder_add_up_to_the_amortisation_gap(nmf, k):
         assert best[:20].sum() - 1e-9 <= found <= 1.05 * best[:20].sum()
 
 
+def test_a_models_own_support_counts_where_the_search_does_worse():
+    rng = np.random.RandomState(0)
+    X = np.abs(rng.standard_normal((10, 8))) + 1  # coherent
+    H = (rng.uniform(size=(50, 8)).argsort(axis=1) < 4) * rng.uniform(0.5, 2, (50, 8))
+    fit = Fit(SAE.from_weights(np.linalg.pinv(X), X, activation=TopK(4)), H @ X.T)
+    assert fit.sparse_loss <= fit.loss < 1e-9
+    searched = TopK(4).infer(fit.D, X.T)
+    assert np.sum((fit.D - searched @ X.T) ** 2) > 1
+
+
 def test_a_model_without_k_has_no_selection(result):
     assert result.a.k is None and result.selection_gap == 0
     assert result.encoder_gap == result.amortisation_gap

@@ -10,6 +10,8 @@ from problems import random_matrix, seeds
 from scipy.optimize import linprog
 
 from partsrep import SAE, datasets, encodability, encodability_on
+from partsrep.conditions import _unique_codes
+from partsrep.inference import exact_nnls
 
 
 def brute_force_margin(X, patterns, j):
@@ -206,6 +208,25 @@ def test_t04_reconstruction_is_answered_truly(seed, d, m, p):
         assert np.sum((D - fixed @ X.T) ** 2) > 1e-9 * scale
     if np.linalg.matrix_rank(X) == m:
         assert answer.reconstruction is True
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds, st.integers(2, 4), st.integers(2, 6))
+def test_t04_unique_codes_are_those_that_linear_programs_cannot_move(seed, d, m):
+    X, H = small_integers(seed, d, m), random_matrix(seed + 1, 6, m, zeros=0.6)
+    H = exact_nnls(H @ X.T, X.T)
+    for h, unique in zip(H, _unique_codes(X, H), strict=True):
+        spread = [linprog(sign * e, A_eq=X, b_eq=X @ h).fun for e in np.eye(m) for sign in (1, -1)]
+        assert unique == (np.abs(np.add(spread[::2], spread[1::2])).max() < 1e-6)
+
+
+def test_t04_a_reconstruction_is_not_denied_for_codes_that_could_be_others():
+    """The image of all bars has many codes, so that it proves nothing against other units."""
+    X = datasets.gallery()["crossing bars"].X.astype(float)
+    H = np.vstack([np.eye(5), [[1, 1, 0, 0, 0]]])
+    answer = encodability_on(H @ X.T, X, H)
+    assert not answer.codes.all()
+    assert answer.reconstruction is None
 
 
 def test_t04_a_part_of_no_pattern_is_silent_and_asks_nothing_of_the_others():
