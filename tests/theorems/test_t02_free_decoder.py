@@ -1,7 +1,7 @@
 """T2: with a free decoder the ReLU autoencoder is PCA, and so is semi-NMF."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from problems import random_matrix, seeds
 from scipy.linalg import block_diag
@@ -55,17 +55,36 @@ def test_t02_loss_is_that_of_the_svd_on_reducible_data(seed, blocks, m):
 @given(seeds, st.integers(2, 4))
 def test_t02_optimal_decoders_fill_an_open_set_and_are_no_parts(seed, m):
     D = random_matrix(seed, 20, 8, zeros=0)
+    U, X = optimum(D, m, seed)
+    # Any T near the proof's does as well; and so do the rays of the cone {t : D Q t ≥ 0}.
+    near = np.eye(m) + 1e-4 * np.random.RandomState(seed).standard_normal((m, m))
+    P, S, Q = (factor[..., :m] for factor in svd(D))
+    rays = extreme(P, seed) / S[:, None]
+    assume(np.linalg.cond(rays) < 1e4)
     decoders = []
-    for turn in range(4):
-        U, X = optimum(D, m, seed + turn)
-        # Any T near one of the proof does as well.
-        near = np.eye(m) + 1e-4 * np.random.RandomState(seed).standard_normal((m, m))
-        U, X = near.T @ U, X @ np.linalg.inv(near).T
-        sae = SAE.from_weights(U, X)
+    for encoder, decoder in (
+        (U, X),
+        (near.T @ U, X @ np.linalg.inv(near).T),
+        ((Q @ rays).T, Q @ np.linalg.inv(rays).T),
+    ):
+        sae = SAE.from_weights(encoder, decoder)
         assert abs(loss(sae, D) - tail(D, m)) <= 1e-9 * np.sum(D**2)
-        assert (X < 0).any()
-        decoders.append(X.T)
-    assert min(match(decoders[0], other).mcc for other in decoders) < 0.999
+        decoders.append(decoder.T)
+    assert (X < 0).any()
+    assert match(decoders[0], decoders[2]).mcc < 0.99
+
+
+def extreme(P, seed):
+    """Rays (m, m) of {t : P t ≥ 0}, in random directions; for m = 2 there are just two."""
+    rng = np.random.RandomState(seed)
+    m = P.shape[1]
+    found = []
+    while len(found) < m:
+        cost = rng.standard_normal(m)
+        t = linprog(cost, -P, np.zeros(len(P)), [P.sum(axis=0)], [1.0], bounds=[(None, None)] * m).x
+        if np.linalg.matrix_rank(np.array([*found, t]), tol=1e-6) > len(found):
+            found.append(t)
+    return np.array(found).T
 
 
 def test_t02_it_is_pca_out_of_sample():

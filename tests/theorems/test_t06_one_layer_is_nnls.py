@@ -26,15 +26,21 @@ def test_t06_if_for_all_data_of_any_sign(seed, m, more):
 @settings(max_examples=60, deadline=None)
 @given(seeds, st.integers(2, 4), st.integers(0, 4))
 def test_t06_only_if_even_on_nonnegative_data(seed, m, more):
-    """No layer gives the codes of data around the cone, unless the parts are orthogonal."""
+    """Samples of the proof: where all codes are positive, in all directions, U has to be X⁺. One
+    more sample off the cone, and no layer gives the codes."""
     d = m + more
     X = random_matrix(seed, d, m, zeros=0.5) + np.eye(d, m)
-    gram = X.T @ X
-    assume(np.abs(gram - np.diag(gram.diagonal())).max() > 0.05 and np.linalg.cond(X) < 50)
-    rng = np.random.RandomState(seed)
-    H = rng.exponential(size=(120, m)) * np.vstack([np.ones((40, m)), rng.randint(2, size=(80, m))])
-    around = rng.exponential(0.3, (120, d)) * (rng.uniform(size=(120, d)) > 0.5)
-    answer = encodability_on(H @ X.T + around, X)
+    gram, U = X.T @ X, np.linalg.pinv(X)
+    overlaps = (np.abs(gram) > 0.1).sum(axis=1) > 1
+    pushes = np.argwhere((U < -0.03) & overlaps[:, None])
+    assume(len(pushes) and np.linalg.cond(X) < 20)
+    j, p = pushes[0]
+    H = np.random.RandomState(seed).uniform(3, 4, (4 * d, m))
+    D = H @ X.T + 0.3 * np.tile(np.eye(d), (4, 1))
+    assume((D @ U.T).min() > 0)
+    beside = H[0] @ X.T - H[0, j] * X[:, j] + 3 * np.eye(d)[p]
+    assert encodability_on(D, X).codes.all()
+    answer = encodability_on(np.vstack([D, beside]), X)
     assert not answer.codes.all()
 
 
