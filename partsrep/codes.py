@@ -71,9 +71,10 @@ class ReLU:
         l1: float = 0.0,
         l2: float = 0.0,
         weights: np.ndarray | None = None,
+        guess: np.ndarray | None = None,
     ) -> np.ndarray:
         """The exact solution (:func:`partsrep.inference.exact_nnls`)."""
-        return exact_nnls(D, components, l1=l1, l2=l2, weights=weights)
+        return exact_nnls(D, components, l1=l1, l2=l2, weights=weights, guess=guess)
 
 
 class _Jump(torch.autograd.Function):
