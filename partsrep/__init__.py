@@ -13,7 +13,7 @@ from .codes import (
     TopK,
 )
 from .compare import compare
-from .estimators import NMF, SAE, non_negative_factorization, restarts
+from .estimators import NMF, SAE, fit_all, non_negative_factorization, restarts
 from .inference import Layer, Pursuit, Unrolled
 from .objective import KL, L0, L1, AuxK, Decay, Hoyer, LogVolume, PriorKL
 from .online import Online
@@ -55,6 +55,7 @@ __all__ = [
     "consensus",
     "datasets",
     "figures",
+    "fit_all",
     "load",
     "non_negative_factorization",
     "presets",
