@@ -193,7 +193,8 @@ def stationarity(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
     The gradient of half the loss is G F − C; where F = 0 only its negative part counts. Dividing
     by √G_kk makes the value the same however a part and its code share their scale.
     """
-    gradient = apply(gram, F) - cross
+    gradient = apply(gram, F)
+    gradient -= cross
     gradient *= (F > 0) | (gradient < 0)
     partner = diagonal(gram)
     partner = np.where(partner > 0, partner, 1)
