@@ -14,7 +14,7 @@ from .codes import (
 )
 from .compare import compare
 from .conditions import certificate, encodability, encodability_on, noise_law
-from .estimators import NMF, SAE, non_negative_factorization, restarts
+from .estimators import NMF, SAE, fit_all, non_negative_factorization, restarts
 from .inference import Layer, Pursuit, Unrolled
 from .objective import KL, L0, L1, AuxK, Decay, Hoyer, LogVolume, PriorKL
 from .online import Online
@@ -61,6 +61,7 @@ __all__ = [
     "encodability",
     "encodability_on",
     "figures",
+    "fit_all",
     "load",
     "noise_law",
     "non_negative_factorization",
