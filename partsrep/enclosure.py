@@ -11,9 +11,10 @@ from scipy.optimize import linprog
 # Entries a part that may stand for it, and looks at choices of one for each part.
 CANDIDATES, LOOKS = 40, 4000
 SWEEPS, STILL = 30, 1e-3  # of narrowing, and the relative gain below which it has come to an end
-# Errors tried, relative to the largest entry of the data; a violation that is no rounding, on the
-# same scale; and the share of an error that is claimed: the rest is room for rounding.
-ERRORS, VIOLATION, CLAIMED = 10.0 ** np.arange(-1.5, -6.1, -0.25), 1e-6, 0.999
+# Errors tried, relative to the largest entry of the data; a violation, on the same scale, that is
+# far above what a solver of linear programs tolerates; and the share of an error that is claimed:
+# the rest is room for rounding.
+ERRORS, VIOLATION, CLAIMED = 10.0 ** np.arange(-1.5, -6.1, -0.25), 1e-3, 0.999
 ROUNDING = 1e-12  # of a part's largest code
 WORK = 4e7  # samples times features times parts of one sweep
 
