@@ -1,0 +1,6 @@
+"""Sweeps: one notebook at many points, on one machine or on a cluster, and the table of it all."""
+
+from .driver import Plan, Summary, plan, sweep
+from .grid import SweepError, points
+
+__all__ = ["Plan", "Summary", "SweepError", "plan", "points", "sweep"]
