@@ -2,5 +2,16 @@
 
 from .driver import Plan, Summary, plan, sweep
 from .grid import SweepError, points
+from .results import picture, records, results
 
-__all__ = ["Plan", "Summary", "SweepError", "plan", "points", "sweep"]
+__all__ = [
+    "Plan",
+    "Summary",
+    "SweepError",
+    "picture",
+    "plan",
+    "points",
+    "records",
+    "results",
+    "sweep",
+]

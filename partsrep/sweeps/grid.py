@@ -1,4 +1,4 @@
-"""What a sweep runs: a small YAML file becomes points, checked against the notebook's parameters."""
+"""A small YAML file becomes points, checked against the parameters of the notebook."""
 
 import ast
 import math
@@ -152,7 +152,8 @@ def _grid(content):
         name: value if isinstance(value, list) else [value]
         for name, value in _mapping("grid", content).items()
     }
-    return [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
+    combinations = product(*values.values()) if values else []
+    return [dict(zip(values, chosen, strict=True)) for chosen in combinations]
 
 
 def _zip(content):
@@ -229,8 +230,7 @@ def typed(name: str, value: Any, declared: Mapping[str, tuple[str, Any]]) -> Any
         raise SweepError(f"{RECORD_PATH} is set by the sweep: leave it out of the grid.")
     if name not in declared:
         raise SweepError(
-            f"The notebook has no parameter {name!r}; it has "
-            f"{_listing(declared.items())}."
+            f"The notebook has no parameter {name!r}; it has {_listing(declared.items())}."
         )
     kind = declared[name][0]
     if kind == "float" and _whole(value):
@@ -240,7 +240,7 @@ def typed(name: str, value: Any, declared: Mapping[str, tuple[str, Any]]) -> Any
         hint = ""
         if kind == "float" and isinstance(value, str) and _is_number(value):
             hint = f" YAML wants a point and a sign in it: {float(value):.1e}."
-        raise SweepError(f"{name} is a {kind or 'finite number'}; got {value!r}.{hint}")
+        raise SweepError(f"{name} must be a {kind or 'finite number'}, not {value!r}.{hint}")
     return value
 
 

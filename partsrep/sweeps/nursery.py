@@ -22,7 +22,7 @@ def main(modules: list[str]) -> None:
     """Import `modules`, then fork a kernel for every line of the input."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # so that nobody else writes between the answers
-    requests = open(0, "rb", buffering=0)
+    requests = os.fdopen(0, "rb", buffering=0)
     for module in ["ipykernel.kernelapp", *modules]:
         # What cannot be imported will say so in the notebook.
         with suppress(Exception, SystemExit):

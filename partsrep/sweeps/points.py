@@ -8,9 +8,9 @@ import shutil
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from contextlib import nullcontext
 from functools import cache
 from hashlib import file_digest
 from importlib.metadata import version
@@ -194,9 +194,8 @@ def _execute(point: Point, job: Job, parts: Path) -> tuple[dict | None, dict | N
         if getattr(kernel, "timed_out", False):
             error = _error("TimeoutError", f"It took longer than {job.seconds:g} s.")
         elif code := _used(kernel).get("exit_code"):
-            error["message"] = (
-                f"The kernel died with exit code {code}"
-                + (": it was killed, perhaps because memory ran out." if code == -9 else ".")
+            error["message"] = f"The kernel died with exit code {code}" + (
+                ": it was killed, perhaps because memory ran out." if code == -9 else "."
             )
     except (CellTimeoutError, ValueError) as failed:
         error = _error(type(failed).__name__, str(failed))
