@@ -1,0 +1,308 @@
+"""Whatever dies, hangs or runs out: finished points stay, the rest goes on, records are whole."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from distributed import Client, KilledWorker
+from tiny import cluster, snapshot, write
+from typer.testing import CliRunner
+
+from partsrep.__main__ import app
+from partsrep.book import script
+from partsrep.records import validate
+from partsrep.sweeps import SweepError, plan, sweep
+from partsrep.sweeps.driver import Summary, _drive
+from partsrep.sweeps.points import Job, package_code
+
+SLOW = """\
+import os, time
+open(f"started-{seed}-{os.getpid()}", "x").close()
+time.sleep(0.3 if seed < 4 else pause)
+metrics = {"seed": seed}"""
+
+
+def slow(folder: Path, pause: float) -> Path:
+    """Points 0 to 3 are quick, the others take a while; each notes that it has started."""
+    return write(folder / "slow.ipynb", SLOW.replace("pause", str(pause)))
+
+
+def records(out: Path) -> dict[int, dict]:
+    """Every record by its seed; each is whole and there is one a point."""
+    found = [json.loads(path.read_text()) for path in out.glob("*/record.json")]
+    for record in found:
+        validate(record)
+    by_seed = {record["seed"]: record for record in found}
+    assert len(by_seed) == len(found)
+    return by_seed
+
+
+def wait_for(condition, seconds: float = 90):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
+    return found
+
+
+@contextmanager
+def driver(folder: Path, *arguments: str):
+    """``partsrep sweep slow.ipynb`` of eight points, in a session of its own."""
+    (folder / "grid.yml").write_text("seeds: 8")
+    command = [script("partsrep"), "sweep", "slow.ipynb", "--grid", "grid.yml", "--out", "out"]
+    running = subprocess.Popen(
+        [*command, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield running
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+
+
+FAILING = """\
+import os, signal
+from pathlib import Path
+import numpy as np
+metrics = {"seed": seed}
+if not Path("mended").exists():
+    if seed == 1:
+        {}["nose"]
+    elif seed == 3:
+        grown = np.empty(2**28)
+    elif seed == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif seed == 5:
+        metrics = {"loss": float("nan")}
+    elif seed == 6:
+        record_path = ""
+    elif seed == 7:
+        os.kill(os.getppid(), signal.SIGKILL)
+    elif seed == 8:
+        metrics = [1, 2]"""
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory):
+    """A sweep in which every point but the first fails in its own way."""
+    folder = tmp_path_factory.mktemp("failing")
+    write(folder / "failing.ipynb", FAILING)
+    (folder / "grid.yml").write_text("seeds: 10")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        arguments = ["sweep", "failing.ipynb", "--grid", "grid.yml", "--out", "out"]
+        with cluster(folder, "--memory-limit", "1.5 GB") as address:
+            arguments += ["--scheduler", address, "--timeout", "600"]
+            first = CliRunner().invoke(app, arguments)
+            before = snapshot(folder / "out")
+            (folder / "mended").touch()
+            again = CliRunner().invoke(app, arguments)
+            unchanged = snapshot(folder / "out")
+            retried = CliRunner().invoke(app, [*arguments, "--retry"])
+    return folder, first, before, again, unchanged, retried, address
+
+
+def test_a_failed_point_is_recorded_with_its_error_and_the_rest_goes_on(failed):
+    _folder, first, before, *_ = failed
+    texts = {path: content for path, (content, _) in before.items() if path.name == "record.json"}
+    found = {record["seed"]: record for record in map(json.loads, texts.values())}
+    assert len(found) == len(texts) == 10
+    fine = 0, 2, 9
+    errors = {seed: found[seed]["error"] for seed in range(10) if seed not in fine}
+    assert not any(found[seed]["error"] for seed in fine)
+    assert errors[1] == {"type": "KeyError", "message": "'nose'", "cell": 4}
+    assert "MemoryError" in errors[3]["type"]
+    assert errors[4]["type"] == "DeadKernelError" and "code -9" in errors[4]["message"]
+    assert errors[5]["type"] == "ValueError" and "NaN" in errors[5]["message"]
+    assert errors[6]["type"] == "NoRecord"
+    assert "imports what the notebook imports has died" in errors[7]["message"]
+    assert errors[8]["type"] == "BadRecord"
+    assert not any(found[seed]["metrics"] for seed in errors)
+    assert first.exit_code == 1
+    assert "3 done, 7 failed, 0 cached, 0 left" in first.output
+
+
+def test_a_point_that_hangs_is_ended_in_the_kernel_or_in_an_import(scheduler, tmp_path):
+    (tmp_path / "hangs.py").write_text("import time\ntime.sleep(600)")
+    for name, code in {"loop": "while True: pass", "import": "import hangs"}.items():
+        notebook = write(tmp_path / f"{name}.ipynb", code)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(tmp_path)
+            ended = sweep(notebook, {"seeds": 1}, tmp_path / name, scheduler=scheduler, timeout=2)
+        assert list(ended.errors.values()) == ["TimeoutError: It took longer than 2 s."]
+        assert records(tmp_path / name)[0]["error"]["type"] == "TimeoutError"
+
+
+def test_failed_points_are_tried_again_only_when_asked(failed):
+    folder, first, before, again, unchanged, retried, address = failed
+    assert first.output.strip().splitlines()[-1] == (
+        "partsrep sweep failing.ipynb --grid grid.yml --out out "
+        f"--scheduler {address} --timeout 600 --retry"
+    )
+    assert again.exit_code == 1
+    assert "0 done, 7 failed, 3 cached, 0 left" in again.output
+    assert unchanged == before
+    assert retried.exit_code == 0, retried.output
+    assert "7 done, 0 failed, 3 cached, 0 left" in retried.output
+    found = records(folder / "out")
+    assert all(found[seed]["metrics"] == {"seed": seed} for seed in range(10))
+
+
+def test_a_killed_driver_takes_its_workers_along_and_loses_only_points_in_flight(
+    scheduler, tmp_path
+):
+    slow(tmp_path, pause=60)
+    with driver(tmp_path, "--workers", "2") as running:
+        wait_for(lambda: {4, 5} <= {int(p.name.split("-")[1]) for p in tmp_path.glob("started-*")})
+        family = psutil.Process(running.pid).children(recursive=True)
+        assert len(family) >= 6, "two workers, two processes that kernels come from, two kernels"
+        running.kill()
+        before = snapshot(tmp_path / "out")
+        gone, alive = psutil.wait_procs(family, timeout=20)
+        assert not alive
+    assert set(records(tmp_path / "out")) == {0, 1, 2, 3}
+
+    for path in tmp_path.glob("started-*"):
+        path.unlink()
+    # As the notebook's code is part of a point, the pause cannot be changed: it is cut short.
+    ended = sweep(
+        slow(tmp_path, 60), {"grid": {"seed": [0, 1, 2, 3]}}, tmp_path / "out", scheduler=scheduler
+    )
+    assert (ended.done, ended.cached) == (0, 4)
+    assert (
+        snapshot(tmp_path / "out").items()
+        >= {path: content for path, content in before.items() if ".parts" not in path.parts}.items()
+    )
+    assert not list(tmp_path.glob("started-*")), "nothing that was finished is repeated"
+
+
+def test_killed_workers_and_kernels_of_a_cluster_end_no_sweep(tmp_path):
+    """One kernel is killed, then one worker; only the kernel's point has an error."""
+    notebook = slow(tmp_path, pause=5)
+    with cluster(tmp_path) as address, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+
+        def kernel_of(seed):
+            found = list(tmp_path.glob(f"started-{seed}-*"))
+            return found and int(found[0].name.split("-")[2])
+
+        ended = []
+        arguments = (notebook, {"seeds": 8}, tmp_path / "out")
+        at_work = threading.Thread(
+            target=lambda: ended.append(sweep(*arguments, scheduler=address))
+        )
+        at_work.start()
+        os.kill(wait_for(lambda: kernel_of(4)), signal.SIGKILL)
+        kernel = psutil.Process(wait_for(lambda: kernel_of(5)))
+        worker = kernel.parent().parent()
+        assert "dask" in " ".join(worker.cmdline()) or "multiprocessing" in str(worker.cmdline())
+        worker.kill()
+        kernel.wait(timeout=20)
+        # A second driver keeps its hands off.
+        with pytest.raises(SweepError, match="Another sweep is at work"):
+            sweep(*arguments, scheduler=address)
+        at_work.join(timeout=120)
+    [summary] = ended
+    assert (summary.done, summary.failed, summary.left) == (7, 1, 0)
+    found = records(tmp_path / "out")
+    assert sorted(found) == list(range(8))
+    assert [seed for seed in found if found[seed]["error"]] == [4]
+    assert "exit code -9" in found[4]["error"]["message"]
+    assert len(list(tmp_path.glob("started-5-*"))) == 2, "the point in flight was run again"
+
+
+def test_ctrl_c_ends_at_once_and_says_how_to_go_on(scheduler, tmp_path):
+    slow(tmp_path, pause=600)
+    with driver(tmp_path, "--scheduler", scheduler) as running:
+        wait_for(lambda: len(list(tmp_path.glob("started-*"))) >= 6)
+        os.killpg(running.pid, signal.SIGINT)
+        said, _ = running.communicate(timeout=30)
+    for path in tmp_path.glob("started-[4-7]-*"):  # these workers are not the driver's to stop
+        os.kill(int(path.name.split("-")[2]), signal.SIGKILL)
+    assert running.returncode == 130
+    assert "Traceback" not in said
+    assert said.strip().splitlines()[-1].startswith("partsrep sweep slow.ipynb --grid grid.yml")
+    assert {0, 1, 2, 3} <= set(records(tmp_path / "out"))
+
+
+@contextmanager
+def little_room(folder: Path):
+    """A file system of 100 kB, or None where none can be mounted."""
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)]
+    mounted = (
+        shutil.which("mount")
+        and not subprocess.run(["mount", *options], capture_output=True).returncode
+    )
+    try:
+        yield folder if mounted else None
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_the_sweep_with_whole_records(scheduler, tmp_path):
+    notebook = write(tmp_path / "large.ipynb", "print('x' * 20_000)\nmetrics = {'seed': seed}")
+    grid = {"seeds": 20}
+    with little_room(tmp_path / "small") as small:
+        if small:
+            with pytest.raises(OSError, match="No space left on device"):
+                sweep(notebook, grid, small / "out", scheduler=scheduler)
+            found = records(small / "out")
+            assert 0 < len(found) < 20
+            assert not any(record["error"] for record in found.values())
+            assert not list((small / "out").glob("*/*.part"))
+            before = snapshot(small / "out")
+            shutil.copytree(small / "out", tmp_path / "roomy")
+    if small:
+        ended = sweep(notebook, grid, tmp_path / "roomy", scheduler=scheduler)
+        assert (ended.cached, ended.done) == (len(before) // 2, 20 - len(before) // 2)
+
+
+def test_files_that_may_not_grow_end_the_sweep(tmp_path):
+    """``ulimit -f``: the executed notebook is larger than a file may be."""
+    write(tmp_path / "slow.ipynb", "print('x' * 100_000)\nmetrics = {'seed': seed}")
+    (tmp_path / "grid.yml").write_text("seeds: 2")
+    ran = subprocess.run(
+        [script("partsrep"), "sweep", "slow.ipynb", "--grid", "grid.yml", "--workers", "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
+    )
+    assert ran.returncode == 2
+    assert "The sweep cannot go on: " in ran.stderr and "File too large" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not list(tmp_path.glob("build/sweeps/grid/*/record.json"))
+
+
+def test_a_point_that_kills_its_workers_is_recorded(scheduler, tmp_path):
+    notebook = write(tmp_path / "tiny.ipynb")
+    todo = plan(notebook, {"seeds": 2}, tmp_path).todo
+    fields = {"source": "", "folder": "", "seconds": 1, "records": True, "token": "t"}
+    job = Job(notebook="tiny.ipynb", out=str(tmp_path), code=package_code(), **fields)
+    summary = Summary(tmp_path, cached=0, errors={}, left=2)
+
+    def deadly(point, job):
+        raise KilledWorker(point.name, None, 4)
+
+    with Client(scheduler, set_as_default=False) as client:
+        _drive(client, job, todo, summary, deadly)
+    found = records(tmp_path)
+    assert {record["error"]["type"] for record in found.values()} == {"KilledWorker"}
+    assert (summary.failed, summary.left) == (2, 0)
