@@ -50,7 +50,9 @@ def sweep(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the points and the time they will take.")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Run no more points than this.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Run no more points than this.")
+    ] = None,
     timeout: Annotated[
         float, typer.Option(min=0.001, metavar="SECONDS", help="What a point may take.")
     ] = 3600.0,
@@ -112,10 +114,11 @@ def results(
     jsonl: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the records, one line a point.")
     ] = None,
-    x: Annotated[str | None, typer.Option(metavar="NAME", help="Parameter along the picture.")] = None,
-    y: Annotated[str | None, typer.Option(metavar="NAME", help="Metric, or second parameter, up.")] = None,
+    x: Annotated[str | None, typer.Option(metavar="NAME", help="A parameter.")] = None,
+    y: Annotated[str | None, typer.Option(metavar="NAME", help="Another one, or a metric.")] = None,
     color: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Metric of the heat map, or parameter of the lines.")
+        str | None,
+        typer.Option(metavar="NAME", help="A metric; over a metric as y, a parameter."),
     ] = None,
     figure: Annotated[
         Path | None,
@@ -151,6 +154,50 @@ def results(
     except (sweeps.SweepError, OSError) as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None
+
+
+@app.command()
+def publish() -> None:
+    """Run the published sweeps and renew their records in book/results.
+
+    Started again, it goes on where it was stopped.
+    """
+    from partsrep.sweeps import SweepError
+    from partsrep.sweeps.published import publish
+
+    try:
+        publish(Path.cwd())
+    except (SweepError, OSError) as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def check(
+    sample: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Points of each sweep to run again.")
+    ] = 5,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="S", help="Of the sample.", show_default="another each time"),
+    ] = None,
+) -> None:
+    """Run a random sample of the published records again; one that differs is stale, and fails."""
+    import random
+
+    from partsrep.sweeps import SweepError
+    from partsrep.sweeps.published import check
+
+    seed = random.randrange(10**6) if seed is None else seed
+    typer.echo(f"A sample of {sample} points of each sweep, by --seed {seed}.")
+    try:
+        stale = check(Path.cwd(), sample, seed)
+    except (SweepError, OSError) as error:
+        stale = [str(error)]
+    if stale:
+        typer.echo("\n".join([*stale, "Run them anew: make results"]), err=True)
+        raise typer.Exit(1)
+    typer.echo("No record is stale.")
 
 
 if __name__ == "__main__":

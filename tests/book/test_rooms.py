@@ -36,6 +36,7 @@ ROOMS = [
     "selection",
     "datasets",
     "book",
+    "sweeps",
     "__main__",
     "__init__",
 ]

@@ -173,7 +173,7 @@ def test_a_killed_driver_takes_its_workers_along_and_loses_only_points_in_flight
         assert len(family) >= 6, "two workers, two processes that kernels come from, two kernels"
         running.kill()
         before = snapshot(tmp_path / "out")
-        gone, alive = psutil.wait_procs(family, timeout=20)
+        _, alive = psutil.wait_procs(family, timeout=20)
         assert not alive
     assert set(records(tmp_path / "out")) == {0, 1, 2, 3}
 

@@ -61,7 +61,7 @@ def test_every_point_is_one_executed_notebook_and_one_record(swept):
         assert record["seed"] == given["seed"]
         assert record["error"] is None
         assert record["machine"]["peak_memory"] > 2**20
-        assert 0 < record["machine"]["cpu_seconds"]
+        assert record["machine"]["cpu_seconds"] > 0
         assert set(given) == {"seed", "noise"}
         sums[given["seed"], given["noise"]] = record["metrics"]["sum"]
         executed = nbformat.read(path.parent / "executed.ipynb", as_version=4)
@@ -153,7 +153,7 @@ def test_wrong_input_ends_before_anything_is_written(tmp_path, monkeypatch):
     assert "no parameter 'sead'; it has seed: int = 0, noise: float = 0.0" in said
     assert "Traceback" not in said
     assert not (tmp_path / "out").exists()
-    with pytest.raises(SweepError, match="No scheduler answers at tcp://127.0.0.1:1"):
+    with pytest.raises(SweepError, match="No scheduler answers at tcp:"):
         sweep("tiny.ipynb", {"seeds": 1}, "out", scheduler="tcp://127.0.0.1:1")
     with pytest.raises(SweepError, match="leave out one of the two"):
         sweep("tiny.ipynb", {"seeds": 1}, "out", scheduler="tcp://127.0.0.1:1", workers=2)
