@@ -161,9 +161,14 @@ def as_record(
             "peak_memory": used.get("peak_memory"),
             "host": platform.node(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+            "versions": _versions(),
         },
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 def _error(kind: str, message: str, cell: int | None = None) -> dict[str, Any]:

@@ -87,6 +87,8 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
             sorted(keys - missing), min(sample, len(keys - missing))
         )
         again = {"list": [by_parameters[key]["parameters"] for key in chosen]}
+        if not chosen:
+            continue
         with chdir(root), TemporaryDirectory() as out:
             sweep(entry["notebook"], again, out)
             for record in records(out):

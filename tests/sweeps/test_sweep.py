@@ -3,8 +3,6 @@
 import json
 import shutil
 import subprocess
-from pathlib import Path
-
 import jsonschema
 import nbformat
 import papermill
@@ -14,32 +12,15 @@ from tiny import PARAMETERS, SUM, snapshot, write
 from typer.testing import CliRunner
 
 from partsrep.__main__ import app
-from partsrep.book import script
 from partsrep.records import SCHEMA, validate
 from partsrep.sweeps import SweepError, plan, sweep
 from partsrep.sweeps.points import Job, package_code, run
-
-GRID = "grid: {seed: [0, 1, 2], noise: [0.0, 0.1]}"
 
 
 def command(*arguments: str) -> tuple[int, str]:
     """Run ``partsrep sweep`` within this process: the exit code and what it said."""
     ran = CliRunner().invoke(app, ["sweep", *arguments])
     return ran.exit_code, ran.output
-
-
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory):
-    """A sweep of six points by the command, with workers of its own."""
-    folder = tmp_path_factory.mktemp("swept")
-    write(folder / "tiny.ipynb")
-    (folder / "grid.yml").write_text(GRID)
-    arguments = ["sweep", "tiny.ipynb", "--grid", "grid.yml", "--out", "out"]
-    ran = subprocess.run(
-        [script("partsrep"), *arguments], cwd=folder, capture_output=True, text=True
-    )
-    assert ran.returncode == 0, ran.stderr
-    return folder, ran.stdout
 
 
 @pytest.fixture

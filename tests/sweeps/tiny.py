@@ -38,8 +38,8 @@ def write(path: Path, code: str = SUM, parameters: str = PARAMETERS, prose: str 
 
 
 @contextmanager
-def cluster(folder: Path, *options: str) -> Iterator[str]:
-    """A scheduler and two workers, started as one would by hand; its address."""
+def cluster(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """A scheduler and two workers, started as one would by hand: its address and its process."""
     found = folder / "scheduler.json"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
     where = ["--scheduler-file", str(found), "--dashboard-address", "127.0.0.1:0"]
@@ -47,18 +47,19 @@ def cluster(folder: Path, *options: str) -> Iterator[str]:
     worker = [script("dask"), "worker", "--nworkers", "2", "--nthreads", "1", *where, *options]
     running = [subprocess.Popen(command, **quiet) for command in (scheduler, worker)]
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not found.exists():
             assert time.monotonic() < deadline, "no scheduler"
             time.sleep(0.05)
         with Client(scheduler_file=str(found), set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=60)
-            yield client.scheduler.address
+            client.wait_for_workers(2, timeout=120)
+            address = client.scheduler.address
+        yield address, running[0]
     finally:
         for process in running:
             process.terminate()
         for process in running:
-            process.wait(timeout=30)
+            process.wait(timeout=120)
 
 
 def snapshot(folder: Path) -> dict[Path, tuple[bytes, int]]:
