@@ -9,7 +9,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -268,8 +268,11 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Client]:
             client = Client(scheduler, timeout=30, set_as_default=False)
         except (OSError, ValueError) as error:
             raise SweepError(f"No scheduler answers at {scheduler}: {error}") from error
-        with client:
+        try:
             yield client
+        finally:
+            with suppress(RuntimeError, OSError):  # if the scheduler is gone
+                client.close()
         return
     with (
         LocalCluster(
