@@ -16,7 +16,8 @@ help:  ## list the targets
 book: .venv/stamp  ## build the book into build/html
 	@$(BIN)/partsrep book
 
-test: export OMP_NUM_THREADS := 1  # the tests run in parallel instead
+# The tests run in parallel, each at one thread.
+test: export OMP_NUM_THREADS := 1
 test: .venv/stamp browser  ## run the unit tests, every notebook's stored outputs, and the tests of the book
 	$(PYTEST) -n auto --ignore=tests/book --ignore=tests/browser
 	$(PYTEST) -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
