@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import pickle
 import shutil
 import statistics
 import time
@@ -11,9 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import cloudpickle
 import nbformat
 from dask.system import CPU_COUNT
 from distributed import Client, KilledWorker, LocalCluster, as_completed
@@ -292,7 +295,10 @@ def _drive(
     """Have every point run, and count."""
 
     def submit(point: Point):
-        future = client.submit(run, point, job, key=f"{point.name}-{job.token}", pure=False)
+        # Packed, or the scheduler would import this package, PyTorch included, to look at it.
+        packed = cloudpickle.dumps(partial(run, point, job))
+        name = f"{point.name}-{job.token}"
+        future = client.submit(lambda packed: pickle.loads(packed)(), packed, key=name, pure=False)
         running[future] = point
         return future
 
