@@ -1,6 +1,5 @@
 """The driver of a sweep: what is left to do goes to Dask, a window at a time."""
 
-import json
 import logging
 import os
 import pickle
@@ -23,7 +22,7 @@ from distributed import Client, KilledWorker, LocalCluster, as_completed
 from filelock import FileLock, Timeout
 
 from ..progress import bar
-from ..records import validate, write_whole
+from ..records import write_whole
 from . import points as work
 from .grid import RECORD_PATH, SweepError, parameters, points
 from .points import PARTS, RECORD, Job, Point
@@ -142,7 +141,7 @@ def plan(
     )
     for values in found:
         point = work.point(content, values, code)
-        record = _record(planned.out, point)
+        record = work.stored(planned.out, point)
         if record is None:
             planned.todo.append(point)
         elif record["error"]:
@@ -211,12 +210,9 @@ def sweep(
     summary = Summary(
         out,
         cached=len(planned.done),
-        errors={point.name: _record(out, point)["error"] for point in planned.failed},
+        errors={point.name: work.outcome(work.stored(out, point)) for point in planned.failed},
         left=len(planned.todo),
     )
-    summary.errors = {
-        name: f"{error['type']}: {error['message']}" for name, error in summary.errors.items()
-    }
     if todo:
         with _alone(out):
             job = _job(notebook, out, timeout)
@@ -330,23 +326,12 @@ def _outcome(future, point: Point, job: Job) -> str | None:
         return future.result()
     except KilledWorker:
         message = "Every worker that tried this point was killed, perhaps for its memory."
-        record = work.as_record(
-            point, job, None, {"type": "KilledWorker", "message": message, "cell": None}, 0, {}
-        )
+        error = {"type": "KilledWorker", "message": message, "cell": None}
+        record = work.as_record(point, job, None, error, 0, {})
         folder = Path(job.out, point.name)
         folder.mkdir(exist_ok=True)
         write_whole(folder / RECORD, record)
-        return f"KilledWorker: {message}"
-
-
-def _record(out: Path, point: Point) -> dict | None:
-    """The record of a point, if it has a sound one."""
-    try:
-        record = json.loads((out / point.name / RECORD).read_text())
-        validate(record)
-    except (FileNotFoundError, ValueError):
-        return None
-    return record
+        return work.outcome(record)
 
 
 def _values(point: Point, names: list[str]) -> str:
