@@ -18,14 +18,14 @@ from pathlib import Path
 import cloudpickle
 import nbformat
 from dask.system import CPU_COUNT
-from distributed import Client, KilledWorker, LocalCluster, as_completed
+from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from filelock import FileLock, Timeout
 
 from ..progress import bar
 from ..records import write_whole
 from . import points as work
 from .grid import RECORD_PATH, SweepError, parameters, points
-from .points import PARTS, RECORD, Job, Point
+from .points import PARTS, RECORD, Job, Point, PointFailed
 
 #: Points that the scheduler knows at a time: plenty for any cluster, and little for its memory.
 WINDOW = 1000
@@ -290,20 +290,22 @@ def _drive(
 ) -> None:
     """Have every point run, and count."""
 
-    def submit(point: Point):
+    def submit(count: int) -> list[Future]:
+        batch = list(islice(waiting, count))
+        if not batch:
+            return []
         # Packed, or the scheduler would import this package, PyTorch included, to look at it.
-        packed = cloudpickle.dumps(partial(run, point, job))
-        name = f"{point.name}-{job.token}"
-        future = client.submit(lambda packed: pickle.loads(packed)(), packed, key=name, pure=False)
-        running[future] = point
-        return future
+        packed = [cloudpickle.dumps(partial(run, point, job)) for point in batch]
+        keys = [f"{point.name}-{job.token}" for point in batch]
+        futures = client.map(lambda packed: pickle.loads(packed)(), packed, key=keys, pure=False)
+        running.update(zip(futures, batch, strict=True))
+        return futures
 
     running, waiting = {}, iter(todo)
     shown = bar(total=summary.cached + len(todo), initial=summary.cached, unit="point")
     shown.write(f"Dashboard: {client.dashboard_link}")
     with shown:
-        first = [submit(point) for point in islice(waiting, WINDOW)]
-        finished = as_completed(first, loop=client.loop)
+        finished = as_completed(submit(WINDOW), loop=client.loop)
         for future in finished:
             point = running.pop(future)
             error = _outcome(future, point, job)
@@ -315,23 +317,28 @@ def _drive(
                 summary.done += 1
             shown.set_postfix(failed=summary.failed, cached=summary.cached, refresh=False)
             shown.update()
-            finished.update(submit(point) for point in islice(waiting, 1))
+            if len(running) <= WINDOW // 2:
+                finished.update(submit(WINDOW // 2))
 
 
-def _outcome(future, point: Point, job: Job) -> str | None:
+def _outcome(future: Future, point: Point, job: Job) -> str | None:
     """The error of a point, if any; what is not its own fault is raised."""
-    if future.status not in ("finished", "error"):
+    if future.status == "finished":
+        return None
+    if future.status != "error":
         raise SweepError("The scheduler is gone; what is done is kept. Start the sweep again.")
-    try:
-        return future.result()
-    except KilledWorker:
-        message = "Every worker that tried this point was killed, perhaps for its memory."
-        error = {"type": "KilledWorker", "message": message, "cell": None}
-        record = work.as_record(point, job, None, error, 0, {})
-        folder = Path(job.out, point.name)
-        folder.mkdir(exist_ok=True)
-        write_whole(folder / RECORD, record)
-        return work.outcome(record)
+    failed = future.exception()
+    if isinstance(failed, PointFailed):
+        return str(failed)
+    if not isinstance(failed, KilledWorker):
+        raise failed
+    message = "Every worker that tried this point was killed, perhaps for its memory."
+    error = {"type": "KilledWorker", "message": message, "cell": None}
+    record = work.as_record(point, job, None, error, 0, {})
+    folder = Path(job.out, point.name)
+    folder.mkdir(exist_ok=True)
+    write_whole(folder / RECORD, record)
+    return work.outcome(record)
 
 
 def _values(point: Point, names: list[str]) -> str:

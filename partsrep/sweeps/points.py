@@ -36,6 +36,10 @@ FULL = tuple(f"[Errno {number}]" for number in (errno.ENOSPC, errno.EFBIG, errno
 _here = threading.local()
 
 
+class PointFailed(Exception):
+    """A point has ended with an error, which is in its record."""
+
+
 @dataclass(frozen=True)
 class Job:
     """What the points of a sweep share.
@@ -105,11 +109,14 @@ def package_code() -> str:
     return digest(*code())
 
 
-def run(point: Point, job: Job) -> str | None:
-    """Run a point and leave its executed notebook and then its record; the error, if any.
+def run(point: Point, job: Job) -> None:
+    """Run a point and leave its executed notebook and then its record.
 
-    Whatever the notebook does ends in a record. What is raised from here is no fault of the
-    point's, such as a full disk, and ends the sweep.
+    Raises
+    ------
+    PointFailed
+        If the record holds an error. Whatever else is raised is no fault of the point's, such as
+        a full disk, and ends the sweep.
     """
     if job.code != package_code():
         raise SweepError(
@@ -117,8 +124,14 @@ def run(point: Point, job: Job) -> str | None:
             "sweep's: restart the workers."
         )
     record = stored(job.out, point)
-    if record and record["machine"].get("sweep") == job.token:
-        return outcome(record)  # whoever ran it died before it could tell the driver
+    # Who ran it in this sweep may have died before it could tell the driver.
+    if not record or record["machine"].get("sweep") != job.token:
+        record = _run(point, job)
+    if error := outcome(record):
+        raise PointFailed(error)
+
+
+def _run(point: Point, job: Job) -> dict[str, Any]:
     parts = Path(job.out, PARTS, f"{point.name}-{job.token}-{os.getpid()}")
     parts.mkdir(parents=True)
     try:
@@ -135,7 +148,7 @@ def run(point: Point, job: Job) -> str | None:
         if (parts / EXECUTED).exists():
             os.replace(parts / EXECUTED, folder / EXECUTED)
         os.replace(parts / RECORD, folder / RECORD)  # last: now the point is done
-        return outcome(record)
+        return record
     finally:
         shutil.rmtree(parts, ignore_errors=True)
 
