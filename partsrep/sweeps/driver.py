@@ -1,8 +1,8 @@
 """The driver of a sweep: what is left to do goes to Dask, a window at a time."""
 
-import json
 import logging
 import os
+import pickle
 import shutil
 import statistics
 import time
@@ -11,19 +11,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import cloudpickle
 import nbformat
 from dask.system import CPU_COUNT
-from distributed import Client, KilledWorker, LocalCluster, as_completed
+from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from filelock import FileLock, Timeout
 
 from ..progress import bar
-from ..records import validate, write_whole
+from ..records import write_whole
 from . import points as work
 from .grid import RECORD_PATH, SweepError, parameters, points
-from .points import PARTS, RECORD, Job, Point
+from .points import PARTS, RECORD, Job, Point, PointFailed
 
 #: Points that the scheduler knows at a time: plenty for any cluster, and little for its memory.
 WINDOW = 1000
@@ -139,7 +141,7 @@ def plan(
     )
     for values in found:
         point = work.point(content, values, code)
-        record = _record(planned.out, point)
+        record = work.stored(planned.out, point)
         if record is None:
             planned.todo.append(point)
         elif record["error"]:
@@ -208,12 +210,9 @@ def sweep(
     summary = Summary(
         out,
         cached=len(planned.done),
-        errors={point.name: _record(out, point)["error"] for point in planned.failed},
+        errors={point.name: work.outcome(work.stored(out, point)) for point in planned.failed},
         left=len(planned.todo),
     )
-    summary.errors = {
-        name: f"{error['type']}: {error['message']}" for name, error in summary.errors.items()
-    }
     if todo:
         with _alone(out):
             job = _job(notebook, out, timeout)
@@ -291,17 +290,22 @@ def _drive(
 ) -> None:
     """Have every point run, and count."""
 
-    def submit(point: Point):
-        future = client.submit(run, point, job, key=f"{point.name}-{job.token}", pure=False)
-        running[future] = point
-        return future
+    def submit(count: int) -> list[Future]:
+        batch = list(islice(waiting, count))
+        if not batch:
+            return []
+        # Packed, or the scheduler would import this package, PyTorch included, to look at it.
+        packed = [cloudpickle.dumps(partial(run, point, job)) for point in batch]
+        keys = [f"{point.name}-{job.token}" for point in batch]
+        futures = client.map(lambda packed: pickle.loads(packed)(), packed, key=keys, pure=False)
+        running.update(zip(futures, batch, strict=True))
+        return futures
 
     running, waiting = {}, iter(todo)
     shown = bar(total=summary.cached + len(todo), initial=summary.cached, unit="point")
     shown.write(f"Dashboard: {client.dashboard_link}")
     with shown:
-        first = [submit(point) for point in islice(waiting, WINDOW)]
-        finished = as_completed(first, loop=client.loop)
+        finished = as_completed(submit(WINDOW), loop=client.loop)
         for future in finished:
             point = running.pop(future)
             error = _outcome(future, point, job)
@@ -313,34 +317,28 @@ def _drive(
                 summary.done += 1
             shown.set_postfix(failed=summary.failed, cached=summary.cached, refresh=False)
             shown.update()
-            finished.update(submit(point) for point in islice(waiting, 1))
+            if len(running) <= WINDOW // 2:
+                finished.update(submit(WINDOW // 2))
 
 
-def _outcome(future, point: Point, job: Job) -> str | None:
+def _outcome(future: Future, point: Point, job: Job) -> str | None:
     """The error of a point, if any; what is not its own fault is raised."""
-    if future.status not in ("finished", "error"):
-        raise SweepError("The scheduler is gone; what is done is kept. Start the sweep again.")
-    try:
-        return future.result()
-    except KilledWorker:
-        message = "Every worker that tried this point was killed, perhaps for its memory."
-        record = work.as_record(
-            point, job, None, {"type": "KilledWorker", "message": message, "cell": None}, 0, {}
-        )
-        folder = Path(job.out, point.name)
-        folder.mkdir(exist_ok=True)
-        write_whole(folder / RECORD, record)
-        return f"KilledWorker: {message}"
-
-
-def _record(out: Path, point: Point) -> dict | None:
-    """The record of a point, if it has a sound one."""
-    try:
-        record = json.loads((out / point.name / RECORD).read_text())
-        validate(record)
-    except (FileNotFoundError, ValueError):
+    if future.status == "finished":
         return None
-    return record
+    if future.status != "error":
+        raise SweepError("The scheduler is gone; what is done is kept. Start the sweep again.")
+    failed = future.exception()
+    if isinstance(failed, PointFailed):
+        return str(failed)
+    if not isinstance(failed, KilledWorker):
+        raise failed
+    message = "Every worker that tried this point was killed, perhaps for its memory."
+    error = {"type": "KilledWorker", "message": message, "cell": None}
+    record = work.as_record(point, job, None, error, 0, {})
+    folder = Path(job.out, point.name)
+    folder.mkdir(exist_ok=True)
+    write_whole(folder / RECORD, record)
+    return work.outcome(record)
 
 
 def _values(point: Point, names: list[str]) -> str:

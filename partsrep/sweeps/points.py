@@ -25,7 +25,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.utils import nb_language
 
 from ..book import code, digest
-from ..records import write_whole
+from ..records import validate, write_whole
 from .grid import RECORD_PATH, SweepError
 from .kernels import Nursery, WarmKernel, imports
 
@@ -34,6 +34,10 @@ PACKAGES = ("partsrep", "numpy", "scipy", "scikit-learn", "torch", "papermill", 
 #: How errors of a full disk begin: no room left, file too large, over quota.
 FULL = tuple(f"[Errno {number}]" for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT))
 _here = threading.local()
+
+
+class PointFailed(Exception):
+    """A point has ended with an error, which is in its record."""
 
 
 @dataclass(frozen=True)
@@ -105,17 +109,29 @@ def package_code() -> str:
     return digest(*code())
 
 
-def run(point: Point, job: Job) -> str | None:
-    """Run a point and leave its executed notebook and then its record; the error, if any.
+def run(point: Point, job: Job) -> None:
+    """Run a point and leave its executed notebook and then its record.
 
-    Whatever the notebook does ends in a record. What is raised from here is no fault of the
-    point's, such as a full disk, and ends the sweep.
+    Raises
+    ------
+    PointFailed
+        If the record holds an error. Whatever else is raised is no fault of the point's, such as
+        a full disk, and ends the sweep.
     """
     if job.code != package_code():
         raise SweepError(
             f"A worker on {platform.node()} has imported other code of partsrep than this "
             "sweep's: restart the workers."
         )
+    record = stored(job.out, point)
+    # Who ran it in this sweep may have died before it could tell the driver.
+    if not record or record["machine"].get("sweep") != job.token:
+        record = _run(point, job)
+    if error := outcome(record):
+        raise PointFailed(error)
+
+
+def _run(point: Point, job: Job) -> dict[str, Any]:
     parts = Path(job.out, PARTS, f"{point.name}-{job.token}-{os.getpid()}")
     parts.mkdir(parents=True)
     try:
@@ -125,17 +141,32 @@ def run(point: Point, job: Job) -> str | None:
         try:
             write_whole(parts / RECORD, record)
         except (TypeError, ValueError) as wrong:  # such as NaN
-            error = _error(type(wrong).__name__, str(wrong))
-            record |= {"metrics": {}, "error": error}
+            record |= {"metrics": {}, "error": _error(type(wrong).__name__, str(wrong))}
             write_whole(parts / RECORD, record)
         folder = Path(job.out, point.name)
         folder.mkdir(exist_ok=True)
         if (parts / EXECUTED).exists():
             os.replace(parts / EXECUTED, folder / EXECUTED)
         os.replace(parts / RECORD, folder / RECORD)  # last: now the point is done
-        return error and f"{error['type']}: {error['message']}"
+        return record
     finally:
         shutil.rmtree(parts, ignore_errors=True)
+
+
+def stored(out: str | os.PathLike, point: Point) -> dict[str, Any] | None:
+    """The record of a point, if it has a sound one."""
+    try:
+        record = json.loads(Path(out, point.name, RECORD).read_text())
+        validate(record)
+    except (FileNotFoundError, ValueError):
+        return None
+    return record
+
+
+def outcome(record: dict[str, Any]) -> str | None:
+    """The error of a record in one line, if it has one."""
+    error = record["error"]
+    return error and f"{error['type']}: {error['message']}"
 
 
 def as_record(
@@ -160,6 +191,7 @@ def as_record(
             "cpu_seconds": used.get("cpu_seconds"),
             "peak_memory": used.get("peak_memory"),
             "host": platform.node(),
+            "sweep": job.token,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": _versions(),
         },

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -239,6 +240,20 @@ def test_workers_with_other_code_are_refused(tmp_path):
     with pytest.raises(SweepError, match="restart the workers"):
         run(point, job)
     assert list(tmp_path.iterdir()) == [notebook]
+
+
+def test_a_point_whose_worker_died_before_it_could_tell_is_not_run_again(tmp_path):
+    notebook, out = write(tmp_path / "tiny.ipynb"), tmp_path / "out"
+    [point] = plan(notebook, {"seeds": 1}, out).todo
+    where = {"source": str(notebook), "out": str(out), "folder": str(tmp_path)}
+    fields = {"seconds": 60, "code": package_code(), "records": True}
+    job = Job(notebook="tiny.ipynb", token="one", **where, **fields)
+    run(point, job)
+    before = snapshot(out)
+    run(point, job)
+    assert snapshot(out) == before
+    run(point, replace(job, token="another"))
+    assert snapshot(out) != before
 
 
 def test_a_limit_leaves_the_rest(scheduler, project):
