@@ -20,7 +20,7 @@ book: .venv/stamp  ## build the book into build/html
 test: export OMP_NUM_THREADS := 1
 test: .venv/stamp browser  ## run the unit tests, every notebook's stored outputs, and the tests of the book
 	$(PYTEST) -n auto --ignore=tests/book --ignore=tests/browser
-	$(PYTEST) -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
+	TQDM_DISABLE=1 $(PYTEST) -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
 	$(PYTEST) -n auto tests/book --ignore=tests/book/test_pages.py
 	$(PYTEST) tests/book/test_pages.py tests/browser
 
