@@ -8,23 +8,30 @@ PARITY := build/parity-venv/bin
 export JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PATH :=
 
-.PHONY: help book test bench parity browser outputs strip lab clean
+.PHONY: help book test bench results check-results parity browser outputs strip lab clean
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
 
 book: .venv/stamp  ## build the book into build/html
 	@$(BIN)/partsrep book
 
-test: export OMP_NUM_THREADS := 1  # the tests run in parallel instead
+# The tests run in parallel, each at one thread.
+test: export OMP_NUM_THREADS := 1
 test: .venv/stamp browser  ## run the unit tests, every notebook's stored outputs, and the tests of the book
 	$(PYTEST) -n auto --ignore=tests/book --ignore=tests/browser
-	$(PYTEST) -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
+	TQDM_DISABLE=1 $(PYTEST) -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
 	$(PYTEST) -n auto tests/book --ignore=tests/book/test_pages.py
 	$(PYTEST) tests/book/test_pages.py tests/browser
 
 bench: .venv/stamp  ## time us against our peers, at one thread; ONLY=memory runs what is called so
 	@$(BIN)/python tests/bench/bench.py --only '$(ONLY)'
+
+results: .venv/stamp  ## run the published sweeps anew; goes on where it was stopped
+	@$(BIN)/partsrep publish
+
+check-results: .venv/stamp  ## run a random sample of the published records again and compare
+	@$(BIN)/partsrep check
 
 parity: build/parity-venv/stamp  ## compare with our peers' own modules, in an environment of its own
 	@$(PARITY)/python -m pytest -o pythonpath=tests --confcutdir=tests/parity tests/parity

@@ -130,10 +130,13 @@ def made_from(notebook: Path, parameters: dict) -> str:
 
 def environment() -> list[bytes]:
     """The package's code and the versions of everything installed beside it."""
-    package = Path(__file__).parent
-    code = [path.read_bytes() for path in sorted(package.rglob("*.py"))]
     versions = sorted({f"{found.name}=={found.version}" for found in distributions()})
-    return [*code, json.dumps([sys.version, *versions]).encode()]
+    return [*code(), json.dumps([sys.version, *versions]).encode()]
+
+
+def code() -> list[bytes]:
+    """The files of the package."""
+    return [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
 
 
 def digest(*parts: bytes) -> str:

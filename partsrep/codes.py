@@ -408,8 +408,8 @@ class FeatureChoice:
             shares[over] = n_samples
             left -= n_samples * np.count_nonzero(over)
             full |= over
-        # Rounded as sums, so that the total stays.
-        return np.diff(np.round(shares.cumsum()), prepend=0).astype(int)
+        # Rounded as sums, so that the total stays; that may put 0 between two 1s.
+        return -np.sort(-np.diff(np.round(shares.cumsum()), prepend=0).astype(int))
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         counts = self._counts(Z)

@@ -28,6 +28,7 @@ FONT = 15.5  # points: 8 remain on the phone
 INK = "#797979"
 COLOURS = BLUE, VERMILION, GREEN, PURPLE = "#2B88CC", "#D55E00", "#009E73", "#CC79A7"
 DASHES = "-", "--", "-.", ":"
+CENTRED = {"ha": "center", "va": "center"}
 _LEVELS = np.linspace(-1, 1, 257)  # an odd number, so that zero has a colour of its own
 SIGNED = ListedColormap(
     # The power lets weak values be seen on a dark page too.
@@ -126,7 +127,7 @@ def _part(axes: Axes, part: np.ndarray) -> None:
     largest = np.abs(part).max()
     _picture(axes, part / (largest or 1), cmap=SIGNED, vmin=-1, vmax=1)
     if not largest:
-        axes.text(0.5, 0.5, "dead", transform=axes.transAxes, ha="center", va="center")
+        axes.text(0.5, 0.5, "dead", transform=axes.transAxes, **CENTRED)
 
 
 def _heat(figure: Figure | SubFigure, values: np.ndarray, label: str, limit: float) -> Axes:
@@ -687,3 +688,99 @@ def walk(
     lower.set(ylabel=f"MCC with {names[0]}", ylim=(0, 1.05))
     lower.set_xticks(place, names, rotation=30, ha="right")
     return figure
+
+
+@_styled
+def heat_map(
+    values: ArrayLike, x: Sequence, y: Sequence, *, xlabel: str, ylabel: str, label: str
+) -> Figure:
+    """Plot a quantity over two factors as coloured and lettered cells.
+
+    Parameters
+    ----------
+    values : array (len(y), len(x))
+        NaN leaves a cell empty.
+    x, y : sequences
+        Values of the factors: columns from left to right, rows from below.
+    xlabel, ylabel, label : str
+        What the columns, the rows and the colours are.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or no value is finite.
+
+    Examples
+    --------
+    >>> names = {"xlabel": "noise", "ylabel": "overlap", "label": "MCC"}
+    >>> figure = heat_map([[1.0, 0.8], [0.9, 0.5]], [0, 0.1], [0, 0.5], **names)
+    >>> figure.axes[0].get_xlabel()
+    'noise'
+    """
+    values = np.asarray(values, dtype=float)
+    if values.shape != (len(y), len(x)):
+        raise ValueError(f"values must be of shape {(len(y), len(x))}, but is {values.shape}.")
+    if not np.isfinite(values).any():
+        raise ValueError("values must hold a finite number, or there is nothing to show.")
+    figure = BookFigure(figsize=(WIDTH, max(3.0, min(1 + 0.7 * len(y), 8.0))), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(np.ma.masked_invalid(values), origin="lower", aspect="auto", cmap="cividis")
+    low, high = image.get_clim()
+    if len(x) <= 8 and len(y) <= 12:
+        for (row, column), value in np.ndenumerate(values):
+            dark = value < (low + high) / 2
+            axes.text(column, row, f"{value:.2g}", color="w" if dark else "k", **CENTRED)
+    axes.set_xticks(range(len(x)), [_short(value) for value in x])
+    axes.set_yticks(range(len(y)), [_short(value) for value in y])
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    bar = figure.colorbar(image, label=label)
+    bar.outline.set_visible(False)
+    return figure
+
+
+@_styled
+def trend(
+    groups: Mapping[str, tuple[ArrayLike, ArrayLike]], *, xlabel: str, ylabel: str, legend: str = ""
+) -> Figure:
+    """Plot a quantity against a factor: a dot a run, and a line through their means.
+
+    Parameters
+    ----------
+    groups : mapping from a label to (x, y)
+        Arrays of equal length, each.
+    xlabel, ylabel : str
+    legend : str
+        What the labels of the groups are; a single group has no legend.
+
+    Raises
+    ------
+    ValueError
+        If there are no groups, more than four, or one is empty or not finite.
+
+    Examples
+    --------
+    >>> figure = trend({"": ([0, 0, 1], [1.0, 0.8, 0.5])}, xlabel="noise", ylabel="MCC")
+    >>> figure.axes[0].lines[0].get_ydata()
+    array([0.9, 0.5])
+    """
+    _filled("groups", groups)
+    if len(groups) > len(COLOURS):
+        raise ValueError(f"groups may hold {len(COLOURS)} at most, but there are {len(groups)}.")
+    figure = BookFigure(figsize=(WIDTH, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for place, (name, given) in enumerate(groups.items()):
+        x, y = (_finite(f"group {name!r}", values, ndim=1) for values in given)
+        _equal_counts(f"x and y of group {name!r}", {"x": len(x), "y": len(y)})
+        places = np.unique(x)
+        means = [y[x == value].mean() for value in places]
+        look = {"color": COLOURS[place], "linestyle": DASHES[place]}
+        axes.plot(places, means, label=name, **look)
+        axes.scatter(x, y, color=COLOURS[place], alpha=0.4, linewidth=0)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    if len(groups) > 1:
+        axes.legend(title=legend)
+    return figure
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -15,28 +15,26 @@ def progress(steps: Sequence, description: str) -> Iterator:
     It is shown in terminals and notebooks and silent in logs and pipes;
     ``TQDM_DISABLE=1`` in the environment silences it everywhere.
     """
-    # `None` asks the stream whether it is a terminal, which a notebook's stream denies.
-    silent = False if issubclass(tqdm, tqdm_notebook) else None
-    silenced = bool(os.environ.get("TQDM_DISABLE"))
-    began, bar = time.perf_counter(), None
+    began, shown = time.perf_counter(), None
     try:
         for done, step in enumerate(steps):
             # Made late, because a notebook pays twenty messages for a bar that nobody sees.
-            if bar is None and time.perf_counter() - began > 1:
-                bar = tqdm(
-                    total=len(steps),
-                    initial=done,
-                    desc=description,
-                    leave=False,
-                    mininterval=0.5,
-                    disable=silenced or silent,
-                )
+            if shown is None and time.perf_counter() - began > 1:
+                shown = bar(total=len(steps), initial=done, desc=description, leave=False)
             yield step
-            if bar is not None:
-                bar.update()
+            if shown is not None:
+                shown.update()
     finally:
-        if bar is not None:
-            bar.close()
+        if shown is not None:
+            shown.close()
+
+
+def bar(**options) -> tqdm:
+    """A bar of tqdm's, where somebody can see it."""
+    # `None` asks the stream whether it is a terminal, which a notebook's stream denies.
+    silent = False if issubclass(tqdm, tqdm_notebook) else None
+    silenced = bool(os.environ.get("TQDM_DISABLE"))
+    return tqdm(mininterval=0.5, disable=silenced or silent, **options)
 
 
 class Interrupted(KeyboardInterrupt):

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import fastjsonschema
 import numpy as np
+
+#: What the record of a sweep's point looks like, in the words of json-schema.org.
+SCHEMA = json.loads(Path(__file__).with_name("record.schema.json").read_text())
+_validate = fastjsonschema.compile(SCHEMA)
 
 
 def write_record(
@@ -45,6 +50,11 @@ def write_record(
     ...     json.loads(path.read_text())
     {'parameters': {'seed': 0}, 'metrics': {'loss': 0.25}}
     """
+    write_whole(path, {"parameters": dict(parameters), "metrics": dict(metrics)})
+
+
+def write_whole(path: str | os.PathLike, record: Mapping[str, Any]) -> None:
+    """Write any JSON object in the manner of `write_record`, which says what it raises."""
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"The record cannot be written to {path}: that is a folder.")
@@ -52,7 +62,6 @@ def write_record(
         raise FileNotFoundError(
             f"The record cannot be written to {path}: there is no folder {path.parent}; make it."
         )
-    record = {"parameters": dict(parameters), "metrics": dict(metrics)}
     try:
         text = json.dumps(record, default=_python_number, allow_nan=False, indent=2)
     except ValueError as error:
@@ -62,8 +71,14 @@ def write_record(
         ) from error
     # Beside the record, for only within one file system is a move all or nothing.
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary.write_text(text + "\n")
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "w") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # or a machine that fails now leaves an empty record
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _python_number(value: Any) -> Any:
@@ -71,3 +86,17 @@ def _python_number(value: Any) -> Any:
         return value.item()
     kind = type(value).__name__
     raise TypeError(f"A record holds strings, numbers, lists and dicts, but got one {kind}.")
+
+
+def validate(record: Any) -> None:
+    """Compare the record of a sweep's point with its schema, ``partsrep/record.schema.json``.
+
+    Raises
+    ------
+    ValueError
+        If it differs.
+    """
+    try:
+        _validate(record)
+    except fastjsonschema.JsonSchemaValueException as error:
+        raise ValueError(f"Not the record of a point: {error.message}.") from error

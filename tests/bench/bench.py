@@ -30,12 +30,13 @@ def main() -> None:
     began = time.perf_counter()
     import nmf
     import sae
+    import sweeps
     from measure import machine
     from sklearn.exceptions import ConvergenceWarning
 
     # Fits that are cut off at a number of iterations are the point here.
     warnings.simplefilter("ignore", ConvergenceWarning)
-    benchmarks = {**nmf.BENCHMARKS, **sae.BENCHMARKS}
+    benchmarks = {**nmf.BENCHMARKS, **sae.BENCHMARKS, **sweeps.BENCHMARKS}
     chosen = {name: run for name, run in benchmarks.items() if re.search(arguments.only, name)}
     if not chosen:
         sys.exit(f"No benchmark is called {arguments.only!r}; there are: {', '.join(benchmarks)}")

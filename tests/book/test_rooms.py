@@ -40,6 +40,7 @@ ROOMS = [
     "conditions",
     "datasets",
     "book",
+    "sweeps",
     "__main__",
     "__init__",
 ]
