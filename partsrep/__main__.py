@@ -143,7 +143,7 @@ def results(
         if csv:
             table.to_csv(csv, index=False)
         if jsonl:
-            lines = [json.dumps(record, sort_keys=True) for record in sweeps.records(out)]
+            lines = [json.dumps(record) for record in sweeps.records(out)]
             jsonl.write_text("\n".join(lines) + "\n")
         if x or y or color:
             drawn = figure or (out if out.is_dir() else out.parent) / "figure.png"

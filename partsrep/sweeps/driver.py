@@ -264,7 +264,7 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Client]:
     """A client of the scheduler that was named, or of one with workers on this machine."""
     if scheduler:
         try:
-            client = Client(scheduler, timeout=30, set_as_default=False)
+            client = Client(scheduler, timeout=10, set_as_default=False)
         except (OSError, ValueError) as error:
             raise SweepError(f"No scheduler answers at {scheduler}: {error}") from error
         try:

@@ -51,6 +51,7 @@ class Nursery:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | ENVIRONMENT | INLINE,
+            start_new_session=True,  # Ctrl-C is the driver's
         )
 
     def ask(self, **request) -> None:

@@ -55,7 +55,7 @@ def say(answers, **answer) -> None:
 
 def become_kernel(arguments: list[str], folder: str, memory: int | None, seed: int) -> None:
     """Turn this fork into a Jupyter kernel, until it is asked to end."""
-    os.setsid()  # Ctrl-C is the driver's; and who kills this group kills its children too
+    os.setsid()  # who kills this group kills its children too
     os.chdir(folder)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)

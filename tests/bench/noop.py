@@ -56,15 +56,14 @@ def main(count: int, report: Path) -> None:
                 client.wait_for_workers(2)
                 client.run(__import__, "partsrep.sweeps")
                 summary = driver.Summary(out, cached=0, errors={}, left=count)
+                before = {name: used(process) for name, process in running.items()}
                 with driver._alone(out.absolute()):
                     job = driver._job(arguments[0], out, 60.0)
                     timed(found, "drive", driver._drive, client, job, planned.todo, summary, noop)
                 for name, process in running.items():
-                    family = psutil.Process(process.pid)
-                    family = [family, *family.children(recursive=True)]
-                    cpu = [sum(member.cpu_times()[:2]) for member in family]
-                    found[f"{name}_cpu_ms_per_point"] = round(1000 * sum(cpu) / count, 3)
-                    memory = max(member.memory_info().rss for member in family)
+                    seconds, memory = used(process)
+                    each = 1000 * (seconds - before[name][0]) / count
+                    found[f"{name}_cpu_ms_per_point"] = round(each, 2)
                     found[f"{name}_memory_mb"] = round(memory / 2**20)
             assert (summary.done, summary.left) == (count, 0)
         finally:
@@ -80,6 +79,14 @@ def main(count: int, report: Path) -> None:
     text = json.dumps(found, indent=1)
     print(text)
     report.write_text(text + "\n")
+
+
+def used(process: subprocess.Popen) -> tuple[float, int]:
+    """Processor seconds of a process and of those below it, and the bytes of the largest."""
+    family = psutil.Process(process.pid)
+    family = [family, *family.children(recursive=True)]
+    seconds = sum(sum(member.cpu_times()[:2]) for member in family)
+    return seconds, max(member.memory_info().rss for member in family)
 
 
 def timed(found: dict, name: str, function, *arguments):
