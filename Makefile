@@ -16,10 +16,13 @@ help:  ## list the targets
 book: .venv/stamp  ## build the book into build/html
 	@$(BIN)/partsrep book
 
+# The tests run in parallel, each at one thread.
+test: export OMP_NUM_THREADS := 1
 test: .venv/stamp browser  ## run the unit tests, every notebook's stored outputs, and the tests of the book
-	$(PYTEST) --ignore=tests/book --ignore=tests/browser
-	$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
-	$(PYTEST) tests/book tests/browser
+	$(PYTEST) -n auto --ignore=tests/book --ignore=tests/browser
+	TQDM_DISABLE=1 $(PYTEST) -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
+	$(PYTEST) -n auto tests/book --ignore=tests/book/test_pages.py
+	$(PYTEST) tests/book/test_pages.py tests/browser
 
 bench: .venv/stamp  ## time us against our peers, at one thread; ONLY=memory runs what is called so
 	@$(BIN)/python tests/bench/bench.py --only '$(ONLY)'

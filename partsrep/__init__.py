@@ -13,7 +13,8 @@ from .codes import (
     TopK,
 )
 from .compare import compare
-from .estimators import NMF, SAE, non_negative_factorization, restarts
+from .conditions import certificate, encodability, encodability_on, noise_law
+from .estimators import NMF, SAE, fit_all, non_negative_factorization, restarts
 from .inference import Layer, Pursuit, Unrolled
 from .objective import KL, L0, L1, AuxK, Decay, Hoyer, LogVolume, PriorKL
 from .online import Online
@@ -21,6 +22,8 @@ from .parts import Cone, Hull
 from .problem import Problem
 from .selection import choose_n_components, consensus
 from .storage import load, save
+from .verdict import verdict
+from .walk import to_topk_sae, walk
 
 __version__ = "0.1.0"
 __all__ = [
@@ -50,14 +53,22 @@ __all__ = [
     "Simplex",
     "TopK",
     "Unrolled",
+    "certificate",
     "choose_n_components",
     "compare",
     "consensus",
     "datasets",
+    "encodability",
+    "encodability_on",
     "figures",
+    "fit_all",
     "load",
+    "noise_law",
     "non_negative_factorization",
     "presets",
     "restarts",
     "save",
+    "to_topk_sae",
+    "verdict",
+    "walk",
 ]

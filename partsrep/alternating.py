@@ -11,7 +11,7 @@ from .inference import Layer, linear_encoder
 from .objective import Objective
 from .parts import Parts
 from .problem import Problem, data_norm, gram_loss
-from .progress import progress
+from .progress import arrays, progress
 
 
 def solves(problem: Problem) -> bool:
@@ -80,7 +80,7 @@ def alternating_autoencoder(
             break
     if isinstance(codes, ReLU) and not parts.of_samples:
         kept = with_unit_norm(*kept)
-    return *kept, {name: np.array(values) for name, values in history.items()}
+    return *kept, arrays(history)
 
 
 def with_unit_norm(

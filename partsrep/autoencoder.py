@@ -1,14 +1,69 @@
 """Autoencoders as torch modules: the four choices put together, with the weights they need."""
 
 import copy
+from dataclasses import fields, replace
+from typing import Any
 
 import torch
 from torch import nn
 
-from .codes import BatchTopK, FeatureChoice, Gaussian, JumpReLU, Logistic, ReLU, above
+from .codes import BatchTopK, FeatureChoice, Gaussian, JumpReLU, Logistic, ReLU, TopK, above
 from .inference import Pursuit
-from .objective import KL, Output
+from .objective import KL, L0, L1, AuxK, Hoyer, Output, PriorKL
 from .problem import Problem
+
+# The number in which the members of a stack may differ.
+OWN = dict.fromkeys((L1, L0, KL, Hoyer, AuxK, PriorKL), "weight")
+OWN |= {TopK: "k", BatchTopK: "k"}
+
+
+def stacked(problems: list[Problem]) -> Problem | None:
+    """One problem for a stack of autoencoders that differ in k or in the weights of penalties.
+
+    These numbers become tensors, one entry a member. None if the problems differ in more.
+
+    Examples
+    --------
+    >>> stacked([Problem(codes=TopK(2)), Problem(codes=TopK(3))]).codes
+    TopK(k=tensor([2, 3]))
+    >>> stacked([Problem(codes=TopK(2)), Problem(codes=ReLU())]) is None
+    True
+    """
+    first = problems[0]
+    if all(problem == first for problem in problems):
+        return first
+    objectives = [problem.objective for problem in problems]
+    alike = replace(first, codes=ReLU(), objective=replace(objectives[0], penalties=()))
+    for problem in problems:
+        bare = replace(problem.objective, penalties=())
+        if replace(problem, codes=ReLU(), objective=bare) != alike:
+            return None
+    if len({len(objective.penalties) for objective in objectives}) > 1:
+        return None
+    codes = _in_one([problem.codes for problem in problems])
+    penalties = tuple(map(_in_one, zip(*(o.penalties for o in objectives), strict=True)))
+    if codes is None or None in penalties:
+        return None
+    return replace(first, codes=codes, objective=replace(objectives[0], penalties=penalties))
+
+
+def _in_one(choices: Any) -> Any:
+    """One object with the numbers of all, None if they differ in anything else."""
+    first, own = choices[0], OWN.get(type(choices[0]))
+    if all(choice == first for choice in choices):
+        return first
+    shared = [field.name for field in fields(first) if field.name != own]
+    if own is None or any(
+        type(choice) is not type(first)
+        or any(getattr(choice, name) != getattr(first, name) for name in shared)
+        for choice in choices
+    ):
+        return None
+    together = copy.copy(first)
+    numbers = [getattr(choice, own) for choice in choices]
+    dtype = torch.int64 if own == "k" else torch.float64
+    object.__setattr__(together, own, torch.tensor(numbers, dtype=dtype))  # checked one by one
+    return together
 
 
 class Autoencoder(nn.Module):
@@ -68,9 +123,10 @@ class Autoencoder(nn.Module):
         self.register_buffer("frozen", None)
         self.register_buffer("usage", torch.ones_like(zeros), persistent=False)
 
-    def member(self, index: int) -> "Autoencoder":
-        """One autoencoder of a stack, with weights of its own."""
+    def member(self, index: int, problem: Problem) -> "Autoencoder":
+        """One autoencoder of a stack, with a problem and weights of its own."""
         twin = copy.deepcopy(self)
+        twin.problem = problem
         for name, weights in self.named_parameters():
             setattr(twin, name, nn.Parameter(weights[index].detach().clone()))
         twin.usage = self.usage[index].clone()

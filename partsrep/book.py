@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -80,18 +81,16 @@ def build(root: Path) -> Path:
     config["execute"]["execute_notebooks"] = "off"  # they arrive executed
     (source / "_config.yml").write_text(yaml.safe_dump(config))
 
-    with tqdm(runs.items(), unit="notebook", disable=None) as progress:
-        for notebook, parameters in progress:
-            progress.set_description(notebook)
-            start = time.perf_counter()
-            cached = root / "build/cache" / f"{made_from(root / notebook, parameters)}.ipynb"
-            state = "cached" if cached.exists() else "executed"
-            if state == "executed":
-                execute(root, notebook, parameters, cached)
-            (source / notebook).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(cached, source / notebook)
-            refresh_pictures(cached, source / "book/_static")
-            progress.write(f"{notebook}: {state}, {time.perf_counter() - start:.1f} s")
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        made = workers.map(lambda run: brought_up_to_date(root, *run), runs.items())
+        with tqdm(
+            zip(runs, made, strict=True), total=len(runs), unit="notebook", disable=None
+        ) as bar:
+            for notebook, (cached, said) in bar:
+                (source / notebook).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(cached, source / notebook)
+                refresh_pictures(cached, source / "book/_static")
+                bar.write(f"{notebook}: {said}")
     return render(root)
 
 
@@ -145,6 +144,16 @@ def digest(*parts: bytes) -> str:
     for part in parts:
         total.update(hashlib.sha256(part).digest())
     return total.hexdigest()[:16]
+
+
+def brought_up_to_date(root: Path, notebook: str, parameters: dict) -> tuple[Path, str]:
+    """The executed notebook, made now if the cache has none, and which of the two it was."""
+    cached = root / "build/cache" / f"{made_from(root / notebook, parameters)}.ipynb"
+    if cached.exists():
+        return cached, "cached"
+    start = time.perf_counter()
+    execute(root, notebook, parameters, cached)
+    return cached, f"executed, {time.perf_counter() - start:.1f} s"
 
 
 def execute(root: Path, notebook: str, parameters: dict, cached: Path) -> None:

@@ -71,9 +71,10 @@ class ReLU:
         l1: float = 0.0,
         l2: float = 0.0,
         weights: np.ndarray | None = None,
+        guess: np.ndarray | None = None,
     ) -> np.ndarray:
         """The exact solution (:func:`partsrep.inference.exact_nnls`)."""
-        return exact_nnls(D, components, l1=l1, l2=l2, weights=weights)
+        return exact_nnls(D, components, l1=l1, l2=l2, weights=weights, guess=guess)
 
 
 class _Jump(torch.autograd.Function):
@@ -212,8 +213,7 @@ class TopK:
         check_integer("TopK's k", self.k)
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
-        largest, where = Z.topk(self.k, dim=-1)
-        return torch.zeros_like(Z).scatter(-1, where, largest.clamp(min=0))
+        return _largest_kept(Z, self.k)
 
     def check(self, n_components: int) -> None:
         """Raise a ValueError if there are fewer parts than active codes."""
@@ -292,6 +292,17 @@ class TopK:
         return exact_nnls(D, components, l1=l1, l2=l2, weights=weights, allowed=F.T > 0)
 
 
+def _largest_kept(Z: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
+    """Of the last axis the largest `count`, where positive; 0 elsewhere. A stack may have a count
+    for each member, (s,)."""
+    most = count if isinstance(count, int) else int(count.max())
+    largest, where = Z.topk(most, dim=-1)
+    if not isinstance(count, int):
+        place = torch.arange(most, device=Z.device)
+        largest = torch.where(place < count.view(-1, *[1] * (Z.ndim - 1)), largest, 0)
+    return torch.zeros_like(Z).scatter(-1, where, largest.clamp(min=0))
+
+
 def _check_budget(name: str, k: int, n_components: int) -> None:
     """Raise a ValueError if there are fewer parts than active codes."""
     if k > n_components:
@@ -332,9 +343,7 @@ class BatchTopK:
         check_integer("BatchTopK's k", self.k)
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
-        flat = Z.flatten(-2)
-        largest, where = flat.topk(self.k * Z.shape[-2], dim=-1)
-        return torch.zeros_like(flat).scatter(-1, where, largest.clamp(min=0)).view_as(Z)
+        return _largest_kept(Z.flatten(-2), self.k * Z.shape[-2]).view_as(Z)
 
     def threshold(self, Z: torch.Tensor) -> torch.Tensor:
         """The number (...) that k·n of the pre-activations exceed, at least 0."""
@@ -399,8 +408,8 @@ class FeatureChoice:
             shares[over] = n_samples
             left -= n_samples * np.count_nonzero(over)
             full |= over
-        # Rounded as sums, so that the total stays.
-        return np.diff(np.round(shares.cumsum()), prepend=0).astype(int)
+        # Rounded as sums, so that the total stays; that may put 0 between two 1s.
+        return -np.sort(-np.diff(np.round(shares.cumsum()), prepend=0).astype(int))
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         counts = self._counts(Z)

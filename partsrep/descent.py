@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from . import starts
 from .codes import ReLU
-from .inference import apply, sweeps
+from .inference import apply
 from .objective import Elastic, Objective
 from .parts import Parts
 from .problem import Problem, data_norm, equations_by_block, kkt_residual
@@ -18,11 +18,9 @@ from .progress import History, progress
 from .validation import representable
 
 # An iteration that gains less than this share is slow, and going past its end then pays. The step
-# grows while that lowers the objective and shrinks when it does not (factors of Ang and Gillis).
-# From a point ahead, fewer sweeps do: the next turn goes on in the same direction.
+# grows while that lowers the objective (factors of Ang and Gillis) and shrinks when it does not.
 SLOW = 0.03
-SWEEPS_AHEAD = 2
-STEP, GROW, GROW_LIMIT, SHRINK = 0.5, 1.05, 1.01, 1.5
+STEP, GROW, GROW_LIMIT, SHRINK = 0.5, 1.05, 1.01, 2
 # Up to this many entries double precision costs nothing.
 FEW = 100_000
 # Single precision is good enough until an iteration gains less than the share FINE or the residual
@@ -57,11 +55,13 @@ def infer(
     problem: Problem,
     *,
     weights: np.ndarray | None = None,
+    guess: np.ndarray | None = None,
     **_: Any,
 ) -> np.ndarray:
-    """The best codes (n, m) of D for given parts, sample by sample."""
-    price = problem.objective.codes
-    return problem.codes.infer(D, components, l1=price.l1, l2=price.l2, weights=weights)
+    """The best codes (n, m) of D for given parts, sample by sample; sooner from a good guess."""
+    codes, price = problem.codes, problem.objective.codes
+    near = {"guess": guess} if codes == ReLU() else {}
+    return codes.infer(D, components, l1=price.l1, l2=price.l2, weights=weights, **near)
 
 
 def factorize(
@@ -90,7 +90,7 @@ def factorize(
         coarse = {"tol": max(tol, COARSE), "max_iter": max_iter, "gain": FINE}
         H, components = descend(rough, H, components, problem, history, **coarse)
     for halvings in range(REFINEMENTS):
-        # H is taken again though it is not used: the codes before it need not stay in memory.
+        # H is taken again though it is not needed: the codes before it need not stay in memory.
         H, components = descend(
             D,
             H,
@@ -101,7 +101,7 @@ def factorize(
             tol=tol / 2**halvings,
             max_iter=max_iter,
         )
-        H = infer(D, components, problem, weights=weights)
+        H = infer(D, components, problem, weights=weights, guess=H)
         residual = kkt_residual(D, H, components, problem, weights)
         if residual <= tol or history.iterations == max_iter or not problem.codes.exact:
             break
@@ -218,10 +218,7 @@ def _turn(
         system = price.system(ahead, gram, cross)
         begin = ahead[:, block]
         residual = np.hypot(residual, allowed.residual(begin, *system))
-        if ahead is F:
-            new = allowed.improve(begin, *system)
-        else:
-            new = sweeps(begin, *system, most=SWEEPS_AHEAD)
+        new = allowed.improve(begin, *system)
         if measured:
             change += float(np.vdot(new, apply(gram, new) - 2 * cross))
         if ahead is not F:

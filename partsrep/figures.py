@@ -634,6 +634,63 @@ def n_components(
 
 
 @_styled
+def walk(
+    names: Sequence[str],
+    gaps: Mapping[str, ArrayLike],
+    mcc: ArrayLike,
+    parts: Mapping[str, ArrayLike] | None = None,
+    image_shape: tuple[int, int] | None = None,
+) -> Figure:
+    """Show a walk: at each step the gap to the first, stacked by its terms, and the MCC with it.
+
+    Parameters
+    ----------
+    names : S strings
+    gaps : dict of arrays (S,)
+        Terms of the gap, relative to the energy of the data; some may be negative.
+    mcc : array (S,)
+    parts : dict of arrays (m, d), optional
+        The parts of each step in matched order; the first eight are shown as pictures.
+    image_shape : (h, w), optional
+
+    Raises
+    ------
+    ValueError
+        If numbers disagree or values are not finite.
+
+    Examples
+    --------
+    >>> figure = walk(["NMF", "SAE"], {"dictionary": [0, 0.1], "encoder": [0, 0.2]}, [1, 0.9])
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['gap / ‖D‖²', 'MCC with NMF']
+    """
+    gaps = {name: _finite(f"gaps[{name!r}]", values, ndim=1) for name, values in gaps.items()}
+    mcc = _finite("mcc", mcc, ndim=1)
+    counts = {"names": len(names), "mcc": len(mcc)}
+    _equal_counts("Steps", counts | {name: len(values) for name, values in gaps.items()})
+    if parts is None:
+        figure = lower = BookFigure(figsize=(WIDTH, 7), layout="constrained")
+    else:
+        rows = [_images(f"parts[{name!r}]", parts[name], image_shape)[:8] for name in parts]
+        figure = _matched(list(parts), rows, None, below=7)
+        lower = figure.subfigs[1]
+    upper, lower = lower.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    place = np.arange(len(names))
+    above, below = np.zeros(len(names)), np.zeros(len(names))
+    for colour, (name, values) in zip(COLOURS, gaps.items(), strict=False):
+        begin = np.where(values > 0, above, below)
+        upper.bar(place, values, 0.6, bottom=begin, color=colour, label=name)
+        above, below = above + values.clip(min=0), below + values.clip(max=0)
+    upper.axhline(0, color=INK, linewidth=0.5)
+    upper.set_ylabel("gap / ‖D‖²")
+    upper.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, columnspacing=1)
+    lower.plot(place, mcc, "o-", color=GREEN)
+    lower.set(ylabel=f"MCC with {names[0]}", ylim=(0, 1.05))
+    lower.set_xticks(place, names, rotation=30, ha="right")
+    return figure
+
+
+@_styled
 def heat_map(
     values: ArrayLike, x: Sequence, y: Sequence, *, xlabel: str, ylabel: str, label: str
 ) -> Figure:

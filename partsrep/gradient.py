@@ -1,20 +1,25 @@
 """The loop that trains autoencoders by gradient steps, one or a stack of them at once."""
 
 import time
+import warnings
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
 from . import sparse
 from .autoencoder import Autoencoder
 from .inference import blocks
 from .objective import Output
-from .progress import progress
+from .progress import Interrupted, arrays, progress
 
 PATIENCE = 10  # epochs without a gain before the step is halved
 SMALLEST_STEP = 1e-3  # of the first step: then training is over
 REVIVALS = 5  # times that dead units are begun anew
+# An objective so many times that of the start, or of codes of zero, has blown up; a run of which
+# nothing else remains has diverged.
+BLOWN_UP = 10
 ROWS = 2**14  # samples that are looked at together between epochs
 
 
@@ -37,7 +42,8 @@ def train(
       the path does not depend on the units of the data.
     * After 10 epochs without a gain of a part `tol`, dead units begin anew from the worst
       reconstructed samples (at most five times); if there are none, the step is halved.
-    * An epoch that ends with an objective that is not finite is undone and the step is halved.
+    * An epoch that ends with an objective that is not finite is undone and the step is halved. If
+      nothing was better than the start, a warning says so.
     * Training ends when the step is below a thousandth of the first one, or at `max_epochs`.
 
     Parameters
@@ -51,6 +57,11 @@ def train(
     history : dict of arrays over epochs, in a stack over epochs and autoencoders
         The start first: "objective", "alive" (units that are active on at least one
         sample), "step" (of the first), "seconds".
+
+    Raises
+    ------
+    Interrupted
+        At Ctrl-C; the module then holds the best epoch so far.
     """
     generators = [torch.Generator().manual_seed(int(rng.randint(2**31))) for rng in rngs]
     shape = module.usage.shape[:-1]
@@ -72,40 +83,54 @@ def train(
 
     best = reference = record()
     kept = [weights.detach().clone() for weights in optimiser.weights]
-    for _ in progress(range(max_epochs), "SAE, Adam"):
-        for rows in _batches(len(D), batch_size, generators, shape):
-            module.zero_grad()
-            samples = batch(D, rows, module)
-            module.problem.objective(_pass(module, samples, generators[0])).sum().backward()
-            module.project_gradient()
-            optimiser.step(step)
-            module.project()
+    try:
+        for _ in progress(range(max_epochs), "SAE, Adam"):
+            for rows in _batches(len(D), batch_size, generators, shape):
+                module.zero_grad()
+                samples = batch(D, rows, module)
+                module.problem.objective(_pass(module, samples, generators[0])).sum().backward()
+                module.project_gradient()
+                optimiser.step(step)
+                module.project()
 
-        value = record()
-        better = value < best
-        best = torch.where(better, value, best)
-        _copy(kept, optimiser.weights, better)
-        gained = best < reference - tol * reference.abs()
-        reference = torch.where(gained, best, reference)
-        waited = torch.where(gained, 0, waited + 1)
+            value = record()
+            better = value < best
+            best = torch.where(better, value, best)
+            _copy(kept, optimiser.weights, better)
+            gained = best < reference - tol * reference.abs()
+            reference = torch.where(gained, best, reference)
+            waited = torch.where(gained, 0, waited + 1)
 
-        broken = ~value.isfinite()
-        stalled = (broken | (waited >= PATIENCE)) & (step > 0)
-        waited[stalled] = 0
-        dead = module.usage == 0
-        anew = stalled & ~broken & dead.any(dim=-1).cpu() & (revivals < REVIVALS)
-        revivals += anew
-        for member, generator in zip(members, generators, strict=True):
-            if anew[member]:
-                _revive(module, D, member, dead[member], optimiser, generator)
-        _copy(optimiser.weights, kept, broken)
-        optimiser.forget(broken)
-        step = torch.where(stalled & ~anew, step / 2, step)
-        step[step < SMALLEST_STEP] = 0
-        if not step.any():
-            break
-    _copy(optimiser.weights, kept, torch.ones(shape, dtype=bool))
-    return {name: np.array(series) for name, series in history.items()}
+            broken = ~value.isfinite()
+            stalled = (broken | (waited >= PATIENCE)) & (step > 0)
+            waited[stalled] = 0
+            dead = module.usage == 0
+            anew = stalled & ~broken & dead.any(dim=-1).cpu() & (revivals < REVIVALS)
+            revivals += anew
+            for member, generator in zip(members, generators, strict=True):
+                if anew[member]:
+                    _revive(module, D, member, dead[member], optimiser, generator)
+            _copy(optimiser.weights, kept, broken)
+            optimiser.forget(broken)
+            step = torch.where(stalled & ~anew, step / 2, step)
+            step[step < SMALLEST_STEP] = 0
+            if not step.any():
+                break
+    except KeyboardInterrupt:
+        raise Interrupted(arrays(history)) from None
+    finally:
+        _copy(optimiser.weights, kept, torch.ones(shape, dtype=bool))
+    values = np.array(history["objective"])
+    energy = float(batch(D, slice(ROWS), module).square().sum(dim=-1).mean())
+    blown_up = ~(values <= BLOWN_UP * np.maximum(values[0], energy)).all(axis=0)
+    if (blown_up & (values[0] <= np.nanmin(values, axis=0))).any():
+        warnings.warn(
+            f"Adam diverged with learning_rate={learning_rate:g}: no epoch was better than the "
+            "start, which is kept. Lower learning_rate.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    return arrays(history)
 
 
 class RelativeAdam:

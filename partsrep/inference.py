@@ -193,7 +193,8 @@ def stationarity(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
     The gradient of half the loss is G F − C; where F = 0 only its negative part counts. Dividing
     by √G_kk makes the value the same however a part and its code share their scale.
     """
-    gradient = apply(gram, F) - cross
+    gradient = apply(gram, F)
+    gradient -= cross
     gradient *= (F > 0) | (gradient < 0)
     partner = diagonal(gram)
     partner = np.where(partner > 0, partner, 1)
@@ -294,7 +295,6 @@ def sweeps(
     gram: np.ndarray,
     cross: np.ndarray,
     enough: float = ENOUGH,
-    most: int = SWEEPS,
 ) -> np.ndarray:
     r"""The half step of accelerated HALS: sweeps until one moves little against the first.
 
@@ -305,8 +305,6 @@ def sweeps(
     enough : float ≥ 0
         Of the first sweep's movement: one that moves less is the last. It is the movement of all
         columns together; with 0 what happens to one column does not depend on the others.
-    most : int
-        Sweeps at most.
 
     Returns
     -------
@@ -330,7 +328,7 @@ def sweeps(
         scale, others, target = _normalized(own, cross[block])
         rows = F[block] * scale
         first = _normalized_sweep(rows, others, target)
-        for _ in range(most - 1):
+        for _ in range(SWEEPS - 1):
             if _normalized_sweep(rows, others, target) <= enough * first:
                 break
         np.divide(rows, scale, out=result[block])
@@ -349,6 +347,7 @@ def exact_nnls(
     l2: float = 0.0,
     weights: np.ndarray | None = None,
     allowed: np.ndarray | None = None,
+    guess: np.ndarray | None = None,
 ) -> np.ndarray:
     r"""Solve :math:`\min_{H \ge 0} \sum_{ip} w_{ip} (D - H X^T)_{ip}^2 + 2 l_1 \|H\|_1
     + l_2 \|H\|_F^2` exactly, sample by sample.
@@ -364,6 +363,8 @@ def exact_nnls(
         What each entry counts; None counts all once.
     allowed : None or ndarray (n, m) of bool
         Which codes may differ from 0; None allows all.
+    guess : None or ndarray (n, m)
+        Codes that are nearly right: the solution does not depend on them, its cost does.
 
     Returns
     -------
@@ -385,7 +386,8 @@ def exact_nnls(
     for rows in blocks(len(H), max(min(ROWS, ENTRIES // len(P) ** 2), 1)):
         samples, left = D[rows], np.arange(len(H))[rows] - rows.start
         if well_posed:
-            F, solved = _by_pivoting(*priced(*normal_equations(samples, P), l1, l2))
+            near = None if guess is None else guess[rows].T.astype(np.float64)
+            F, solved = _by_pivoting(*priced(*normal_equations(samples, P), l1, l2), near)
             H[rows], left = F.T, left[~solved]
         if len(left):
             some = None if weights is None else weights[rows][left]
@@ -405,22 +407,24 @@ def _independent(P: np.ndarray) -> bool:
     return not len(directions) or np.linalg.cond(directions @ directions.T) < WELL_POSED
 
 
-def _by_pivoting(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _by_pivoting(
+    gram: np.ndarray, cross: np.ndarray, guess: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Least F ≥ 0 of the quadratic, rows with G_kk = 0 left at 0, and which columns were found.
 
-    Guess each column's support, solve the equations on it, exchange every row with a wrong sign,
-    and repeat: from a good guess most are right at once, and columns with as many active rows are
-    solved together.
+    Guess each column's support by a few sweeps, solve the equations on it, exchange every row with
+    a wrong sign, and repeat: from a good guess most are right at once, and columns with as many
+    active rows are solved together.
 
     References
     ----------
     Kim, Park (2011), "Fast nonnegative matrix factorization: an active-set-like method and
     comparisons", section 3.
     """
-    F = np.zeros_like(cross)
-    for _ in range(GUESSES):
+    F = np.zeros_like(cross) if guess is None else guess
+    for _ in range(GUESSES if guess is None else 1):
         F = sweeps(F, gram, cross, enough=0)
-    support = F > 0
+    support = (F > 0) & (gram.diagonal() > 0)[:, None]
     scale = np.sqrt(np.where(gram.diagonal() > 0, gram.diagonal(), 1))[:, None]
     rounding = ROUNDING * scale * (np.abs(cross) / scale).max(axis=0)
     left = np.arange(F.shape[1])

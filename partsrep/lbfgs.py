@@ -11,6 +11,7 @@ from .autoencoder import Autoencoder
 from .codes import Gaussian
 from .parts import Parts
 from .problem import Problem
+from .progress import Interrupted, arrays
 
 MEMORY = 20  # steps whose curvature is remembered
 
@@ -43,6 +44,11 @@ def train(
     -------
     history : dict of arrays over iterations
         The start first: "objective", "seconds".
+
+    Raises
+    ------
+    Interrupted
+        At Ctrl-C.
 
     References
     ----------
@@ -78,17 +84,26 @@ def train(
 
     value_and_slope(begin)
     note()
-    minimize(
-        value_and_slope,
-        begin,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=_bounds(module, weights),
-        callback=note,
-        options={"maxiter": max_epochs, "maxfun": 2 * max_epochs, "maxcor": MEMORY, "ftol": tol},
-    )
-    put(best[1])
-    return {name: np.array(series) for name, series in history.items()}
+    try:
+        minimize(
+            value_and_slope,
+            begin,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=_bounds(module, weights),
+            callback=note,
+            options={
+                "maxiter": max_epochs,
+                "maxfun": 2 * max_epochs,
+                "maxcor": MEMORY,
+                "ftol": tol,
+            },
+        )
+    except KeyboardInterrupt:
+        raise Interrupted(arrays(history)) from None
+    finally:
+        put(best[1])
+    return arrays(history)
 
 
 def _bounds(module: Autoencoder, weights: list[torch.Tensor]) -> list[tuple] | None:

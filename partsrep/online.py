@@ -15,7 +15,7 @@ from .inference import ROWS, Layer, blocks
 from .objective import Objective
 from .parts import Parts
 from .problem import Problem, squared_error
-from .progress import progress
+from .progress import Interrupted, arrays, progress
 from .validation import check_integer, check_number
 
 ALIVE = 0.1  # of the largest part's norm: the norms of used and unused parts lie far apart
@@ -201,6 +201,8 @@ def train(
     ------
     ValueError
         If `rule` leaves negative weights to nonnegative parts, or a setting is out of its range.
+    Interrupted
+        At Ctrl-C.
     """
     rule = rule or Online()
     check_integer("epochs", epochs)
@@ -225,25 +227,28 @@ def train(
             series.append(entry)
 
     record(_objective(samples, *weights))
-    for done in progress(range(epochs), "SAE, online"):
-        order = rng.permutation(len(samples))
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            epoch(samples[order], *weights, learning_rate=learning_rate, rule=rule)
-            objective = _objective(samples, *weights)
-        if not (np.isfinite(objective) and (gain > 0).all()):
-            warnings.warn(
-                f"The online rule diverged in epoch {done + 1}; what it had learned is kept. Its "
-                "steps fit data between 0 and 1: rescale the data, or lower learning_rate or the "
-                "plasticity.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-            break
-        record(objective)
-        with torch.no_grad():
-            for parameter, values in zip(learned, weights, strict=True):
-                parameter.copy_(torch.from_numpy(values))
-    return {name: np.array(series) for name, series in history.items()}
+    try:
+        for done in progress(range(epochs), "SAE, online"):
+            order = rng.permutation(len(samples))
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+                epoch(samples[order], *weights, learning_rate=learning_rate, rule=rule)
+                objective = _objective(samples, *weights)
+            if not (np.isfinite(objective) and (gain > 0).all()):
+                warnings.warn(
+                    f"The online rule diverged in epoch {done + 1}; what it had learned is kept. "
+                    "Its steps fit data between 0 and 1: rescale the data, or lower learning_rate "
+                    "or the plasticity.",
+                    ConvergenceWarning,
+                    stacklevel=3,
+                )
+                break
+            record(objective)
+            with torch.no_grad():
+                for parameter, values in zip(learned, weights, strict=True):
+                    parameter.copy_(torch.from_numpy(values))
+    except KeyboardInterrupt:
+        raise Interrupted(arrays(history)) from None
+    return arrays(history)
 
 
 def _objective(D: np.ndarray, components: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> float:

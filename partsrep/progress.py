@@ -37,6 +37,18 @@ def bar(**options) -> tqdm:
     return tqdm(mininterval=0.5, disable=silenced or silent, **options)
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during training. The module holds the best there was; `history` is that of so far."""
+
+    def __init__(self, history: dict[str, np.ndarray]):
+        self.history = history
+
+
+def arrays(history: dict[str, list]) -> dict[str, np.ndarray]:
+    """What was noted epoch by epoch, one array a quantity."""
+    return {name: np.array(series) for name, series in history.items()}
+
+
 class History:
     """What a solver reached, iteration by iteration, and the seconds since it began."""
 

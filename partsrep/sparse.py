@@ -283,6 +283,7 @@ def pays(
     return (
         isinstance(codes, ReLU | JumpReLU | TopK | BatchTopK | FeatureChoice)
         and getattr(codes, "bandwidth", None) is None
+        and isinstance(getattr(codes, "k", 0), int)  # the same for a whole stack
         and isinstance(layer, Layer)
         and layer.steps == 1
         and not objective.penalties

@@ -1,4 +1,5 @@
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -6,6 +7,8 @@ import torch
 from hypothesis import given, settings
 from problems import digits, seeds
 from scipy.optimize import nnls
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from partsrep import (
     KL,
@@ -28,12 +31,15 @@ from partsrep import (
     TopK,
     Unrolled,
     datasets,
+    fit_all,
+    gradient,
     presets,
     restarts,
 )
 from partsrep.autoencoder import Autoencoder
 from partsrep.gradient import evaluate
 from partsrep.inference import Layer
+from partsrep.objective import Objective
 from partsrep.parts import Parts
 from partsrep.problem import Problem
 
@@ -334,6 +340,73 @@ def test_an_interrupted_fit_leaves_the_model_as_it_was(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         sae.fit(D)
     assert sae.components_ is before and sae.transform(D).shape == (60, 4)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_ctrl_c_during_epochs_keeps_the_best_so_far(monkeypatch, solver):
+    D = digits(60)
+    seen = []
+    call = Objective.__call__
+
+    def interrupted(self, output):
+        value = call(self, output)
+        seen.append(float(value.detach()))
+        if len(seen) == 30:
+            raise KeyboardInterrupt
+        return value
+
+    sae = SAE(4, solver=solver, decoder="nonnegative", batch_size=60, random_state=0)
+    monkeypatch.setattr(Objective, "__call__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sae.fit(D)
+    monkeypatch.undo()
+    assert sae.loss_ / 60 == pytest.approx(sae.history_["objective"].min(), rel=1e-9)
+    assert sae.loss_ / 60 < 0.9 * seen[0]
+    assert 1 < len(sae.history_["objective"]) < 30
+
+
+def test_a_diverging_run_is_named():
+    D = digits(60)
+    with pytest.warns(ConvergenceWarning, match="diverged with learning_rate=100000"):
+        sae = SAE(4, solver="adam", learning_rate=1e5, max_epochs=30, random_state=0).fit(D)
+    assert np.isfinite(sae.components_).all() and np.isfinite(sae.loss_)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SAE(4, start=sae, max_epochs=30).fit(D)
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        [{"activation": TopK(k), "random_state": k} for k in (1, 2, 4)],
+        [{"activation": BatchTopK(k)} for k in (1, 2)],
+        [{"penalty": L1(weight), "decoder": "unit"} for weight in (0.0, 0.1)],
+        [{"penalty": [KL(weight), Hoyer(1.0)]} for weight in (0.5, 2.0)],
+        [{"activation": JumpReLU(0.1, bandwidth=0.1), "penalty": L0(w)} for w in (0.01, 0.1)],
+    ],
+    ids=["k", "batch k", "L1", "KL", "L0"],
+)
+def test_a_grid_trains_as_one_stack_and_comes_out_as_each_would_alone(grid, monkeypatch):
+    D = digits(80)
+    common = {"solver": "adam", "max_epochs": 6, "batch_size": 30, "random_state": 0}
+    models = [SAE(5, **{**common, **point}) for point in grid]
+    alone = [clone(model).fit(D) for model in models]
+    calls, train = [], gradient.train
+    monkeypatch.setattr(gradient, "train", lambda *a, **k: calls.append(1) or train(*a, **k))
+    together = fit_all(models, D)
+    assert len(calls) == 1
+    for one, other in zip(alone, together, strict=True):
+        assert np.allclose(one.components_, other.components_, rtol=1e-6, atol=1e-9)
+        assert one.problem_ == other.problem_
+        assert one.loss_ == pytest.approx(other.loss_, rel=1e-6)
+        assert np.allclose(one.transform(D), other.transform(D), rtol=1e-6, atol=1e-9)
+
+
+def test_models_of_other_kinds_are_fitted_one_after_the_other():
+    D = digits(40)
+    models = [SAE(3, max_epochs=2), SAE(3, max_epochs=2, activation=TopK(1)), NMF(3)]
+    assert all(hasattr(model, "components_") for model in fit_all(models, D))
+    assert fit_all([], D) == []
 
 
 def test_only_nonnegative_parts_want_nonnegative_data():

@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -5,7 +7,8 @@ from problems import digits, disjoint_parts
 from sklearn.decomposition import NMF as SklearnNMF
 from sklearn.exceptions import NotFittedError
 
-from partsrep import NMF, SAE, compare, datasets
+from partsrep import NMF, SAE, TopK, compare, datasets, presets
+from partsrep.compare import Fit
 
 D = digits(300)
 TRAINING, HELDOUT = D[:200], D[200:]
@@ -116,6 +119,111 @@ def test_planted_parts_are_found_by_both():
     assert result.mcc > 0.999
     assert min(result.code_correlation) > 0.99
     assert result.loss_b < 1e-3 * np.sum(data.D**2)
+
+
+# Nulls, angles, supports, selection -------------------------------------------------------------
+
+
+def test_nulls_are_chance_and_come_from_the_seed(result, nmf, sae):
+    again = compare(nmf, sae, TRAINING).nulls
+    other = compare(nmf, sae, TRAINING, random_state=1, draws=7).nulls
+    for name, null in result.nulls.items():
+        assert null.shape == (100,) and other[name].shape == (7,)
+        assert np.array_equal(null, again[name])
+        assert not np.isin(other[name], null).any()
+        assert 0 < null.max() < result.mcc
+    # Features of each part in another order: as sparse as before, and nonnegative.
+    assert result.nulls["random"].mean() > 0.2
+    free = SAE(8, random_state=0, max_epochs=20).fit(TRAINING)
+    assert compare(nmf, free, TRAINING).nulls["random"].mean() < 0.5 * result.nulls["random"].mean()
+
+
+def test_angles_are_those_between_the_spans(nmf):
+    components = nmf.components_
+    turned = SAE.from_weights(np.ones(components.shape), ((np.eye(8) + 1) @ components).T)
+    assert compare(nmf, turned, TRAINING).principal_angles == pytest.approx(np.zeros(8), abs=1e-6)
+    first, second = (SAE.from_weights(U, U.T) for U in (np.eye(4)[:2], np.eye(4)[1:3]))
+    angles = compare(first, second, np.ones((3, 4))).principal_angles
+    assert angles == pytest.approx([0, np.pi / 2], abs=1e-9)
+
+
+def test_supports_are_compared_sample_by_sample():
+    def model(*rows):
+        return SAE.from_weights(np.eye(3), np.eye(3)), np.array(rows, float)
+
+    a, D = model([1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0])
+    b = SAE.from_weights(np.eye(3), np.eye(3), activation="jumprelu", threshold=[0.0, 2.0, 0.0])
+    result = compare(a, b, D)
+    # The second unit of b is dead, so that it has no pair.
+    assert len(result.pairs) == 2
+    assert result.jaccard == 1
+    b = SAE.from_weights(np.diag([1.0, 1.0, 1.0]) + 0.01, np.eye(3))
+    result = compare(a, b, D)
+    assert result.jaccard == pytest.approx((2 / 3 + 1 / 3 + 1 / 3) / 3)
+    assert result.jaccard_thresholded == 1
+    k = 4 / 4
+    assert result.jaccard_expected == pytest.approx(k / (k + (3 - k) / 2))
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_selection_and_encoder_add_up_to_the_amortisation_gap(nmf, k):
+    sparse = SAE(8, activation=TopK(k), decoder="unit-nonnegative", random_state=0, max_epochs=40)
+    result = compare(nmf, sparse.fit(TRAINING), TRAINING, HELDOUT)
+    for split in (result, result.heldout):
+        assert split.selection_gap + split.encoder_gap == pytest.approx(split.amortisation_gap)
+        assert split.selection_gap >= -1e-9 and split.encoder_gap >= -1e-9
+        samples, X = split.b.D, sparse.components_.T
+        best = np.full(len(samples), np.inf)
+        for support in combinations(range(8), k):
+            errors = [scipy.optimize.nnls(X[:, support], d)[1] ** 2 for d in samples[:20]]
+            best[:20] = np.minimum(best[:20], errors)
+        found = Fit(sparse, samples[:20]).sparse_loss
+        assert best[:20].sum() - 1e-9 <= found <= 1.05 * best[:20].sum()
+
+
+def test_a_models_own_support_counts_where_the_search_does_worse():
+    rng = np.random.RandomState(0)
+    X = np.abs(rng.standard_normal((10, 8))) + 1  # coherent
+    H = (rng.uniform(size=(50, 8)).argsort(axis=1) < 4) * rng.uniform(0.5, 2, (50, 8))
+    fit = Fit(SAE.from_weights(np.linalg.pinv(X), X, activation=TopK(4)), H @ X.T)
+    assert fit.sparse_loss <= fit.loss < 1e-9
+    searched = TopK(4).infer(fit.D, X.T)
+    assert np.sum((fit.D - searched @ X.T) ** 2) > 1
+
+
+def test_a_model_without_k_has_no_selection(result):
+    assert result.a.k is None and result.selection_gap == 0
+    assert result.encoder_gap == result.amortisation_gap
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_an_l0_nmf_is_all_selection():
+    sparse = presets.topk_nmf(6, k=2, random_state=0, max_iter=50).fit(TRAINING)
+    plain = NMF(6, random_state=0).fit(TRAINING)
+    result = compare(plain, sparse, TRAINING)
+    assert result.b.k == 2
+    assert result.selection_gap > 0
+    assert result.encoder_gap == pytest.approx(0, abs=1e-6 * result.loss_b)
+
+
+def test_what_is_said_of_a_model_by_itself():
+    parts = np.array([[1.0, -3.0, 0.0, 0.0], [0.0, 0.0, 2.0, 2.0], [9.0, 9.0, 9.0, 9.0]])
+    model = SAE.from_weights([[1, 0, 0, 0], [0, 0, 1, 0], [-1, -1, -1, -1]], parts.T)
+    fit = Fit(model, np.array([[1.0, 0, 0, 0], [2, 0, 1, 0]]))
+    assert (fit.alive, fit.l0) == (2, 1.5)
+    assert fit.negative_mass == pytest.approx(3 / 8)
+    assert fit.coherence == 0
+    root = np.sqrt(3)
+    assert fit.hoyer == pytest.approx((1 + (root - 3 / np.sqrt(5)) / (root - 1)) / 2)
+    assert fit.hoyer_parts == pytest.approx((2 - 4 / np.sqrt(10) + 2 - np.sqrt(2)) / 2)
+
+
+def test_heldout_samples_have_their_own_supports(result):
+    for quantity in ("jaccard", "jaccard_thresholded", "jaccard_expected"):
+        assert 0 < getattr(result.heldout, quantity) <= 1
+    assert not result.heldout.trivial
+    table = result.table()
+    assert table.loc["active codes a sample, b", "held-out"] == result.heldout.b.l0
 
 
 def test_scikit_learns_models_can_be_compared(nmf):

@@ -20,6 +20,7 @@ SHAPE = (2, 3)
 PARTS = np.arange(1.0, 31).reshape(5, 6)
 SPARSE = np.array([[0.0, 1, 0, 2, 0, 0], [4, 0, 0, 0, 1, 0]])
 HELDOUT = np.array([[0.3, 0.5, 0.4], [0.1, 0.2, 0.3]])
+GAPS = {"dictionary": [0.0, -0.1], "selection": [0.0, 0.2], "encoder": [0.1, 0.3]}
 STABLE = np.array([[1.0, 0.8, 0.9], [0.5, 0.4, 0.9]])
 
 
@@ -57,6 +58,8 @@ ALL = {
     "comparison": lambda: figures.comparison(comparison(), SHAPE),
     "comparison without pictures": lambda: figures.comparison(comparison()),
     "seeds": lambda: figures.seeds([0.7, 0.75], [0.9, 0.95, 1.0]),
+    "walk": lambda: figures.walk(list("ab"), GAPS, [1, 0.5], {"a": PARTS, "b": -PARTS}, SHAPE),
+    "walk without pictures": lambda: figures.walk(list("ab"), GAPS, [1, 0.5]),
     "number of parts": lambda: figures.n_components([2, 4], HELDOUT, HELDOUT / 2, STABLE, best=4),
 }
 
@@ -325,6 +328,16 @@ def test_comparison_without_pictures_shows_all_cosines():
     expected = [[1, 0], [0, 0], [3 / np.sqrt(30), 0]]
     np.testing.assert_allclose(drawn(axes), expected)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("part of SAE", "part of NMF")
+
+
+def test_a_walk_stacks_gaps_of_one_sign_from_zero():
+    gap, mcc = figures.walk(list("ab"), GAPS, [1, 0.5]).axes
+    spans = [[(bar.get_y(), bar.get_height()) for bar in group] for group in gap.containers]
+    assert spans == [[(0, 0), (0, -0.1)], [(0, 0), (0, 0.2)], [(0, 0.1), (0.2, 0.3)]]
+    assert mcc.lines[0].get_ydata().tolist() == [1, 0.5]
+    assert mcc.get_ylabel() == "MCC with a"
+    with pytest.raises(ValueError, match="Steps must come in equal numbers"):
+        figures.walk(list("abc"), GAPS, [1, 0.5])
 
 
 def test_seeds_put_both_agreements_on_one_axis():

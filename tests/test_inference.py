@@ -62,6 +62,17 @@ def test_single_precision_stays_single_and_rows_lie_together(weighted, sparse):
         assert array.flags.c_contiguous
 
 
+@pytest.mark.parametrize("right", [False, True])
+@some
+@given(seed=seeds, m=st.integers(1, 8))
+def test_the_guess_of_exact_codes_does_not_matter(right, seed, m):
+    D, components = random_matrix(seed, 5, 9), random_matrix(seed + 1, m, 9)
+    components[0] *= seed % 2  # a part of zeros too
+    H = exact_nnls(D, components)
+    guess = H if right else random_matrix(seed + 2, 5, m)
+    assert np.allclose(exact_nnls(D, components, guess=guess), H, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("kind", ["any", "repeated", "zero", "of all sizes"])
 @pytest.mark.parametrize("weighted", [False, True])
 @some
@@ -200,9 +211,10 @@ def test_a_half_step_does_the_same_in_blocks(weighted, seed):
     assert np.allclose(whole, F, rtol=1e-12, atol=1e-14)
 
 
-def test_a_half_step_stops_when_a_sweep_moves_little():
+def test_a_half_step_stops_when_a_sweep_moves_little(monkeypatch):
     def moved_by(sweep_count):
-        return sweeps(np.zeros((2, 1)), gram, np.ones((2, 1)), most=sweep_count)
+        monkeypatch.setattr(inference, "SWEEPS", sweep_count)
+        return sweeps(np.zeros((2, 1)), gram, np.ones((2, 1)))
 
     gram = np.array([[1.0, 0.01], [0.01, 1.0]])  # the second sweep moves a hundredth
     assert np.array_equal(moved_by(2), moved_by(9))

@@ -5,13 +5,31 @@ from itertools import product
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from problems import random_matrix, seeds
+from problems import disjoint_parts, random_matrix, seeds
 from scipy.optimize import minimize, nnls
 from sklearn.decomposition import NMF as TheirNMF
+from sklearn.exceptions import NotFittedError
 
-from partsrep import NMF, presets
+from partsrep import (
+    KL,
+    L1,
+    NMF,
+    SAE,
+    AuxK,
+    BatchTopK,
+    Gaussian,
+    Hoyer,
+    JumpReLU,
+    Layer,
+    Pursuit,
+    ReLU,
+    TopK,
+    datasets,
+    presets,
+    verdict,
+)
 from partsrep.matching import match
-from partsrep.parts import sparseness
+from partsrep.parts import Cone, Hull, sparseness
 
 each_preset = pytest.mark.parametrize("name", presets.FACTORIZATIONS)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -343,3 +361,109 @@ def test_each_constraint_costs(seed):
     convex = presets.convex_nmf(m, **find).fit(D).loss_
     archetypal = presets.archetypal(m, **find).fit(D).loss_
     assert chain[2] - slack <= convex <= archetypal + slack
+
+
+# The other method ------------------------------------------------------------------------------
+
+
+def full_rank(seed):
+    """Overlapping parts, linearly independent, with codes that have zeros: unique and encodable."""
+    return datasets.load("planted", n_samples=200, n_parts=4, overlap=0.4, seed=seed).D
+
+
+@pytest.mark.parametrize("start", ["there", "anywhere"])
+@pytest.mark.parametrize(
+    ("D", "m"), [(disjoint_parts().D, 5), (full_rank(0), 4)], ids=["disjoint", "independent"]
+)
+def test_like_meets_the_verdict_where_theory_says_so(D, m, start):
+    nmf = NMF(m, init="random", n_init=3, random_state=0, tol=1e-6).fit(D)
+    chosen = {"max_epochs": 60} | ({} if start == "there" else {"start": None})
+    sae = presets.like(nmf, **chosen)
+    assert verdict(D, NMF(m, tol=1e-6), sae, seeds=3).agree is True
+    back = presets.like(sae.fit(D), **({} if start == "there" else {"start": None}))
+    assert isinstance(back, NMF)
+    assert verdict(D, back, sae, seeds=3).agree is True
+
+
+def test_like_a_topk_nmf_selects_as_many_and_finds_its_parts():
+    rng = np.random.RandomState(0)
+    X = np.eye(4, 12) + 0.3 * random_matrix(0, 4, 12, zeros=0.7)
+    H = (rng.uniform(size=(200, 4)).argsort(axis=1) < 2) * rng.uniform(1, 2, (200, 4))
+    nmf = presets.topk_nmf(4, k=2, random_state=0, init="random", n_init=3).fit(H @ X)
+    sae = presets.like(nmf, max_epochs=100)
+    assert sae.activation == TopK(2)
+    assert sae.decoder == "unit-nonnegative"
+    assert match(sae.fit(H @ X).components_, nmf.components_).mcc > 0.99
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (NMF(3), {"decoder": "nonnegative", "activation": "relu", "penalty": None}),
+        (presets.semi_nmf(3), {"decoder": "free"}),
+        (presets.topk_nmf(3, k=2), {"decoder": "unit-nonnegative", "activation": TopK(2)}),
+        (presets.projective_nmf(3), {"encoder": "tied", "decoder": "nonnegative"}),
+        (NMF(3, parts="unit-nonnegative", penalty=L1(0.2)), {"penalty": L1(0.2)}),
+        (NMF(3, penalty=L1(0.2)), {"penalty": None, "decoder": "nonnegative"}),
+        (presets.convex_nmf(3), {"decoder": Cone()}),
+    ],
+)
+def test_like_sets_what_the_recipe_says(model, expected):
+    D = random_matrix(0, 30, 8) + 0.1
+    twin = presets.like(model.set_params(random_state=7).fit(D))
+    assert isinstance(twin, SAE) and not hasattr(twin, "components_")
+    assert {name: getattr(twin, name) for name in expected} == expected
+    assert twin.start is model and twin.random_state == 7 and twin.n_components == 3
+    assert presets.like(model, random_state=1, start=None).random_state == 1
+    said = set(presets.recipe(model)["set"])
+    assert f"decoder={twin.decoder!r}" in said and f"activation={twin.activation!r}" in said
+    assert twin.set_params(max_epochs=2).fit(D).loss_ < np.sum(D**2)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (SAE(3, decoder="nonnegative"), {"parts": "nonnegative", "codes": ReLU()}),
+        (SAE(3), {"parts": "free"}),
+        (SAE(3, decoder=Hull()), {"parts": Hull()}),
+        (SAE(3, activation=BatchTopK(2)), {"codes": TopK(2)}),
+        (SAE(3, activation=JumpReLU(0.01)), {"codes": ReLU()}),
+        (SAE(3, encoder=Pursuit(2)), {"codes": TopK(2)}),
+        (SAE(3, encoder="tied", decoder="nonnegative"), {"inference": Layer(tied=True)}),
+        (SAE(3, decoder="unit", penalty=L1(0.1)), {"penalty": L1(0.1), "parts": "unit"}),
+        (SAE(3, decoder="nonnegative", penalty=[L1(0.1), AuxK()]), {"penalty": None}),
+        (SAE(3, decoder="nonnegative", penalty=KL(0.1)), {"penalty": None}),
+        (SAE(3, decoder="free", penalty=L1(0.1, by_norm=True)), {"parts": "unit"}),
+    ],
+)
+def test_like_an_autoencoder(model, expected):
+    D = random_matrix(0, 30, 8) + 0.1
+    twin = presets.like(model.set_params(max_epochs=2, random_state=0).fit(D))
+    assert isinstance(twin, NMF)
+    assert {name: getattr(twin, name) for name in expected} == expected
+    assert twin.set_params(max_iter=5).fit(D).components_.shape == (3, 8)
+    assert presets.recipe(model)["because"].str.len().min() > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (presets.archetypal(3), "no activation gives such codes"),
+        (presets.kl_nmf(3), "squared error"),
+        (presets.sparse_nmf(3), "cannot be held in that set"),
+        (NMF(3, alpha_W=0.1), "only an L1 price"),
+        (SAE(3, output="logistic"), "another link"),
+        (SAE(3, bias="both"), "one more part"),
+        (SAE(3, activation="logistic"), "never zero"),
+        (SAE(3, penalty=Hoyer(0.1)), "no such price"),
+        (SAE(3, activation=Gaussian()), "or signed"),
+    ],
+)
+def test_where_theory_knows_no_counterpart_it_says_why(model, reason):
+    with pytest.raises(ValueError, match=reason):
+        presets.recipe(model)
+
+
+def test_like_wants_a_fitted_model():
+    with pytest.raises(NotFittedError):
+        presets.like(NMF(3))

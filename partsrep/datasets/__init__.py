@@ -6,10 +6,11 @@ from inspect import signature
 
 from . import generators, registry
 from .dataset import Dataset, Truth
+from .gallery import gallery
 from .own import from_file
 from .shards import shards
 
-__all__ = ["Dataset", "Truth", "from_file", "load", "shards"]
+__all__ = ["Dataset", "Truth", "from_file", "gallery", "load", "shards"]
 
 LOADERS: dict[str, Callable[..., Dataset]] = {
     "swimmer": generators.swimmer,

@@ -137,7 +137,37 @@ def restarts(estimator: BaseEstimator, D, seeds: Iterable[int]) -> list[BaseEsti
             fresh.set_params(init="random")
         return fresh
 
-    models = [begun_at(seed) for seed in seeds]
-    if hasattr(estimator, "_fit_together"):
-        return estimator._fit_together(models, D)
-    return [model.fit(D) for model in progress(models, "restarts")]
+    return fit_all([begun_at(seed) for seed in seeds], D)
+
+
+def fit_all(estimators: Iterable[BaseEstimator], D) -> list[BaseEstimator]:
+    """Fit estimators on the same data; autoencoders train as one stack where they can.
+
+    They can if they differ only in `random_state`, in the k of TopK or BatchTopK and in the weights
+    of penalties: one fit then serves a whole grid. The others are fitted one after the other.
+
+    Parameters
+    ----------
+    estimators : iterable of NMF or SAE
+    D : array-like (n, d)
+        The data.
+
+    Returns
+    -------
+    list of the same estimators, fitted.
+
+    Examples
+    --------
+    >>> from partsrep import SAE, TopK, datasets
+    >>> D = datasets.load("digits").D[:100]
+    >>> grid = [SAE(8, activation=TopK(k), max_epochs=5, random_state=0) for k in (1, 2, 4)]
+    >>> [int((sae.transform(D) > 0).sum(axis=1).max()) for sae in fit_all(grid, D)]
+    [1, 2, 4]
+    """
+    estimators = list(estimators)
+    kinds = {type(estimator) for estimator in estimators}
+    if len(kinds) == 1 and len(estimators) > 1 and hasattr(*kinds, "_fit_together"):
+        fitted = kinds.pop()._fit_together(estimators, D)
+        if fitted is not None:
+            return fitted
+    return [estimator.fit(D) for estimator in progress(estimators, "fits")]

@@ -10,14 +10,14 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .. import alternating, gradient, lbfgs, online, starts
-from ..autoencoder import Autoencoder
+from ..autoencoder import Autoencoder, stacked
 from ..codes import ACTIVATIONS, BatchTopK, FeatureChoice, JumpReLU, Logistic, ReLU, TopK
 from ..descent import in_memory
 from ..inference import ENCODERS, Pursuit, blocks, exact_nnls, linear_encoder
 from ..objective import L0, Objective
 from ..parts import DECODERS
 from ..problem import Problem
-from ..progress import progress
+from ..progress import Interrupted, progress
 from ..validation import (
     check_choice,
     check_data,
@@ -172,7 +172,11 @@ class SAE(PartsModel):
         self.dtype = dtype
 
     def fit(self, X, y=None):
-        """Train on X, array (n, d) or a memory map or shards of that shape."""
+        """Train on X, array (n, d) or a memory map or shards of that shape.
+
+        Ctrl-C during epochs ends them: the model is fitted with the best so far. Before that it is
+        left as it was.
+        """
         with all_or_nothing(self):
             problem, D, m = self._prepared(X)
             rng = check_random_state(self.random_state)
@@ -180,23 +184,30 @@ class SAE(PartsModel):
             if self.n_init > 1:
                 seeds = rng.randint(2**31, size=self.n_init)
                 rngs = [np.random.RandomState(seed) for seed in seeds]
-            runs = self._solve(D, m, problem, rngs)
+            runs, interrupt = self._solve(D, m, [problem] * len(rngs), rngs)
             # The online rule keeps its last epoch, the others keep their best one.
             last = slice(-1, None) if self._solver == "online" else slice(None)
             module, history = min(runs, key=lambda run: run[1]["objective"][last].min())
-            return self._finished(D, module, history)
+            self._finished(D, module, history)
+        if interrupt is not None:
+            raise interrupt
+        return self
 
-    def _fit_together(self, models, X):
-        """Fit clones of this model that differ in `random_state`, as one stack."""
-        if self.n_init > 1:
-            return [model.fit(X) for model in progress(models, "restarts")]
-        problem, D, m = self._prepared(X)
+    @staticmethod
+    def _fit_together(models, X):
+        """Fit models as one stack; None if they differ in more than seed, k and prices."""
+        first, *others = models
+        if first.n_init > 1 or not all(_alike(first, other) for other in others):
+            return None
+        prepared = [model._prepared(X) for model in models]
+        problems, (D, m) = [problem for problem, _, _ in prepared], prepared[0][1:]
+        if stacked(problems) is None:
+            return None
         rngs = [check_random_state(model.random_state) for model in models]
-        runs = self._solve(D, m, problem, rngs)
-        for model, run in zip(models, runs, strict=True):
-            model._prepared(X)
-            model._finished(D, *run)
-        return models
+        runs, interrupt = first._solve(D, m, problems, rngs)
+        if interrupt is not None:
+            raise interrupt
+        return [model._finished(D, *run) for model, run in zip(models, runs, strict=True)]
 
     def _prepared(self, X) -> tuple[Problem, np.ndarray, int]:
         """The problem, the data and the number of parts, all checked."""
@@ -445,42 +456,65 @@ class SAE(PartsModel):
         return problem
 
     def _solve(
-        self, D: np.ndarray, m: int, problem: Problem, rngs: list[np.random.RandomState]
-    ) -> list[tuple[Autoencoder, dict[str, np.ndarray]]]:
-        """A solution from each random state."""
-        begun = [self._begin(D, m, problem, rng) for rng in progress(rngs, "SAE starts")]
+        self, D: np.ndarray, m: int, problems: list[Problem], rngs: list[np.random.RandomState]
+    ) -> tuple[list[tuple[Autoencoder, dict[str, np.ndarray]]], Interrupted | None]:
+        """A solution of each problem from its random state, and what interrupted training."""
+        begun = [
+            self._begin(D, m, problem, rng)
+            for problem, rng in progress(list(zip(problems, rngs, strict=True)), "SAE starts")
+        ]
         if self.solver == "alternating":
             return [
                 (Autoencoder(problem, *map(_tensor, weights)), history)
-                for weights, _, history in begun
-            ]
+                for problem, (weights, _, history) in zip(problems, begun, strict=True)
+            ], None
         held = isinstance(D, np.ndarray) and in_memory(D)
         tensor = torch.as_tensor(D).to(self.device) if held else D
         together = max(1, STACK // (m * (D.shape[1] + self.batch_size)))
-        if self._solver in ("lbfgs", "online") or problem.parts.of_samples:
+        if self._solver in ("lbfgs", "online") or problems[0].parts.of_samples:
             together = 1
-        runs = []
+        runs, interrupt = [], None
         for some in blocks(len(rngs), together):
-            runs += self._descend(tensor, problem, begun[some], rngs[some])
-        return runs
+            found, interrupt = self._descend(tensor, problems[some], begun[some], rngs[some])
+            runs += found
+            if interrupt is not None:
+                break
+        return runs, interrupt
 
-    def _descend(self, D, problem: Problem, begun: list, rngs: list) -> list:
+    def _descend(self, D, problems: list[Problem], begun: list, rngs: list):
         """Go on from where some runs begin, together."""
         _, refined, history = begun[0]
         weights = _stacked([weights for weights, _, _ in begun])
-        module = Autoencoder(problem, *map(_tensor, weights)).to(self.device)
+        module = Autoencoder(stacked(problems), *map(_tensor, weights)).to(self.device)
         if self.start is None and history is None and self._solver != "online":
             module.scale_to(gradient.batch(D, slice(gradient.ROWS), module))
         module.make_kl_finite(gradient.batch(D, slice(gradient.ROWS), module))
+        interrupt = None
+        try:
+            history = self._train(module, D, rngs, refined)
+        except Interrupted as stop:
+            history, interrupt = stop.history, stop
+        if len(begun) == 1:
+            return [(module, history)], interrupt
+        return [
+            (
+                module.member(i, problem),
+                {name: a if a.ndim == 1 else a[:, i] for name, a in history.items()},
+            )
+            for i, problem in enumerate(problems)
+        ], interrupt
+
+    def _train(self, module: Autoencoder, D, rngs: list, refined: bool) -> dict[str, np.ndarray]:
+        """Let the solver improve a module, or a stack, in place."""
         if self.solver == "lbfgs":
-            return [(module, lbfgs.train(module, D, max_epochs=self.max_epochs, tol=self.tol**2))]
+            return lbfgs.train(module, D, max_epochs=self.max_epochs, tol=self.tol**2)
         if self._solver == "online":
             rate = 0.01 if self.learning_rate is None else self.learning_rate
             rule = None if self.solver == "online" else self.solver
             settings = {"epochs": self.max_epochs, "learning_rate": rate, "rule": rule}
-            return [(module, online.train(module, D, rng=rngs[0], **settings))]
+            return online.train(module, D, rng=rngs[0], **settings)
         default = 0.003 if refined else 0.03
-        history = gradient.train(
+        return gradient.train(
             module,
             D,
             learning_rate=default if self.learning_rate is None else self.learning_rate,
@@ -489,12 +523,6 @@ class SAE(PartsModel):
             tol=self.tol,
             rngs=rngs,
         )
-        if len(begun) == 1:
-            return [(module, history)]
-        return [
-            (module.member(i), {name: a if a.ndim == 1 else a[:, i] for name, a in history.items()})
-            for i in range(len(begun))
-        ]
 
     def _begin(self, D: np.ndarray, m: int, problem: Problem, rng: np.random.RandomState):
         """Weights (components, U, b, c) to begin from, whether they only need refinement, and the
@@ -553,7 +581,7 @@ class SAE(PartsModel):
             tol=self.tol,
             rngs=[np.random.RandomState(rng.randint(2**31)) for _ in candidates],
         )
-        best = module.member(int(gradient.evaluate(module, tensor).argmin()))
+        best = module.member(int(gradient.evaluate(module, tensor).argmin()), problem)
         weights = best.dictionary, best.encoder, best.bias, best.offset
         return tuple(None if w is None else _array(w) for w in weights)
 
@@ -609,6 +637,16 @@ def _some(D, rng: np.random.RandomState, most: int) -> np.ndarray:
     if len(D) <= most:
         return np.asarray(D[:])
     return np.asarray(D[np.sort(rng.choice(len(D), most, replace=False))])
+
+
+def _alike(a: SAE, b: SAE) -> bool:
+    """Whether two models differ at most in their seed, activation and penalty."""
+    given = b.get_params(deep=False)
+    return all(
+        value is given[name] or (name != "start" and value == given[name])
+        for name, value in a.get_params(deep=False).items()
+        if name not in ("random_state", "activation", "penalty")
+    )
 
 
 def _stacked(weights: list[tuple]) -> list[np.ndarray | None]:

@@ -1,9 +1,14 @@
-"""SAE against dense autograd: a step of training."""
+"""SAE against dense autograd, and against our peers where they are: a step of training."""
 
+import json
+import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -20,6 +25,8 @@ from partsrep.sparse import forward
 
 LEARNING_RATE = 1e-3
 BATCHES = 8
+ROOT = Path(__file__).resolve().parents[2]
+PARITY = ROOT / "build" / "parity-venv" / "bin" / "python"
 
 
 @dataclass(frozen=True)
@@ -187,10 +194,27 @@ def stack(scale: float) -> list[dict]:
     ]
 
 
+def peers(name: str, scale: float) -> list[dict]:
+    """The same step beside our peers' own, where `make parity` has made their environment."""
+    if not PARITY.exists():
+        return []
+    with TemporaryDirectory() as folder:
+        out = Path(folder) / "rows.json"
+        subprocess.run(
+            [PARITY, ROOT / "tests" / "parity" / "steps.py", name, str(scale), out],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        return json.loads(out.read_text())
+
+
 BENCHMARKS: dict[str, Callable[[float], list[dict]]] = {
     "sae stack": stack,
     **{
         f"sae step {activation} {name}": partial(step, activation, name)
         for activation, name in product(ACTIVATIONS, CASES)
     },
+    **{f"sae peers {name}": partial(peers, name) for name in CASES},
 }

@@ -175,8 +175,12 @@ def test_interrupted_book_resumes(project, capsys):
     before = snapshot(project / "build/html")
     write_notebook(project / "notebooks/first.ipynb", f"{GOOD}\nprint('new')")
     write_notebook(project / "notebooks/second.ipynb", "import time\ntime.sleep(600)")
+    kept = len(list((project / "build/cache").iterdir()))
     running = start(project)
-    while not (project / "build/run/second.ipynb").exists():
+    while not (
+        (project / "build/run/second.ipynb").exists()
+        and len(list((project / "build/cache").iterdir())) > kept
+    ):
         assert running.poll() is None
         time.sleep(0.1)
     os.killpg(running.pid, signal.SIGINT)

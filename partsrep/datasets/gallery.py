@@ -1,0 +1,163 @@
+"""A gallery of necessity: for each condition a small matrix for which only that one fails."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """An exact factorization D = H Xᵀ, and what an autoencoder does instead.
+
+    All arrays hold fractions (dtype object), so that every check is exact;
+    ``example.D.astype(float)`` is what models are fitted to.
+
+    Attributes
+    ----------
+    fails : str
+        The condition that fails; the others hold.
+    claim : str
+        Its id in the ledger.
+    about : str
+        What goes apart, and why, in words.
+    D, H, X : ndarray (n, d), (n, m), (d, m)
+        The data, and the factorization by NMF.
+    rival : dict of ndarray
+        What breaks the agreement: other factors "H" and "X", weights "U", or "y", the weights of
+        samples in a proof.
+    """
+
+    fails: str
+    claim: str
+    about: str
+    D: np.ndarray
+    H: np.ndarray
+    X: np.ndarray
+    rival: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def exact(rows) -> np.ndarray:
+    """An array of fractions."""
+    return np.array([[Fraction(entry) for entry in row] for row in rows], dtype=object)
+
+
+def gallery() -> dict[str, Example]:
+    """The examples by name.
+
+    Examples
+    --------
+    >>> from partsrep import datasets
+    >>> for name, example in datasets.gallery().items():
+    ...     print(f"{name}: {example.fails} ({example.claim})")
+    signs: the decoder is nonnegative (T2)
+    two answers: the factorization is unique (T3)
+    crossing bars: the codes are encodable (T4)
+    noise: the data are in the cone of the parts (T6)
+    too few: k is at least the true number (T10)
+    logistic output: the output is linear (T14)
+    tied weights: the encoder has weights of its own (T5)
+    dead unit: the optimiser finds the optimum (T9)
+    """
+    one, two = exact(np.eye(2, dtype=int)), exact([[2, 1], [1, 2]])
+    ends = exact([[1, 0], [0, 1], [1, 1]])
+    overlap = exact([[1, 0], [1, 1], [0, 1]])
+    # Two rows and three columns of a 2 × 3 image, each alone, and the whole image.
+    bars = exact(
+        [
+            [1, 0, 1, 0, 0],
+            [1, 0, 0, 1, 0],
+            [1, 0, 0, 0, 1],
+            [0, 1, 1, 0, 0],
+            [0, 1, 0, 1, 0],
+            [0, 1, 0, 0, 1],
+        ]
+    )
+    codes = exact([*np.eye(5, dtype=int).tolist(), [1, 1, 0, 0, 0]])
+    odds = [[Fraction(2**power, 1 + 2**power) for power in row] for row in ((1, 2), (2, 4))]
+    return {
+        "signs": Example(
+            "the decoder is nonnegative",
+            "T2",
+            "A free decoder turns its parts by any matrix near T, the encoder by its inverse, and "
+            "nothing is lost: no part of NMF is found.",
+            D=one,
+            H=one,
+            X=one,
+            rival={"U": two, "X": exact([[2, -1], [-1, 2]]) / 3},
+        ),
+        "two answers": Example(
+            "the factorization is unique",
+            "T3",
+            "D = I·D = D·I: both are exact, and one layer computes the codes of either. The start "
+            "decides which parts are found.",
+            D=two,
+            H=one,
+            X=two,
+            rival={"H": two, "X": one, "U": one},
+        ),
+        "crossing bars": Example(
+            "the codes are encodable",
+            "T4",
+            "The last sample is all rows, and it is all columns. Units of columns are at most 0 on "
+            "rows, so on all of them, and units of rows likewise: without a bias no unit is active "
+            "there, and the sample is lost. The parts are unique, so that no other layer helps.",
+            D=codes @ bars.T,
+            H=codes,
+            X=bars,
+            # Weights of samples that add up to zero, for units of rows and for units of columns.
+            rival={"y": exact([[0, 0, -1, -1, -1, 1], [-1, -1, 0, 0, 0, 1]])},
+        ),
+        "noise": Example(
+            "the data are in the cone of the parts",
+            "T6",
+            "The third sample is off the cone. Its best code is (0, ½), and no layer gives that "
+            "beside the codes of the two parts.",
+            D=exact([[1, 0], [1, 1], [0, 1]]),
+            H=exact([[1, 0], [0, 1], [0, Fraction(1, 2)]]),
+            X=exact([[1, 1], [0, 1]]),
+            # The sum of these samples is zero; the second unit's outputs add up to at least ½.
+            rival={"y": exact([[-1, 1, -1]])[0]},
+        ),
+        "too few": Example(
+            "k is at least the true number",
+            "T10",
+            "With one active code a sample, a part between the first and the third sample is worth "
+            "more than the first sample itself.",
+            D=ends,
+            H=ends,
+            X=one,
+            rival={"X": exact([[2, 0], [1, 1]])},
+        ),
+        "logistic output": Example(
+            "the output is linear",
+            "T14",
+            "One unit with logistic output has no loss, where no matrix of rank 1 is exact, nor "
+            "NMF with one part.",
+            D=exact(odds),
+            H=exact(odds),
+            X=one,
+            # Logits are these times log 2.
+            rival={"H": exact([[1], [2]]), "X": exact([[1], [2]])},
+        ),
+        "tied weights": Example(
+            "the encoder has weights of its own",
+            "T5",
+            "The parts share a feature. A free encoder is exact, a tied one is not, whatever its "
+            "parts.",
+            D=ends @ overlap.T,
+            H=ends,
+            X=overlap,
+            rival={"U": exact([[2, 1, -1], [-1, 1, 2]]) / 3},
+        ),
+        "dead unit": Example(
+            "the optimiser finds the optimum",
+            "T9",
+            "The second unit is silent on all samples. No gradient reaches it, and the second "
+            "sample is lost for good.",
+            D=one,
+            H=one,
+            X=one,
+            rival={"U": exact([[1, 0], [-1, -1]]), "X": one},
+        ),
+    }

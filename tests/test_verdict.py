@@ -1,0 +1,140 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from problems import digits, disjoint_parts
+
+from partsrep import NMF, SAE, compare, datasets, restarts, verdict
+from partsrep.matching import match
+from partsrep.verdict import Verdict, _bootstrap
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+SHORT = {"decoder": "nonnegative", "max_epochs": 40}
+
+
+def made(between, within, interval, reference="a"):
+    within = np.full((3, 3), within)
+    np.fill_diagonal(within, np.nan)
+    return Verdict(interval, np.full((3, 3), between), within, reference, [], [], ("NMF", "SAE"))
+
+
+@pytest.mark.parametrize(
+    ("within", "interval", "agree"),
+    [
+        (0.79, (-0.01, 0.01), None),
+        (0.9, (-0.049, 0.1), True),
+        (0.9, (-0.2, -0.051), False),
+        (0.9, (-0.06, -0.04), None),
+    ],
+)
+def test_the_rule(within, interval, agree):
+    found = made(0.85, within, interval)
+    assert found.agree is agree
+    assert ("undetermined" in found.reason) == (agree is None)
+    assert found.reason in repr(found)
+    assert found.table().loc["seeds", "verdict"] == 3
+
+
+def test_planted_parts_that_both_find_agree():
+    found = verdict(disjoint_parts().D, NMF(5), SAE(5, **SHORT), seeds=4)
+    assert found.agree is True
+    assert found.mcc > 0.99 and found.seed_mcc > 0.99
+    assert found.plot().axes
+
+
+def test_a_free_decoder_disagrees():
+    found = verdict(digits(150), NMF(6), SAE(6, max_epochs=30), seeds=4)
+    assert found.agree is False
+    assert found.interval[1] < -0.2
+
+
+def test_more_parts_than_there_are_is_undetermined():
+    """NMF does not find its own again."""
+    found = verdict(digits(60), NMF(25, n_init=2, max_iter=60), SAE(25, **SHORT), seeds=3)
+    assert found.agree is None
+    assert found.seed_mcc < 0.78
+
+
+def test_its_numbers_are_those_of_the_fits():
+    D = digits(150)
+    found = verdict(D, NMF(4), SAE(4, **SHORT), seeds=[3, 5, 4])
+    assert [fit.random_state for fit in found.fits_a] == [3, 5, 4]
+    assert not {fit.random_state for fit in found.fits_b} & {3, 4, 5}
+    for i, j in product(range(3), repeat=2):
+        pair = compare(found.fits_a[i], found.fits_b[j], D)
+        assert found.between[i, j] == pytest.approx(pair.mcc)
+        if i != j:
+            own = match(found.fits_a[i].components_, found.fits_a[j].components_).mcc
+            assert found.within[i, j] == pytest.approx(own)
+    assert found.mcc == pytest.approx(found.between.mean())
+    assert found.seed_mcc == pytest.approx(found.within[np.triu_indices(3, 1)].mean())
+    assert found.interval[0] <= found.mcc - found.seed_mcc <= found.interval[1]
+    alone = restarts(NMF(4, n_init=5), D, [3])[0]
+    assert np.array_equal(alone.components_, found.fits_a[0].components_), "the best of five"
+
+
+def test_the_reference_is_the_nmf_and_fitted_models_are_cloned():
+    D = digits(100)
+    nmf, sae = NMF(3, random_state=0).fit(D), SAE(3, **SHORT)
+    components = nmf.components_.copy()
+    found = verdict(D, sae, nmf, seeds=2)
+    assert found.reference == "b"
+    assert found.within[0, 1] == pytest.approx(match(*(f.components_ for f in found.fits_b)).mcc)
+    assert np.array_equal(nmf.components_, components)
+    assert verdict(D, sae, sae, seeds=2).reference == "a"
+
+
+def test_one_method_against_itself_does_not_agree_for_equal_starts():
+    """Its fits are others in both places, so that no pair is a fit with itself."""
+    found = verdict(digits(100), NMF(6, n_init=2, max_iter=20), NMF(6, n_init=2, max_iter=20), 3)
+    assert found.between.max() < 1 - 1e-9
+
+
+def test_a_start_is_kept():
+    D = disjoint_parts().D
+    nmf = NMF(5, random_state=0).fit(D)
+    found = verdict(D, NMF(5, start=nmf), SAE(5, start=nmf, **SHORT), seeds=2)
+    assert found.seed_mcc == pytest.approx(1)
+
+
+def test_the_bootstrap_resamples_fits_and_covers():
+    """Fits that scatter about two centres: the interval covers the true difference about as often
+    as it says; one that took all pairs for independent would be far too short."""
+    rng = np.random.RandomState(0)
+    covered, naive = 0, 0
+    for _ in range(200):
+        S = 10
+        a, b = 0.1 * rng.standard_normal(S), 0.1 * rng.standard_normal(S)
+        # An effect of each fit on all of its pairs; the expected difference is −0.02.
+        between = 0.88 + np.add.outer(a, b)
+        within = 0.90 + np.add.outer(a, a)
+        np.fill_diagonal(within, np.nan)
+        drawn = _bootstrap(between, within, "a", 400, rng)
+        low, high = np.nanpercentile(drawn, [2.5, 97.5])
+        covered += low <= -0.02 <= high
+        pairs = within[np.triu_indices(S, 1)]
+        width = 1.96 * np.sqrt(between.var() / between.size + pairs.var() / pairs.size)
+        naive += abs(between.mean() - pairs.mean() + 0.02) <= width
+    assert covered >= 170
+    assert naive < 150
+
+
+def test_the_draws_come_from_the_seed():
+    D = digits(80)
+    first, again, other = (
+        verdict(D, NMF(3), SAE(3, **SHORT), 3, random_state=seed).interval for seed in (0, 0, 1)
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize(
+    ("seeds", "message"),
+    [
+        (1, "seeds must be an integer of at least 2"),
+        ([1, 1], "at least two different ones"),
+        ([], "at least two different ones"),
+    ],
+)
+def test_seeds_are_checked(seeds, message):
+    with pytest.raises(ValueError, match=message):
+        verdict(datasets.load("bars").D, NMF(3), SAE(3), seeds)

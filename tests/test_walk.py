@@ -1,0 +1,95 @@
+from dataclasses import fields, replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from problems import disjoint_parts
+
+from partsrep import (
+    L1,
+    NMF,
+    SAE,
+    BatchTopK,
+    Layer,
+    LogVolume,
+    Problem,
+    TopK,
+    to_topk_sae,
+    walk,
+)
+from partsrep.estimators import front_door
+from partsrep.objective import Elastic, Objective
+from partsrep.parts import Parts, UnitMean
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def test_each_step_turns_one_choice():
+    problems = list(to_topk_sae(3).values())
+    for before, after in pairwise(problems):
+        names = [field.name for field in fields(Problem)]
+        assert sum(getattr(before, name) != getattr(after, name) for name in names) == 1
+    assert problems[0] == Problem(parts=Parts(nonnegative=True))
+    assert problems[-1] == Problem(Parts(unit=True), TopK(3), Layer())
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        *to_topk_sae(2).values(),
+        Problem(Parts(offset=True), BatchTopK(2), Layer(bias=True), Objective((L1(0.1),))),
+        Problem(UnitMean(), objective=Objective(parts=LogVolume(0.5))),
+        Problem(Parts(nonnegative=True), objective=Objective(codes=Elastic(l1=0.25))),
+        Problem(Parts(nonnegative=True), objective=Objective(beta=1.0)),
+    ],
+)
+def test_the_front_door_solves_the_problem_it_is_given(problem):
+    D = disjoint_parts().D[:60]
+    model = front_door(problem, 3, random_state=0)
+    model.set_params(**{"max_iter": 20} if isinstance(model, NMF) else {"max_epochs": 3})
+    assert model.fit(D).problem_ == problem
+
+
+def test_a_price_that_depends_on_the_size_of_the_data_is_refused():
+    problem = Problem(Parts(nonnegative=True), objective=Objective(codes=Elastic(l2=1.0)))
+    with pytest.raises(ValueError, match="without the size of the data"):
+        front_door(problem, 3)
+
+
+@pytest.fixture(scope="module")
+def steps():
+    return walk(disjoint_parts().D, to_topk_sae(3), 5, n_init=1, max_epochs=20)
+
+
+def test_the_walk_holds_every_step_against_the_first(steps):
+    assert list(steps.models) == list(to_topk_sae(3)) == list(steps.table().index)
+    first, *others = steps.models.values()
+    assert isinstance(first, NMF) and all(isinstance(model, SAE) for model in others)
+    table = steps.table()
+    assert table.loc["NMF", "MCC with the first"] == pytest.approx(1)
+    assert table.loc["one layer", "MCC with the first"] > 0.99
+    energy = np.sum(disjoint_parts().D ** 2)
+    gaps = table[["dictionary gap", "selection gap", "encoder gap"]].sum(axis=1)
+    losses = np.array([model.loss_ for model in steps.models.values()])
+    assert gaps.to_numpy() == pytest.approx((losses - losses[0]) / energy, abs=1e-9)
+    assert steps.plot().axes
+
+
+def test_parts_are_in_the_order_of_the_first(steps):
+    first = steps.models["NMF"].components_
+    assert np.array_equal(steps.matched_parts("NMF"), first)
+    for name, result in steps.comparisons.items():
+        parts = steps.matched_parts(name)
+        for (i, j), cosine in zip(result.pairs, result.cosines, strict=True):
+            assert np.array_equal(parts[i], steps.models[name].components_[j])
+            product = parts[i] @ first[i]
+            norms = np.linalg.norm(parts[i]) * np.linalg.norm(first[i])
+            assert product / norms == pytest.approx(cosine)
+
+
+def test_a_warm_walk_begins_each_step_at_the_one_before():
+    nmf = Problem(parts=Parts(nonnegative=True))
+    problems = {"a": nmf, "b": replace(nmf, inference=Layer())}
+    warm = walk(disjoint_parts().D, problems, 5, warm=True, max_epochs=5)
+    assert warm.models["b"].start is warm.models["a"]
+    assert warm.comparisons["b"].mcc > 0.999
