@@ -26,15 +26,15 @@ from partsrep.sweeps.driver import Summary, _drive
 from partsrep.sweeps.points import Job, package_code
 
 SLOW = """\
-import os, time
+import ctypes, os
 open(f"started-{seed}-{os.getpid()}", "x").close()
-time.sleep(PAUSE)
+ctypes.PyDLL(None).usleep(PAUSE)  # holds the interpreter's lock, so the kernel cannot end itself
 metrics = {"seed": seed}"""
 
 
-def slow(folder: Path, pause: float) -> Path:
+def slow(folder: Path, pause: int) -> Path:
     """A notebook that takes a while and notes by whom each point was started."""
-    return write(folder / "slow.ipynb", SLOW.replace("PAUSE", str(pause)))
+    return write(folder / "slow.ipynb", SLOW.replace("PAUSE", str(1_000_000 * pause)))
 
 
 def started(folder: Path) -> dict[int, list[int]]:
