@@ -57,6 +57,7 @@ def become_kernel(arguments: list[str], folder: str, memory: int | None, seed: i
     """Turn this fork into a Jupyter kernel, until it is asked to end."""
     os.setsid()  # who kills this group kills its children too
     os.chdir(folder)
+    sys.path.insert(0, "")  # as in any kernel, and not sooner: this script has neighbours
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     if memory:
