@@ -66,7 +66,8 @@ def broken_kernel(tmp_path_factory):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
     project = tmp_path_factory.mktemp("tiny")
-    shutil.copytree(ROOT / "book/_static", project / "book/_static")
+    for folder in ("_static", "_ext"):
+        shutil.copytree(ROOT / "book" / folder, project / "book" / folder)
     shutil.copy(ROOT / "book/references.bib", project / "book")
     shutil.copy(ROOT / "_config.yml", project)
     (project / "book/index.md").write_text("# A tiny book\n")
