@@ -15,7 +15,8 @@ def swimmer() -> Dataset:
     D = H Xᵀ exactly, with H binary (256 × 17) and X binary (1024 × 17).
     All 4⁴ = 256 poses occur once.
     The four columns of H that belong to one limb add up to the torso's column of ones: so D has
-    rank 17 − 4 = 13, and the torso can be moved into the limbs without changing D.
+    rank 17 − 4 = 13, and the torso can be moved into the limbs without changing D. So can each
+    limb's shoulder, the pixel beside the torso that its four positions share and every image has.
 
     Returns
     -------
