@@ -213,7 +213,7 @@ class Autoencoder(nn.Module):
         if parts.of_samples:
             self.dictionary.copy_(parts.project_weights(self.dictionary))
         else:
-            self.dictionary.copy_(parts.project(self.dictionary))
+            self.dictionary.data = parts.project(self.dictionary)
         if self.offset is not None and parts.nonnegative:
             self.offset.clamp_(min=0)
         if layer.nonnegative:
@@ -225,8 +225,8 @@ class Autoencoder(nn.Module):
     def project_gradient(self) -> None:
         """Take from the gradient of unit-norm parts what only changes their norm."""
         if self.problem.parts.unit:
-            along = (self.dictionary.grad * self.dictionary).sum(dim=-1, keepdim=True)
-            self.dictionary.grad -= along * self.dictionary
+            along = torch.linalg.vecdot(self.dictionary.grad, self.dictionary).unsqueeze(-1)
+            self.dictionary.grad.addcmul_(self.dictionary, along, value=-1)
 
     @torch.no_grad()
     def freeze(self, D: torch.Tensor) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from torch.optim.adam import adam
 
 from . import sparse
 from .autoencoder import Autoencoder
 from .inference import blocks
-from .objective import Output
 from .progress import Interrupted, arrays, progress
 
 PATIENCE = 10  # epochs without a gain before the step is halved
@@ -87,11 +87,11 @@ def train(
         for _ in progress(range(max_epochs), "SAE, Adam"):
             for rows in _batches(len(D), batch_size, generators, shape):
                 module.zero_grad()
-                samples = batch(D, rows, module)
-                module.problem.objective(_pass(module, samples, generators[0])).sum().backward()
+                _objective(module, batch(D, rows, module), generators[0]).sum().backward()
                 module.project_gradient()
                 optimiser.step(step)
                 module.project()
+            optimiser.flush()
 
             value = record()
             better = value < best
@@ -145,15 +145,16 @@ class RelativeAdam:
         sizes = [torch.where(size > 0, size, fallback) for size in sizes]
         sizes = [torch.where(size > 0, size, 1) for size in sizes]
         largest = [float(size.max()) for size in sizes]
-        groups = [
-            {"params": [weights], "lr": learning_rate * size}
-            for weights, size in zip(self.weights, largest, strict=True)
-        ]
-        # Gradients scale with the data: the usual eps of 1e-8 would not.
-        self.adam = torch.optim.Adam(groups, eps=1e-30, fused=True)
+        self.rates = [learning_rate * size for size in largest]
         # What is 1 but for rounding is 1: then `step` has nothing to shorten.
         shares = [size / most for size, most in zip(sizes, largest, strict=True)]
         self.shares = [torch.where(share > 1 - 1e-6, 1, share) for share in shares]
+        # Running means of the gradient and of its square.
+        self.moments = {
+            weights: (torch.zeros_like(weights), torch.zeros_like(weights))
+            for weights in self.weights
+        }
+        self.steps = [weights.new_zeros((), dtype=torch.float32) for weights in self.weights]
 
     @torch.no_grad()
     def step(self, step: torch.Tensor) -> None:
@@ -162,7 +163,25 @@ class RelativeAdam:
         # Adam's own step is the same for all: what is shorter is shortened afterwards.
         whole = all(bool((factor == 1).all()) for factor in factors)
         before = None if whole else [weights.clone() for weights in self.weights]
-        self.adam.step()
+        for weights, rate, count in zip(self.weights, self.rates, self.steps, strict=True):
+            mean, square = self.moments[weights]
+            # Gradients scale with the data: the usual eps of 1e-8 would not.
+            adam(
+                [weights],
+                [weights.grad],
+                [mean],
+                [square],
+                [],
+                [count],
+                lr=rate,
+                beta1=0.9,
+                beta2=0.999,
+                eps=1e-30,
+                weight_decay=0,
+                amsgrad=False,
+                maximize=False,
+                fused=True,
+            )
         if whole:
             return
         for weights, old, factor in zip(self.weights, before, factors, strict=True):
@@ -170,9 +189,15 @@ class RelativeAdam:
 
     def forget(self, members: torch.Tensor) -> None:
         """Begin anew with the moments of some members of the stack."""
-        for state in self.adam.state.values():
-            for moment in (state["exp_avg"], state["exp_avg_sq"]):
+        for moments in self.moments.values():
+            for moment in moments:
                 moment.masked_fill_(_like(members, moment), 0)
+
+    def flush(self) -> None:
+        """Set to 0 the means that are below the smallest normal number, as those of dead units are
+        after a while: they slow the processor down."""
+        for mean, _ in self.moments.values():
+            mean.masked_fill_(mean.abs() < torch.finfo(mean.dtype).tiny, 0)
 
 
 def evaluate(module: Autoencoder, D: Any) -> torch.Tensor:
@@ -202,14 +227,13 @@ def squared_error(module: Autoencoder, D: Any) -> tuple[float, bool]:
     return error, active
 
 
-def _pass(module: Autoencoder, D: torch.Tensor, generator: torch.Generator) -> Output:
-    """One pass in training, by the selected codes alone where that is faster."""
+def _objective(module: Autoencoder, D: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The objective of a batch in training, by the selected codes alone where that is faster."""
     stack = module.usage.shape[:-1].numel() if D.ndim == 2 else 1
     n, d, m = stack * D.shape[:-1].numel(), D.shape[-1], module.usage.shape[-1]
-    if not sparse.pays(module.problem, n, d, m, float(module.usage.sum(dim=-1).max())):
-        return module(D, generator)
-    D_hat, H = sparse.forward(module, D)
-    return Output(D, None, H, D_hat, module)
+    if sparse.pays(module.problem, n, d, m, float(module.usage.sum(dim=-1).max())):
+        return sparse.misfit(module, D)
+    return module.problem.objective(module(D, generator))
 
 
 def _batches(n: int, batch_size: int, generators: list[torch.Generator], shape: tuple):
@@ -277,5 +301,5 @@ def _revive(
     if module.threshold is not None:
         module.threshold[member][dead] = module.problem.codes.threshold
     for weights in (module.dictionary, module.encoder, module.bias, module.threshold):
-        for moment in ("exp_avg", "exp_avg_sq") if weights is not None else ():
-            optimiser.adam.state[weights][moment][member][dead] = 0
+        for moment in optimiser.moments.get(weights, ()):
+            moment[member][dead] = 0

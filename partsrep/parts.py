@@ -28,7 +28,7 @@ from scipy.optimize import linear_sum_assignment
 from .inference import ENOUGH, SWEEPS, apply, diagonal, project_simplex, stationarity, sweeps
 from .validation import check_number
 
-Array = TypeVar("Array")  # numpy array or torch tensor: `Parts.project` uses only what both have
+Array = TypeVar("Array")  # numpy array or torch tensor: `Parts.project` uses what both have
 
 
 class PartSet:
@@ -79,7 +79,8 @@ class Parts(PartSet):
         if self.nonnegative:
             components = components.clip(min=0)
         if self.unit:
-            norms = (components * components).sum(axis=-1, keepdims=True) ** 0.5
+            xp = torch if isinstance(components, torch.Tensor) else np
+            norms = xp.linalg.vector_norm(components, axis=-1, keepdims=True)
             components = components / (norms + (norms == 0))
         return components
 

@@ -1,19 +1,17 @@
 """Autoencoder steps that touch only the selected codes: a quarter of the work where few are.
 
 Of the five dense products of a step, D Uᵀ stays, for it says what is selected. The reconstruction,
-the gradient of the codes and those of both weights are sums over the selected entries alone, and
-autograd sees them as two functions: pre-activations on a support, and the decoder. What follows
-from the loss, and any penalty on the selected values, composes with them.
+the gradient of the codes and those of both weights are sums over the selected entries alone.
+Autograd sees a single function, :func:`misfit`.
 """
 
 import warnings
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import embedding_bag, linear
+from torch.nn.functional import embedding_bag, linear, pad
 
 from .codes import BatchTopK, FeatureChoice, JumpReLU, ReLU, TopK
 from .inference import Layer
@@ -43,35 +41,46 @@ class Support:
 
     Attributes
     ----------
+    size : (rows, columns)
+        Of the block diagonal matrix.
+    row, col : tensor (r,)
+        Of each entry, in that matrix.
+    member : tensor (r,)
+        Which of the stack each entry belongs to.
     crow : tensor (rows + 1,)
-        Where each row of the block diagonal matrix begins.
-    col : tensor (r,)
-        The column of each entry.
+        Where each row begins.
     """
 
     def __init__(self, entries: torch.Tensor, shape: torch.Size):
-        *stack, n, m = shape
+        n, m = shape[-2:]
         self.entries, self.shape = entries, shape
-        self.row, self.col = entries // m, entries % m
-        if stack:
-            self.col += self.row // n * m
         self.size = (shape.numel() // m, shape.numel() // n)
+        self.row = _quotient(entries, m)
+        self.member = _quotient(self.row, n)
+        self.col = entries - (self.row - self.member) * m
         self.crow = _offsets(self.row, self.size[0])
 
     @cached_property
     def by_column(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The order that goes through the entries column by column, their rows and the offsets."""
-        col, order = self.col.sort(stable=True)
-        return order, self.row[order], _offsets(col, self.size[1])
+        if self.col.device.type == "cpu":
+            # numpy sorts small integers by their digits.
+            small = self.col.numpy().astype(np.min_scalar_type(self.size[1]))
+            order = torch.from_numpy(small.argsort(kind="stable"))
+        else:
+            order = self.col.argsort(stable=True)
+        return order, self.row.index_select(0, order), _offsets(self.col, self.size[1])
 
     def product(self, values: torch.Tensor, P: torch.Tensor) -> torch.Tensor:
         """H P for the matrix H with these values on the support; P (columns, d)."""
         return _sums(self.col, self.crow, values, P)
 
     def transposed_product(self, values: torch.Tensor, P: torch.Tensor) -> torch.Tensor:
-        """Hᵀ P; P (rows, d)."""
+        """Hᵀ P; P (rows, d), or one (n, d) for each of the stack."""
         order, row, offsets = self.by_column
-        return _sums(row, offsets, values[order], P)
+        if len(P) < self.size[0]:
+            row = row - len(P) * self.member.index_select(0, order)
+        return _sums(row, offsets, values.index_select(0, order), P)
 
     def sampled_product(self, A: torch.Tensor, B: torch.Tensor) -> torch.Tensor:
         """The entries of A Bᵀ on the support; A (rows, d), B (columns, d)."""
@@ -81,9 +90,15 @@ class Support:
         return torch.sparse.sampled_addmm(zeros, A, B.T, beta=0).values()
 
 
+def _quotient(index: torch.Tensor, divisor: int) -> torch.Tensor:
+    if index.device.type == "cpu":
+        return torch.from_numpy(index.numpy() // divisor)  # faster than torch's
+    return index // divisor
+
+
 def _offsets(index: torch.Tensor, count: int) -> torch.Tensor:
-    """Where each of the numbers below `count`, and what follows them, begins in a sorted index."""
-    return torch.searchsorted(index, torch.arange(count + 1, device=index.device))
+    """Where each of the numbers below `count`, and what follows them, begins in a sorted list."""
+    return pad(torch.bincount(index, minlength=count).cumsum(0), (1, 0))
 
 
 def _sums(
@@ -95,119 +110,76 @@ def _sums(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class SparseCodes:
-    """Codes H (…, n, m) by the values on their support; the others are zero.
+class _Misfit(torch.autograd.Function):
+    """:func:`misfit`, of a stack member by member."""
+
+    @staticmethod
+    def forward(ctx, D, U, P, b, c, codes):
+        *stack, _, d = P.shape
+        Z = linear(D, U, b) if not stack else D @ U.mT
+        if stack and b is not None:
+            Z += b.unsqueeze(-2)
+        ctx.support = support = Support(selected(codes, Z), Z.shape)
+        # Only TopK selects what may be negative.
+        H = Z.flatten().index_select(0, support.entries).relu()
+        parts = P.detach().flatten(0, -2)  # with a graph of its own a product would be slower
+        E = support.product(H, parts).view(*Z.shape[:-1], d)
+        if c is not None:
+            E += c.unsqueeze(-2)
+        E -= D
+        ctx.save_for_backward(D.flatten(0, -2), parts, H, E)
+        ctx.like = U, P, b, c
+        return torch.linalg.vector_norm(E, dim=(-2, -1)).square() / Z.shape[-2]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, slope):
+        samples, parts, H, E = ctx.saved_tensors
+        U, P, b, c = ctx.like
+        support, rows, factor = ctx.support, E.flatten(0, -2), 2 / E.shape[-2] * slope
+        each = factor.flatten().index_select(0, support.member)
+        G = each * support.sampled_product(rows, parts) * (H > 0)
+        of_U = support.transposed_product(G, samples).view_as(U)
+        of_P = support.transposed_product(each * H, rows).view_as(P)
+        of_b = of_c = None
+        if b is not None:
+            of_b = G.new_zeros(b.numel()).index_add_(0, support.col, G).view_as(b)
+        if c is not None:
+            of_c = factor.unsqueeze(-1) * E.sum(dim=-2)
+        return None, of_U, of_P, of_b, of_c, None
+
+
+def misfit(module: torch.nn.Module, D: torch.Tensor) -> torch.Tensor:
+    r"""‖D − D̂‖²/n of a batch in training, by the selected codes alone; where it :func:`pays`.
+
+    With H = f(D Uᵀ + b), E = H Xᵀ + 1cᵀ − D, and G the entries of E X where H > 0, the gradients
+    are 2/n times Hᵀ E for Xᵀ, Gᵀ D for U, and the sums of the rows of E for c and of G for b.
 
     Parameters
     ----------
-    support : Support
-    values : tensor (r,)
-        With a graph, if the weights have gradients.
+    module : Autoencoder
+        Or a stack of them.
+    D : tensor (n, d)
+        Or one for each member of a stack, (…, n, d). Has no gradient.
+
+    Returns
+    -------
+    tensor ()
+        For a stack (…,).
 
     Examples
     --------
-    >>> D, U = torch.tensor([[3.0, 1.0], [2.0, 4.0]]), torch.eye(2)
-    >>> codes = encode(D, U, None, TopK(1))
-    >>> codes.values
-    tensor([3., 4.])
-    >>> codes.to_dense()
-    tensor([[3., 0.],
-            [0., 4.]])
+    >>> from partsrep.autoencoder import Autoencoder
+    >>> D, parts = torch.tensor([[3.0, 1.0], [2.0, 4.0]]), torch.eye(2)
+    >>> module = Autoencoder(Problem(codes=TopK(1), inference=Layer()), parts, parts)
+    >>> loss = misfit(module, D)
+    >>> loss.backward()
+    >>> loss.item(), module.dictionary.grad
+    (2.5, tensor([[ 0., -3.],
+            [-8.,  0.]]))
     """
-
-    support: Support
-    values: torch.Tensor
-
-    @property
-    def shape(self) -> torch.Size:
-        return self.support.shape
-
-    def to_dense(self) -> torch.Tensor:
-        """H with zeros written out."""
-        zeros = self.values.new_zeros(self.shape.numel())
-        return zeros.scatter(0, self.support.entries, self.values).view(self.shape)
-
-
-class _PreActivations(torch.autograd.Function):
-    """The entries of Z = D Uᵀ + b on a support, from a Z without a graph; D has no gradient."""
-
-    @staticmethod
-    def forward(ctx, D, U, b, Z, support):
-        ctx.save_for_backward(D)
-        ctx.support, ctx.shapes = support, (U.shape, None if b is None else b.shape)
-        return Z.flatten()[support.entries]
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, slope):
-        (D,), (of_U, of_b) = ctx.saved_tensors, ctx.shapes
-        rows = D.expand(*of_U[:-2], *D.shape[-2:]).reshape(-1, D.shape[-1])
-        slope_U = ctx.support.transposed_product(slope, rows).view(of_U)
-        if of_b is None:
-            return None, slope_U, None, None, None
-        slope_b = slope.new_zeros(of_b.numel()).index_add_(0, ctx.support.col, slope)
-        return None, slope_U, slope_b.view(of_b), None, None
-
-
-class _Product(torch.autograd.Function):
-    """H Xᵀ for codes by their values on a support."""
-
-    @staticmethod
-    def forward(ctx, values, components, support):
-        ctx.save_for_backward(values, components)
-        ctx.support = support
-        D_hat = support.product(values, components.flatten(0, -2))
-        return D_hat.view(*support.shape[:-1], components.shape[-1])
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, slope):
-        values, components = ctx.saved_tensors
-        slope, P = slope.reshape(-1, slope.shape[-1]), components.flatten(0, -2)
-        slope_P = ctx.support.transposed_product(values, slope)
-        return ctx.support.sampled_product(slope, P), slope_P.view(components.shape), None
-
-
-def encode(
-    D: torch.Tensor,
-    U: torch.Tensor,
-    b: torch.Tensor | None,
-    codes: ReLU | JumpReLU | TopK | BatchTopK | FeatureChoice,
-) -> SparseCodes:
-    """H = f(D Uᵀ + b) for an f that keeps some pre-activations and drops the others.
-
-    Parameters
-    ----------
-    D : tensor (n, d) or (…, n, d)
-        Has no gradient.
-    U : tensor (…, m, d)
-    b : None or tensor (…, m)
-    codes : ReLU, JumpReLU with a fixed threshold, TopK, BatchTopK or FeatureChoice
-    """
-    with torch.no_grad():
-        if U.ndim == 2:
-            Z = linear(D, U, b)
-        else:
-            Z = D @ U.mT if b is None else D @ U.mT + b.unsqueeze(-2)
-        support = Support(selected(codes, Z), Z.shape)
-    values = _PreActivations.apply(D, U, b, Z, support)
-    # Only TopK selects what may be negative.
-    return SparseCodes(support, values.relu())
-
-
-def decode(
-    codes: SparseCodes, components: torch.Tensor, offset: torch.Tensor | None
-) -> torch.Tensor:
-    """D̂ = H Xᵀ + 1cᵀ; components (…, m, d), offset None or (…, d)."""
-    D_hat = _Product.apply(codes.values, components, codes.support)
-    return D_hat if offset is None else D_hat + offset.unsqueeze(-2)
-
-
-def forward(module: torch.nn.Module, D: torch.Tensor) -> tuple[torch.Tensor, SparseCodes]:
-    """The reconstruction of a batch in training and its codes, where the problem :func:`pays`."""
-    codes = encode(D, module.U, module.bias, module.problem.codes)
-    return decode(codes, module.components, module.offset), codes
+    weights = module.U, module.components, module.bias, module.offset
+    return _Misfit.apply(D, *weights, module.problem.codes)
 
 
 def selected(
@@ -220,8 +192,9 @@ def selected(
     if isinstance(codes, TopK):
         m = Z.shape[-1]
         if Z.device.type == "cpu" and m <= NARROW:
-            least = torch.from_numpy(np.partition(Z.numpy(), -codes.k, axis=-1)[..., [-codes.k]])
-            places = _places((least <= Z).flatten())
+            values = Z.numpy()
+            least = np.partition(values, -codes.k, axis=-1)[..., -codes.k, None]
+            places = torch.from_numpy(np.flatnonzero(least <= values))
             if len(places) * m == Z.numel() * codes.k:  # no ties
                 return places
         within = Z.topk(codes.k, sorted=False).indices.view(-1, codes.k).sort().values
@@ -232,9 +205,10 @@ def selected(
 
 
 def _largest(values: torch.Tensor, count: int) -> torch.Tensor:
-    """Places of the largest positive values, in ascending order; sorts only what may be one.
+    """Places of the largest positive values, in ascending order.
 
-    What a sample says, with four of its standard deviations, leaves a few more than the count.
+    What a sample says, with four of its standard deviations, leaves a few more than the count, and
+    only these are looked at again.
     """
     sample = values[::STRIDE]
     rank = count / STRIDE
@@ -243,11 +217,14 @@ def _largest(values: torch.Tensor, count: int) -> torch.Tensor:
     if len(places) < count:
         places = _places(values > 0)
     if len(places) > count:
-        places = places[values[places].topk(count, sorted=False).indices].sort().values
+        rest = values[places].topk(len(places) - count, largest=False, sorted=False).indices
+        places = places[torch.ones_like(places, dtype=bool).index_fill_(0, rest, False)]
     return places
 
 
 def _places(chosen: torch.Tensor) -> torch.Tensor:
+    if chosen.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(chosen.numpy()))  # faster than torch's
     return chosen.nonzero().squeeze(1)
 
 

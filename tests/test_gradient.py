@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from problems import digits
 
 from partsrep import KL, L1, SAE, JumpReLU, ReLU, TopK
 from partsrep.autoencoder import Autoencoder
-from partsrep.gradient import train
+from partsrep.gradient import RelativeAdam, train
 from partsrep.inference import Layer
 from partsrep.objective import Objective
 from partsrep.parts import DECODERS, Parts
@@ -156,3 +158,34 @@ def test_gradient_is_that_of_a_loss_written_out():
         assert torch.allclose(P.grad, H.T @ error)
         assert torch.allclose(U.grad, dZ.T @ D)
         assert torch.allclose(b.grad, dZ.sum(dim=0))
+
+
+def test_its_steps_are_those_of_adam_relative_to_the_weights():
+    module, D = module_and_data(Problem(inference=Layer(bias=True)))
+    twin = copy.deepcopy(module)
+    sizes = {name: float(w.detach().square().mean().sqrt()) for name, w in twin.named_parameters()}
+    sizes["bias"] = sizes["encoder"]  # it is zero
+    ours = RelativeAdam(module, 0.03)
+    theirs = torch.optim.Adam(
+        [{"params": [w], "lr": 0.03 * sizes[name]} for name, w in twin.named_parameters()],
+        eps=1e-30,
+    )
+    for i in range(20):
+        for model in (module, twin):
+            model.zero_grad()
+            model.problem.objective(model(D[10 * i :])).backward()
+        ours.step(torch.tensor(1.0))
+        theirs.step()
+    for own, other in zip(module.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(own, other)
+
+
+def test_what_a_dead_unit_keeps_of_its_gradient_does_not_become_subnormal():
+    module, _ = module_and_data(Problem(inference=Layer()))
+    optimiser = RelativeAdam(module, 0.03)
+    tiny = torch.finfo(torch.float64).tiny
+    for mean, square in optimiser.moments.values():
+        mean[0], mean[1], mean[2], square[:] = tiny / 4, -tiny / 4, -tiny, tiny / 4
+    optimiser.flush()
+    for mean, square in optimiser.moments.values():
+        assert not mean[:2].any() and (mean[2] == -tiny).all() and (square == tiny / 4).all()

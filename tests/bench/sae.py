@@ -15,13 +15,13 @@ import torch
 from measure import race, row
 from torch.nn.functional import linear, mse_loss
 
+from partsrep import sparse
 from partsrep.autoencoder import Autoencoder
 from partsrep.codes import BatchTopK, TopK
 from partsrep.gradient import RelativeAdam
 from partsrep.inference import Layer
 from partsrep.parts import Parts
 from partsrep.problem import Problem
-from partsrep.sparse import forward
 
 LEARNING_RATE = 1e-3
 BATCHES = 8
@@ -77,15 +77,17 @@ def sparse_step(case: Case, activation: str, start: torch.Tensor) -> Callable:
     """A function of a batch that takes our step and returns the loss."""
     problem = Problem(Parts(unit=True), ACTIVATIONS[activation](case.k), Layer())
     module = Autoencoder(problem, start, start)
-    optimiser = torch.optim.Adam(module.parameters(), lr=LEARNING_RATE, fused=True)
+    optimiser = RelativeAdam(module, LEARNING_RATE)
+    # One rate for both arrays, as the peer has it.
+    optimiser.rates = [LEARNING_RATE] * len(optimiser.rates)
+    whole = torch.ones(())
 
     def step(D: torch.Tensor) -> torch.Tensor:
-        optimiser.zero_grad()
-        D_hat, _ = forward(module, D)
-        loss = misfit(D_hat, D)
+        module.zero_grad()
+        loss = sparse.misfit(module, D)
         loss.backward()
         module.project_gradient()
-        optimiser.step()
+        optimiser.step(whole)
         module.project()
         return loss.detach()
 
@@ -95,7 +97,7 @@ def sparse_step(case: Case, activation: str, start: torch.Tensor) -> Callable:
 def dense_step(case: Case, activation: str, start: torch.Tensor) -> Callable:
     """The same in plain torch, all codes written out."""
     encoder, decoder = (torch.nn.Parameter(start.clone()) for _ in range(2))
-    optimiser = torch.optim.Adam([decoder, encoder], lr=LEARNING_RATE, fused=True)
+    optimiser = torch.optim.Adam([decoder, encoder], lr=LEARNING_RATE, eps=1e-30, fused=True)
 
     def step(D: torch.Tensor) -> torch.Tensor:
         optimiser.zero_grad()
@@ -164,8 +166,7 @@ def stack(scale: float) -> list[dict]:
     def together() -> None:
         for i in range(case.steps):
             module.zero_grad()
-            D_hat, _ = forward(module, batches[i % BATCHES])
-            misfit(D_hat, batches[i % BATCHES].expand_as(D_hat)).sum().backward()
+            sparse.misfit(module, batches[i % BATCHES]).sum().backward()
             module.project_gradient()
             optimiser.step(whole)
             module.project()
