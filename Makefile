@@ -34,7 +34,7 @@ check-results: .venv/stamp  ## run a random sample of the published records agai
 	@$(BIN)/partsrep check
 
 parity: build/parity-venv/stamp  ## compare with our peers' own modules, in an environment of its own
-	@$(PARITY)/python -m pytest -o pythonpath=tests --confcutdir=tests/parity tests/parity
+	@$(PARITY)/python -m pytest -o pythonpath=tests --confcutdir=tests/parity tests/parity/test_parity.py
 
 build/parity-venv/stamp: tests/parity/requirements.txt tests/parity/bare.txt pyproject.toml
 	@echo "Installing our peers into build/parity-venv (once; some minutes)"
