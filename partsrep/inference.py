@@ -105,8 +105,9 @@ BLOCK = 4096  # columns at a time, so that they stay in cache from sweep to swee
 # entries in the matrices of these.
 ROWS, ENTRIES = 2048, 4_000_000
 # Exact codes by pivoting: calls of `sweeps` for the first guess, rounds of exchanges, the largest
-# condition number, and what rounding leaves of zero.
-GUESSES, PIVOTS, WELL_POSED, ROUNDING = 2, 20, 1e10, 1e-12
+# condition number, the largest with which an inverse costs no digits that count, and what rounding
+# leaves of zero.
+GUESSES, PIVOTS, WELL_POSED, BENIGN, ROUNDING = 2, 20, 1e10, 1e3, 1e-12
 
 
 def blocks(n: int, size: int) -> list[slice]:
@@ -272,19 +273,22 @@ def _normalized(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _normalized_sweep(F: np.ndarray, others: np.ndarray, cross: np.ndarray) -> float:
-    """One sweep in place over rows that :func:`_normalized` scaled; returns ‖ΔF‖.
+    """One sweep in place over rows that :func:`_normalized` scaled; returns ‖ΔF‖."""
+    before = F.copy()
+    _update_rows(F, others, cross)
+    before -= F
+    return math.sqrt(np.vdot(before, before))
 
-    This is the innermost loop of NMF: three passes a row and no array that is made anew.
-    """
+
+def _update_rows(F: np.ndarray, others: np.ndarray, cross: np.ndarray) -> None:
+    """The innermost loop of NMF: three passes a row and no array that is made anew."""
     product = np.dot if others.ndim == 2 else _columnwise_dot
-    before, row = F.copy(), np.empty(F.shape[1], F.dtype)
+    row = np.empty(F.shape[1], F.dtype)
     zeros = np.zeros_like(row)  # a row against a row is faster than against the number 0
     for weights, target, own in zip(others, cross, F, strict=True):
         product(weights, F, out=row)
         np.subtract(target, row, out=row)
         np.maximum(row, zeros, out=own)
-    before -= F
-    return math.sqrt(np.vdot(before, before))
 
 
 _columnwise_dot = partial(np.einsum, "jn,jn->n")
@@ -328,9 +332,11 @@ def sweeps(
         scale, others, target = _normalized(own, cross[block])
         rows = F[block] * scale
         first = _normalized_sweep(rows, others, target)
-        for _ in range(SWEEPS - 1):
+        for _ in range(SWEEPS - 2):
             if _normalized_sweep(rows, others, target) <= enough * first:
                 break
+        else:
+            _update_rows(rows, others, target)
         np.divide(rows, scale, out=result[block])
     # A number below the smallest normal one is less than half of the last digit of this.
     coarse = np.finfo(F.dtype).tiny / np.finfo(F.dtype).eps
@@ -404,7 +410,8 @@ def _independent(P: np.ndarray) -> bool:
     """Whether the parts that are not zero are far from linear dependence, whatever their norms."""
     norms = np.linalg.norm(P, axis=1, keepdims=True)
     directions = P[norms[:, 0] > 0] / norms[norms[:, 0] > 0]
-    return not len(directions) or np.linalg.cond(directions @ directions.T) < WELL_POSED
+    spectrum = np.linalg.eigvalsh(directions @ directions.T)
+    return not len(spectrum) or spectrum[-1] < WELL_POSED * spectrum[0]
 
 
 def _by_pivoting(
@@ -413,8 +420,7 @@ def _by_pivoting(
     """Least F ≥ 0 of the quadratic, rows with G_kk = 0 left at 0, and which columns were found.
 
     Guess each column's support by a few sweeps, solve the equations on it, exchange every row with
-    a wrong sign, and repeat: from a good guess most are right at once, and columns with as many
-    active rows are solved together.
+    a wrong sign, and repeat: from a good guess most are right at once.
 
     References
     ----------
@@ -424,17 +430,23 @@ def _by_pivoting(
     F = np.zeros_like(cross) if guess is None else guess
     for _ in range(GUESSES if guess is None else 1):
         F = sweeps(F, gram, cross, enough=0)
-    support = (F > 0) & (gram.diagonal() > 0)[:, None]
-    scale = np.sqrt(np.where(gram.diagonal() > 0, gram.diagonal(), 1))[:, None]
-    rounding = ROUNDING * scale * (np.abs(cross) / scale).max(axis=0)
+    used = gram.diagonal() > 0
+    support = (F > 0) & used[:, None]
+    scale = np.sqrt(np.where(used, gram.diagonal(), 1))[:, None]
+    gram, cross = gram / (scale * scale.T), cross / scale
+    rounding = ROUNDING * np.abs(cross).max(axis=0)
+    solve = partial(_on_supports, gram)
+    if used.all() and 2 * np.count_nonzero(support) > support.size:
+        inverse = np.linalg.inv(gram)
+        if np.linalg.norm(gram, 1) * np.linalg.norm(inverse, 1) < BENIGN:
+            solve = partial(_off_supports, inverse)
     left = np.arange(F.shape[1])
     for _ in range(PIVOTS):
-        tried = _on_supports(support[:, left], gram, cross[:, left])
-        slope = gram @ tried - cross[:, left]
-        active = support[:, left]
-        wrong = np.where(active, tried < 0, slope < -rounding[:, left])
+        active, target = support[:, left], cross[:, left]
+        tried = solve(active, target)
+        wrong = np.where(active, tried < 0, gram @ tried - target < -rounding[left])
         right = ~wrong.any(axis=0)
-        F[:, left[right]] = tried[:, right]
+        F[:, left[right]] = tried[:, right] / scale
         support[:, left[~right]] ^= wrong[:, ~right]
         left = left[~right]
         if not len(left):
@@ -442,8 +454,11 @@ def _by_pivoting(
     return F, ~np.isin(np.arange(F.shape[1]), left)
 
 
-def _on_supports(support: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    """The solution of G F = C on each column's support, 0 elsewhere."""
+def _on_supports(gram: np.ndarray, support: np.ndarray, cross: np.ndarray) -> np.ndarray:
+    """The solution of G F = C on each column's support, 0 elsewhere.
+
+    Columns with as many active rows are solved together.
+    """
     F = np.zeros_like(cross)
     sizes = np.count_nonzero(support, axis=0)
     for size in np.unique(sizes[sizes > 0]):
@@ -453,6 +468,14 @@ def _on_supports(support: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np
         targets = cross[rows, columns[:, None]]
         F[rows, columns[:, None]] = np.linalg.solve(systems, targets[..., None])[..., 0]
     return F
+
+
+def _off_supports(inverse: np.ndarray, support: np.ndarray, cross: np.ndarray) -> np.ndarray:
+    """The same from the inverse of G: the multipliers that hold the other rows at 0 solve its
+    equations, fewer where most rows are active, and less exactly where G is nearly singular."""
+    free = inverse @ cross
+    multipliers = _on_supports(inverse, ~support, free)
+    return np.where(support, free - inverse @ multipliers, 0)
 
 
 def exact_simplex(

@@ -73,6 +73,30 @@ def test_the_guess_of_exact_codes_does_not_matter(right, seed, m):
     assert np.allclose(exact_nnls(D, components, guess=guess), H, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("nearly", [1, 1e-3])
+def test_exact_codes_are_as_exact_where_most_are_active(nearly, monkeypatch):
+    """There the equations of the inactive ones are solved, unless the parts are nearly alike."""
+    rng = np.random.RandomState(0)
+    components = 10.0 ** rng.uniform(-3, 3, (12, 1)) * (1 + nearly * rng.uniform(-1, 1, (12, 40)))
+    H = np.where(rng.uniform(size=(200, 12)) < 0.2, 0, rng.uniform(1, 2, (200, 12)))
+    D = (H / np.linalg.norm(components, axis=1)) @ components
+    D += 1e-3 * nearly * rng.standard_normal(D.shape)
+    ways = []
+
+    def spy(inverse, support, cross):
+        ways.append(inverse)
+        return off_supports(inverse, support, cross)
+
+    off_supports = inference._off_supports
+    monkeypatch.setattr(inference, "_off_supports", spy)
+    found = exact_nnls(D, components, guess=H)
+    assert bool(ways) is (nearly == 1)
+    norms = np.linalg.norm(components, axis=1)
+    slope = (found @ components - D) @ components.T / norms
+    assert found.min() == 0 and np.count_nonzero(found) > 0.7 * found.size
+    assert np.abs(slope[found > 0]).max() <= 1e-11 and slope.min() >= -1e-11
+
+
 @pytest.mark.parametrize("kind", ["any", "repeated", "zero", "of all sizes"])
 @pytest.mark.parametrize("weighted", [False, True])
 @some
@@ -218,7 +242,8 @@ def test_a_half_step_stops_when_a_sweep_moves_little(monkeypatch):
 
     gram = np.array([[1.0, 0.01], [0.01, 1.0]])  # the second sweep moves a hundredth
     assert np.array_equal(moved_by(2), moved_by(9))
-    assert not np.array_equal(moved_by(1), moved_by(2))
+    nnls_sweep(once := np.zeros((2, 1)), gram, np.ones((2, 1)))
+    assert not np.array_equal(once, moved_by(2))
     gram = np.array([[1.0, 0.7], [0.7, 1.0]])  # a quarter
     assert not np.array_equal(moved_by(2), moved_by(9))
 
