@@ -277,8 +277,10 @@ class TopK:
     ) -> np.ndarray:
         """Pursuit and exchanges until none helps; then the exact codes of the support found.
 
-        Approximate: the support need not be the best one.
+        Approximate, unless all parts are allowed: the support need not be the best one.
         """
+        if self.k >= len(components):
+            return exact_nnls(D, components, l1=l1, l2=l2, weights=weights)
         gram, cross = priced(*normal_equations(D, components, weights), l1, l2)
         F = np.zeros_like(cross)
         while True:
