@@ -91,6 +91,7 @@ class Support:
 
 
 def _quotient(index: torch.Tensor, divisor: int) -> torch.Tensor:
+    """index // divisor, rounded down."""
     if index.device.type == "cpu":
         return torch.from_numpy(index.numpy() // divisor)  # faster than torch's
     return index // divisor
