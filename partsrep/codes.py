@@ -237,7 +237,7 @@ class TopK:
         """F with another row for the one at a place of each column's ranking."""
         leaving = (self._rank(F, gram) == place) & (F > 0)
         F = np.where(leaving, 0, F)
-        partner = diagonal(gram)
+        partner = diagonal(gram, F)
         gain = np.maximum(cross - apply(gram, F), 0) / np.sqrt(np.where(partner > 0, partner, 1))
         entering = np.where(leaving | (F > 0), -1, gain).argmax(axis=0)
         support = F > 0
@@ -249,7 +249,7 @@ class TopK:
 
         An active code of a zero part contributes nothing, but it comes before those not active.
         """
-        contribution = np.where(F > 0, np.sqrt(diagonal(gram)) * F, -1)
+        contribution = np.where(F > 0, np.sqrt(diagonal(gram, F)) * F, -1)
         order = np.argsort(-contribution, axis=0, kind="stable")
         rank = np.empty_like(order)
         np.put_along_axis(rank, order, np.arange(len(F))[:, None], axis=0)
@@ -559,7 +559,7 @@ def _on_support(
     support: np.ndarray, F: np.ndarray, gram: np.ndarray, cross: np.ndarray
 ) -> np.ndarray:
     """Sweeps over the codes on a support; the price of the others is infinite."""
-    return sweeps(F, gram, np.where(support, cross, -np.inf), enough=0)
+    return sweeps(F, gram, np.where(support, cross, -np.inf))
 
 
 def _better(A: np.ndarray, B: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:

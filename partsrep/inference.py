@@ -96,9 +96,9 @@ class Pursuit:
 ENCODERS = {"linear": Layer(), "tied": Layer(tied=True), "nonnegative": Layer(nonnegative=True)}
 
 
-# The half step of accelerated HALS: sweeps share one product with the data, which costs far more.
-SWEEPS = 3  # at most
-ENOUGH = 0.2  # of the first sweep's movement
+# The half step of accelerated HALS: sweeps share one product with the data. The least of them, and
+# the share of what is left to gain that each leaves, about.
+SWEEPS, LEFT = 2, 1 / 4
 BLOCK = 4096  # columns at a time, so that they stay in cache from sweep to sweep
 
 # Samples whose squared errors or exact codes are computed together in double precision, and most
@@ -115,6 +115,11 @@ def blocks(n: int, size: int) -> list[slice]:
     return [slice(begin, begin + size) for begin in range(0, n, size)]
 
 
+def width(F: np.ndarray) -> int:
+    """How many columns of F, or of each F of a stack, are one block."""
+    return max(BLOCK // math.prod(F.shape[:-2]), 1)
+
+
 def normal_equations(
     D, P: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -128,15 +133,15 @@ def normal_equations(
     ----------
     D : ndarray or sparse matrix (n, d)
         Never made dense.
-    P : ndarray (m, d)
-        Parts as rows.
+    P : ndarray (m, d), or (s, m, d)
+        Parts as rows, or a stack of such for a dense D without weights.
     weights : None or ndarray (n, d) ≥ 0
         What each entry counts; 0 hides it.
 
     Returns
     -------
-    gram : ndarray (m, m), with weights (m, m, n)
-    cross : ndarray (m, n)
+    gram : ndarray (m, m), with weights (m, m, n), of a stack (s, m, m)
+    cross : ndarray (m, n), of a stack (s, m, n)
 
     Examples
     --------
@@ -146,7 +151,7 @@ def normal_equations(
     (array([[[1.]]]), array([[2.]]))
     """
     if weights is None:
-        return P @ P.T, _times_transposed(P, D)
+        return P @ P.mT, _times_transposed(P, D)
     weights = weights.astype(P.dtype, copy=False)
     seen = D.multiply(weights).tocsr() if sp.issparse(D) else D * weights
     # All Gram matrices are one product with the Khatri–Rao square of P; half of it is enough.
@@ -160,52 +165,74 @@ def normal_equations(
 
 def _times_transposed(P: np.ndarray, D) -> np.ndarray:
     """P Dᵀ, row by row in memory."""
-    # OpenBLAS has a slow order for single precision.
+    if P.ndim == 3:  # one product for the whole stack
+        return (P.reshape(-1, P.shape[-1]) @ D.T).reshape(*P.shape[:-1], len(D))
+    # OpenBLAS has a slow order for few rows in single precision.
     slow = D.dtype == np.float32 and not sp.issparse(D) and D.flags.c_contiguous
     return np.ascontiguousarray((D @ P.T).T) if slow or sp.issparse(D) else P @ D.T
 
 
+def per_column(gram: np.ndarray, F: np.ndarray) -> bool:
+    """Whether each column of F (m, n) has a Gram matrix of its own, (m, m, n).
+
+    Else there is one (m, m) for all, or one for each of a stack F (s, m, n), (s, m, m).
+    """
+    return gram.ndim > F.ndim
+
+
 def apply(gram: np.ndarray, F: np.ndarray) -> np.ndarray:
-    """G F (m, n) for one Gram matrix (m, m), or for one per column, (m, m, n)."""
-    return gram @ F if gram.ndim == 2 else np.einsum("kjn,jn->kn", gram, F)
+    """G F for one Gram matrix, or for one per column (:func:`per_column`)."""
+    return np.einsum("kjn,jn->kn", gram, F) if per_column(gram, F) else gram @ F
 
 
 def priced(
     gram: np.ndarray, cross: np.ndarray, l1: float, l2: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """The quadratic plus 2 l1·ΣF + l2‖F‖², as G + l2·I and C − l1."""
-    identity = np.eye(len(gram), dtype=gram.dtype)
-    return gram + l2 * (identity if gram.ndim == 2 else identity[..., None]), cross - l1
+    identity = np.eye(len(cross), dtype=gram.dtype)
+    return gram + l2 * (identity[..., None] if per_column(gram, cross) else identity), cross - l1
 
 
 def columnwise_loss(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    """The quadratic tr(FᵀGF) − 2⟨C, F⟩ of each column of F, (n,)."""
-    return np.einsum("kn,kn->n", F, apply(gram, F) - 2 * cross)
+    """The quadratic tr(FᵀGF) − 2⟨C, F⟩ of each column of F, (..., n)."""
+    return np.einsum("...kn,...kn->...n", F, apply(gram, F) - 2 * cross)
 
 
-def diagonal(gram: np.ndarray) -> np.ndarray:
-    """The G_kk (m, 1) of one Gram matrix, or those (m, n) of one per column."""
-    return gram.diagonal()[:, None] if gram.ndim == 2 else np.einsum("kkn->kn", gram)
+def diagonal(gram: np.ndarray, F: np.ndarray) -> np.ndarray:
+    """The G_kk that go with F: (..., m, 1), or (m, n) where each column has its own.
+
+    One too small to be divided by is 0: a factor that shrinks for ever, as one with a price does
+    whose partner has none, would drive its partner to infinity.
+    """
+    own = per_column(gram, F)
+    curvature = gram.diagonal().T if own else gram.diagonal(axis1=-2, axis2=-1)[..., None]
+    return np.where(curvature < smallest(gram), 0, curvature)
 
 
-def stationarity(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
+def smallest(F: np.ndarray) -> float:
+    """What a number below the smallest normal one is less than half of the last digit of."""
+    limits = np.finfo(F.dtype)
+    return limits.tiny / limits.eps
+
+
+def stationarity(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
     r"""How far the rows F ≥ 0 are from optimal: ‖projected gradient‖, partner rows at norm 1.
 
     The gradient of half the loss is G F − C; where F = 0 only its negative part counts. Dividing
-    by √G_kk makes the value the same however a part and its code share their scale.
+    by √G_kk makes the value the same however a part and its code share their scale. A stack has
+    one value each.
     """
     gradient = apply(gram, F)
     gradient -= cross
     gradient *= (F > 0) | (gradient < 0)
-    partner = diagonal(gram)
+    partner = diagonal(gram, F)
     partner = np.where(partner > 0, partner, 1)
-    if gram.ndim == 2:
-        squares = np.einsum("kn,kn->k", gradient, gradient)[:, None]
-        return math.sqrt(np.sum(squares / partner))
-    return math.sqrt(np.sum(gradient**2 / partner))
+    if per_column(gram, F):
+        return np.sqrt(np.sum(gradient**2 / partner))
+    return np.sqrt(np.sum(np.vecdot(gradient, gradient) / partner[..., 0], axis=-1))
 
 
-def nnls_sweep(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
+def nnls_sweep(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> None:
     r"""One sweep of exact coordinate descent on nonnegative least squares, in place.
 
     Minimises :math:`\tfrac12 \mathrm{tr}(F^T G F) - \langle C, F\rangle` over each row of F in
@@ -214,17 +241,12 @@ def nnls_sweep(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
 
     Parameters
     ----------
-    F : ndarray (m, n) ≥ 0
+    F : ndarray (m, n) ≥ 0, or a stack (s, m, n)
         Overwritten.
-    gram : ndarray (m, m) or (m, m, n)
+    gram : ndarray (m, m) or (m, m, n), or a stack (s, m, m)
         The matrix G, or one for each column.
-    cross : ndarray (m, n)
+    cross : ndarray (m, n), or a stack (s, m, n)
         The matrix C.
-
-    Returns
-    -------
-    float
-        How far it moved, :math:`\sqrt{\sum_k G_{kk} \|\Delta F_k\|^2}`.
 
     Notes
     -----
@@ -241,78 +263,80 @@ def nnls_sweep(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
     --------
     >>> F = np.zeros((1, 2))
     >>> nnls_sweep(F, np.array([[4.0]]), np.array([[8.0, -8.0]]))
-    4.0
     >>> F
     array([[2., 0.]])
     """
-    scale, others, cross = _normalized(gram, cross)
-    F *= scale
-    moved = _normalized_sweep(F, others, cross)
-    F /= scale
-    return moved
+    _update_rows(F, *_updates(gram, cross))
 
 
-def _normalized(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The scale √G_kk of the rows in which an update is F_k ← max(0, C_k − Σ_j O_kj F_j), O and C.
+def _updates(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """O and C with which an update is F_k ← max(0, C_k − Σ_j O_kj F_j): those given, over G_kk.
 
-    O is the normalized Gram matrix without its diagonal; where G_kk = 0, O_kk = −1 keeps F_k.
+    O_kk = 0; where G_kk = 0, O_kk = −1 keeps F_k.
     """
-    partner = diagonal(gram)
-    dead = partner == 0
-    scale = np.sqrt(np.where(dead, 1, partner))
-    if gram.ndim == 2:
-        others = gram / (scale * scale.T)
-        others.flat[:: len(others) + 1] = -dead[:, 0].astype(gram.dtype)
+    curvature = diagonal(gram, cross)
+    dead = curvature == 0
+    curvature = np.where(dead, 1, curvature)
+    target = cross / curvature
+    k = np.arange(cross.shape[-2])
+    if per_column(gram, cross):
+        others = gram / curvature[:, None]
+        others[k, k] = -dead.astype(gram.dtype)
     else:
-        others = gram / (scale * scale[:, None])
-        np.einsum("kkn->kn", others)[...] = -dead.astype(gram.dtype)
-    target = cross / scale
+        others = gram / curvature
+        others[..., k, k] = -dead[..., 0].astype(gram.dtype)
     if dead.any():
         target[dead & (cross < 0)] = -np.inf
-    return scale, others, target
+    return others, target
 
 
-def _normalized_sweep(F: np.ndarray, others: np.ndarray, cross: np.ndarray) -> float:
-    """One sweep in place over rows that :func:`_normalized` scaled; returns ‖ΔF‖."""
-    before = F.copy()
-    _update_rows(F, others, cross)
-    before -= F
-    return math.sqrt(np.vdot(before, before))
-
-
-def _update_rows(F: np.ndarray, others: np.ndarray, cross: np.ndarray) -> None:
+def _update_rows(F: np.ndarray, others: np.ndarray, target: np.ndarray) -> None:
     """The innermost loop of NMF: three passes a row and no array that is made anew."""
-    product = np.dot if others.ndim == 2 else _columnwise_dot
-    row = np.empty(F.shape[1], F.dtype)
+    product = _columnwise_dot if per_column(others, F) else np.dot if F.ndim == 2 else np.vecmat
+    row = np.empty_like(F[..., 0, :])
     zeros = np.zeros_like(row)  # a row against a row is faster than against the number 0
-    for weights, target, own in zip(others, cross, F, strict=True):
+    rows_first = (array.swapaxes(0, F.ndim - 2) for array in (others, target, F))
+    for weights, wanted, own in zip(*rows_first, strict=True):
         product(weights, F, out=row)
-        np.subtract(target, row, out=row)
+        np.subtract(wanted, row, out=row)
         np.maximum(row, zeros, out=own)
 
 
 _columnwise_dot = partial(np.einsum, "jn,jn->n")
 
 
+def worthwhile(length: int, m: int) -> int:
+    r"""How many sweeps go with a product of m parts and data over so many features (or samples).
+
+    The product costs length/m times a sweep, so that one more pays until what is left to gain has
+    fallen to about m/length.
+
+    Examples
+    --------
+    >>> [worthwhile(length, 10) for length in (10, 100, 1000, 10_000)]
+    [2, 2, 4, 5]
+    """
+    return max(SWEEPS, 1 + int(math.log(m / length, LEFT)))
+
+
 def sweeps(
-    F: np.ndarray,
-    gram: np.ndarray,
-    cross: np.ndarray,
-    enough: float = ENOUGH,
+    F: np.ndarray, gram: np.ndarray, cross: np.ndarray, times: int = SWEEPS + 1
 ) -> np.ndarray:
-    r"""The half step of accelerated HALS: sweeps until one moves little against the first.
+    r"""The half step of accelerated HALS: a few sweeps for the price of one product with the data.
+
+    Gillis and Glineur stop when a sweep moves little against the first. A number that is known
+    beforehand is as good, and what happens to one column does not depend on the others.
 
     Parameters
     ----------
     F, gram, cross : ndarray
         As in :func:`nnls_sweep`; not changed.
-    enough : float ≥ 0
-        Of the first sweep's movement: one that moves less is the last. It is the movement of all
-        columns together; with 0 what happens to one column does not depend on the others.
+    times : int ≥ 1
+        How many.
 
     Returns
     -------
-    ndarray (m, n)
+    ndarray (m, n), of a stack (s, m, n)
         Better rows, numbers below the smallest normal one set to 0: they slow the processor down.
 
     References
@@ -325,23 +349,17 @@ def sweeps(
     >>> sweeps(np.zeros((1, 2)), np.array([[4.0]]), np.array([[8.0, -8.0]]))
     array([[2., 0.]])
     """
-    result = np.empty_like(F)
-    for columns in blocks(F.shape[1], BLOCK):
+    result = F.copy()
+    for columns in blocks(F.shape[-1], width(F)):
         block = np.s_[..., columns]
-        own = gram if gram.ndim == 2 else gram[block]
-        scale, others, target = _normalized(own, cross[block])
-        rows = F[block] * scale
-        first = _normalized_sweep(rows, others, target)
-        for _ in range(SWEEPS - 2):
-            if _normalized_sweep(rows, others, target) <= enough * first:
-                break
-        else:
-            _update_rows(rows, others, target)
-        np.divide(rows, scale, out=result[block])
-    # A number below the smallest normal one is less than half of the last digit of this.
-    coarse = np.finfo(F.dtype).tiny / np.finfo(F.dtype).eps
-    result += coarse
-    result -= coarse
+        updates = _updates(gram[block] if per_column(gram, F) else gram, cross[block])
+        # A block in one piece stays in the cache.
+        rows = np.ascontiguousarray(result[block])
+        for _ in range(times):
+            _update_rows(rows, *updates)
+        result[block] = rows
+    result += smallest(F)
+    result -= smallest(F)
     return result
 
 
@@ -429,7 +447,7 @@ def _by_pivoting(
     """
     F = np.zeros_like(cross) if guess is None else guess
     for _ in range(GUESSES if guess is None else 1):
-        F = sweeps(F, gram, cross, enough=0)
+        F = sweeps(F, gram, cross)
     used = gram.diagonal() > 0
     support = (F > 0) & used[:, None]
     scale = np.sqrt(np.where(used, gram.diagonal(), 1))[:, None]

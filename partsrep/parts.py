@@ -25,7 +25,7 @@ import scipy.sparse as sp
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from .inference import ENOUGH, SWEEPS, apply, diagonal, project_simplex, stationarity, sweeps
+from .inference import apply, diagonal, project_simplex, stationarity, sweeps
 from .validation import check_number
 
 Array = TypeVar("Array")  # numpy array or torch tensor: `Parts.project` uses what both have
@@ -111,9 +111,9 @@ class Parts(PartSet):
         return directions
 
 
-def _curvature(gram: np.ndarray) -> np.ndarray:
+def _curvature(gram: np.ndarray, P: np.ndarray) -> np.ndarray:
     """The G_kk (m, 1); where each feature has its own, the largest of each row."""
-    return diagonal(gram).max(axis=1, keepdims=True)
+    return diagonal(gram, P).max(axis=1, keepdims=True)
 
 
 def _improve_rows(
@@ -129,17 +129,10 @@ def _improve_rows(
     Gram matrix for each feature the same with their largest G_kk is an upper bound that touches q
     at P_k, so that q still never rises. A row whose partner is zero is left as it is.
     """
-    P, curvature = P.copy(), _curvature(gram)
-    first = math.inf
-    for _ in range(SWEEPS):
-        before = P.copy()
-        for k in np.flatnonzero(curvature):
-            row = slice(k, k + 1)
-            P[row] = nearest(P[row] + (cross[row] - apply(gram[row], P)) / curvature[row])
-        moved = _distance(P, before, curvature)
-        if moved <= ENOUGH * first:
-            break
-        first = min(first, moved)
+    P, curvature = P.copy(), _curvature(gram, P)
+    for k in np.flatnonzero(curvature):
+        row = slice(k, k + 1)
+        P[row] = nearest(P[row] + (cross[row] - apply(gram[row], P)) / curvature[row])
     return P
 
 
@@ -150,7 +143,7 @@ def _residual_of_rows(
     nearest: Callable[[np.ndarray], np.ndarray],
 ) -> float:
     """How far the updates of :func:`_improve_rows` would move, each made alone."""
-    curvature = _curvature(gram)
+    curvature = _curvature(gram, P)
     step = (cross - apply(gram, P)) / np.where(curvature > 0, curvature, 1)
     return _distance(P, np.where(curvature > 0, nearest(P + step), P), curvature)
 
@@ -352,14 +345,14 @@ class Disjoint(PartSet):
         nothing. Of parts that gain the same, it stays in its own. A part whose partner is zero
         keeps the features that no other part gains from.
         """
-        curvature = diagonal(gram)
+        curvature = diagonal(gram, P)
         entries = cross / np.where(curvature > 0, curvature, np.inf)
         gains = np.sqrt(curvature) * entries * np.where(P > 0, 1 + TIE, 1)
         return np.where(gains.max(axis=0) > 0, _largest(entries, gains), P * (curvature == 0))
 
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
         """How far :meth:`improve` would move."""
-        return _distance(P, self.improve(P, gram, cross), diagonal(gram))
+        return _distance(P, self.improve(P, gram, cross), diagonal(gram, P))
 
 
 @dataclass(frozen=True, eq=False)
@@ -565,7 +558,7 @@ class Combinations(PartSet):
         """
         self._recall(P)
         weights, parts = self._present
-        curvature = _curvature(gram) * self._norm**2
+        curvature = _curvature(gram, P) * self._norm**2
         return _distance(weights, self._step(weights, parts, gram, cross, curvature), curvature)
 
     def _recall(self, P: np.ndarray) -> None:
@@ -581,7 +574,7 @@ class Combinations(PartSet):
 
     def _descend(self, gram: np.ndarray, cross: np.ndarray, steps: int) -> np.ndarray:
         """Lower q from the present weights; keeps and returns the new parts."""
-        own = _curvature(gram)
+        own = _curvature(gram, cross)
         scale = np.sqrt(np.where(own > 0, own, 1))
         largest = float(np.linalg.eigvalsh(gram.T / scale / scale[:, 0]).max())
         curvature = own * (largest * self._norm**2)

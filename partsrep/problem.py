@@ -8,7 +8,17 @@ import numpy as np
 import scipy.sparse as sp
 
 from .codes import ReLU
-from .inference import BLOCK, ENTRIES, NNLS, ROWS, Layer, Pursuit, blocks, normal_equations
+from .inference import (
+    BLOCK,
+    ENTRIES,
+    NNLS,
+    ROWS,
+    Layer,
+    Pursuit,
+    blocks,
+    normal_equations,
+    width,
+)
 from .objective import Objective
 from .parts import Parts
 
@@ -121,7 +131,7 @@ def equations_by_block(
     time, if what is allowed lets them be treated apart, so that they stay in the cache."""
     size = D.shape[0]
     if allowed.columnwise and not sp.issparse(D):
-        size = BLOCK if weights is None else max(ENTRIES // len(P) ** 2, 1)
+        size = width(P) if weights is None else max(ENTRIES // len(P) ** 2, 1)
     for block in blocks(D.shape[0], size):
         samples = D if sp.issparse(D) else D[block]
         some = None if weights is None else weights[block]

@@ -86,7 +86,7 @@ def test_without_extrapolation_the_objective_never_rises(problem, weighted, seed
     for iteration in range(1, 9):
         before = H, components
         H, components = descend(
-            D, *before, problem, history, weights=weights, tol=0, max_iter=iteration,
+            D, *before, problem, [history], weights=weights, tol=0, max_iter=iteration,
             extrapolate=False,
         )  # fmt: skip
         values.append(objective(D, H, components, problem, weights))
@@ -118,7 +118,7 @@ def test_the_residual_goes_to_zero(name, weighted, seed):
     D, H, components, problem, weights = begun(PROBLEMS[name], seed, weighted)
     history = History()
     H, components = descend(
-        D, H, components, problem, history, weights=weights, tol=1e-6, max_iter=1500
+        D, H, components, problem, [history], weights=weights, tol=1e-6, max_iter=1500
     )
     assert history.last["residual"] <= 1e-6
     assert kkt_residual(D, H, components, problem, weights) <= 1e-5
@@ -129,7 +129,7 @@ def test_the_residual_goes_to_zero(name, weighted, seed):
 def test_the_residual_goes_to_zero_by_gradient_steps_too(parts, codes):
     D, H, components, problem, _ = begun(PROBLEMS[f"{parts}, {codes}"], 1)
     history = History()
-    H, components = descend(D, H, components, problem, history, tol=1e-5, max_iter=3000)
+    H, components = descend(D, H, components, problem, [history], tol=1e-5, max_iter=3000)
     assert history.last["residual"] <= 1e-5
     assert kkt_residual(D, H, components, problem) <= 1e-4
 
@@ -141,7 +141,7 @@ def test_plain_nmf_never_rises_and_its_residual_goes_to_zero(seed, extrapolate):
     H, components = random(D, 3, np.random.RandomState(seed))
     kept, history = (H.copy(), components.copy()), History()
     descend(
-        D, H, components, PLAIN, history, tol=1e-6, max_iter=20_000, extrapolate=extrapolate
+        D, H, components, PLAIN, [history], tol=1e-6, max_iter=20_000, extrapolate=extrapolate
     )  # fmt: skip
     values = history.arrays()["objective"]
     assert extrapolate or np.all(np.diff(values) <= 1e-10 * values[0])
@@ -158,7 +158,7 @@ def test_extrapolation_ends_as_well_and_sooner():
         for extrapolate in (False, True):
             history = History()
             descend(
-                D, H, components, PLAIN, history, tol=1e-4, max_iter=5000, extrapolate=extrapolate
+                D, H, components, PLAIN, [history], tol=1e-4, max_iter=5000, extrapolate=extrapolate
             )
             ends.append((history.last["objective"], history.iterations))
     losses, iterations = np.array(ends).reshape(5, 2, 2).transpose(2, 1, 0)
@@ -178,7 +178,7 @@ def test_descent_knows_no_scale_and_no_order(name, extrapolate, seed):
         bound = replace(problem, parts=PROBLEMS[name].parts.bind(D))
         components = bound.parts.project(components)
         return descend(
-            D, H, components, bound, History(), tol=0, max_iter=15, extrapolate=extrapolate
+            D, H, components, bound, [History()], tol=0, max_iter=15, extrapolate=extrapolate
         )
 
     codes, parts = reached(D, H, components)
@@ -201,7 +201,7 @@ def test_the_scale_that_a_part_shares_with_its_code_is_free(seed):
     D, H, components, problem, weights = begun(PLAIN, seed, weighted=True)
     scales = np.array([100.0, 0.03, 1.0])
     (codes, parts), (others, rescaled) = (
-        descend(D, *start, problem, History(), weights=weights, tol=0, max_iter=10)
+        descend(D, *start, problem, [History()], weights=weights, tol=0, max_iter=10)
         for start in ((H, components), (H * scales, components / scales[:, None]))
     )
     assert np.allclose(others, codes * scales, rtol=1e-6, atol=1e-8 * others.max())
@@ -212,7 +212,7 @@ def test_the_scale_that_a_part_shares_with_its_code_is_free(seed):
 def test_a_part_that_starts_at_zero_comes_back(name):
     D, H, components, problem, _ = begun(PROBLEMS[name], 0, n=20)
     components[1] = 0
-    _, parts = descend(D, H, components, problem, History(), tol=1e-4, max_iter=500)
+    _, parts = descend(D, H, components, problem, [History()], tol=1e-4, max_iter=500)
     assert parts[1].any()
 
 

@@ -179,28 +179,25 @@ def test_sweeps_never_raise_the_loss_and_reach_the_exact_solution(weighted, seed
     weights = weights + 0.3 if weighted else None
     gram, cross = normal_equations(D, components, weights)
     F = np.zeros((3, 6))
-    losses, moves = [], []
+    losses = []
     for _ in range(1000):
         losses.append(weighted_error(D, F.T @ components, weights))
-        moves.append(nnls_sweep(F, gram, cross))
+        nnls_sweep(F, gram, cross)
     assert np.all(np.diff(losses) <= 1e-12 * losses[0])
     best = weighted_error(D, exact_nnls(D, components, weights=weights) @ components, weights)
     assert losses[-1] == pytest.approx(best, rel=1e-6, abs=1e-9)
-    assert moves[-1] <= 1e-3 * moves[0]
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_sweep_updates_row_after_row_and_tells_how_far_it_moved(weighted):
+def test_a_sweep_updates_row_after_row(weighted):
     _, _, _, gram, cross = system(7, weighted)
     F = random_matrix(3, 3, 6)
-    expected, moved = F.copy(), 0.0
+    expected = F.copy()
     for j in range(6):
         G, f = gram if gram.ndim == 2 else gram[..., j], expected[:, j]
         for k in range(3):
-            before = f[k]
-            f[k] = max(0, before + (cross[k, j] - G[k] @ f) / G[k, k])
-            moved += G[k, k] * (f[k] - before) ** 2
-    assert nnls_sweep(F, gram, cross) == pytest.approx(np.sqrt(moved))
+            f[k] = max(0, f[k] + (cross[k, j] - G[k] @ f) / G[k, k])
+    nnls_sweep(F, gram, cross)
     assert np.allclose(F, expected)
 
 
@@ -219,33 +216,20 @@ def test_an_entry_with_a_zero_partner_is_left_as_it_is_unless_it_has_a_price(wei
 
 @pytest.mark.parametrize("weighted", [False, True])
 @some
-@given(seed=seeds)
-def test_a_half_step_does_the_same_in_blocks(weighted, seed):
+@given(seed=seeds, times=st.integers(1, 5))
+def test_a_half_step_is_sweeps_and_does_the_same_in_blocks(weighted, seed, times):
     _, _, _, gram, cross = system(seed, weighted)
     F = random_matrix(seed + 3, 3, 6)
     given_to_it = F.copy()
-    whole = sweeps(F, gram, cross, enough=0)
+    whole = sweeps(F, gram, cross, times)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inference, "BLOCK", 4)
-        in_blocks = sweeps(F, gram, cross, enough=0)
+        in_blocks = sweeps(F, gram, cross, times)
     assert np.allclose(whole, in_blocks, rtol=1e-12, atol=1e-14)
     assert np.array_equal(F, given_to_it)
-    for _ in range(inference.SWEEPS):
+    for _ in range(times):
         nnls_sweep(F, gram, cross)
     assert np.allclose(whole, F, rtol=1e-12, atol=1e-14)
-
-
-def test_a_half_step_stops_when_a_sweep_moves_little(monkeypatch):
-    def moved_by(sweep_count):
-        monkeypatch.setattr(inference, "SWEEPS", sweep_count)
-        return sweeps(np.zeros((2, 1)), gram, np.ones((2, 1)))
-
-    gram = np.array([[1.0, 0.01], [0.01, 1.0]])  # the second sweep moves a hundredth
-    assert np.array_equal(moved_by(2), moved_by(9))
-    nnls_sweep(once := np.zeros((2, 1)), gram, np.ones((2, 1)))
-    assert not np.array_equal(once, moved_by(2))
-    gram = np.array([[1.0, 0.7], [0.7, 1.0]])  # a quarter
-    assert not np.array_equal(moved_by(2), moved_by(9))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

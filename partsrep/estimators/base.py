@@ -30,6 +30,16 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
+def alike(a: BaseEstimator, b: BaseEstimator, but: tuple[str, ...]) -> bool:
+    """Whether two models have the same parameters, except perhaps for some."""
+    given = b.get_params(deep=False)
+    return all(
+        value is given[name] or (name != "start" and value == given[name])
+        for name, value in a.get_params(deep=False).items()
+        if name not in but
+    )
+
+
 class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What NMF and SAE share as scikit-learn transformers."""
 
@@ -141,10 +151,12 @@ def restarts(estimator: BaseEstimator, D, seeds: Iterable[int]) -> list[BaseEsti
 
 
 def fit_all(estimators: Iterable[BaseEstimator], D) -> list[BaseEstimator]:
-    """Fit estimators on the same data; autoencoders train as one stack where they can.
+    """Fit estimators on the same data, as one stack where they can.
 
-    They can if they differ only in `random_state`, in the k of TopK or BatchTopK and in the weights
-    of penalties: one fit then serves a whole grid. The others are fitted one after the other.
+    Autoencoders can if they differ only in `random_state`, in the k of TopK or BatchTopK and in the
+    weights of penalties: one fit then serves a whole grid. NMFs can if they differ only in
+    `random_state`, their parts and codes are just nonnegative and nothing has a price. The others
+    are fitted one after the other.
 
     Parameters
     ----------

@@ -1,7 +1,10 @@
 """NMF: the front door to nonnegative matrix factorization and its kin."""
 
 import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain, islice
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +19,7 @@ from ..inference import NNLS, Layer, normal_equations
 from ..objective import BETA, L1, Elastic, LogVolume, Objective, beta_divergence
 from ..parts import DECODERS, Parts
 from ..problem import Problem, factorization_loss, kkt_residual
-from ..progress import progress
+from ..progress import History, progress
 from ..validation import (
     check_choice,
     check_custom,
@@ -26,7 +29,7 @@ from ..validation import (
     check_mask,
     check_number,
 )
-from .base import PartsModel, all_or_nothing
+from .base import PartsModel, alike, all_or_nothing
 
 NONNEGATIVE = Parts(nonnegative=True)
 # Of the weights of batches in the running mean. Theory wants 0.5 to 1; measured, slower is nearer.
@@ -196,53 +199,9 @@ class NMF(PartsModel):
     def fit_transform(self, X, y=None, *, W=None, H=None, mask=None):
         """As :meth:`fit`, and return the codes (n, m): the same as ``transform(X)``."""
         with all_or_nothing(self):
-            for stale in ("parts_weights_", "_running"):
-                vars(self).pop(stale, None)
-            X, weights = self._check_data(X, mask, reset=True)
-            problem = self._problem(X)
-            self._check_settings(X, weights)
-            solver = self._solver(problem, weights is not None)
-            rng = check_random_state(self.random_state)
-            given = self._given(X, W, H)
-            m = len(given[1]) if given else self._n_parts(X)
-            problem.codes.check(m)
-            # Double precision costs nothing where the data are few.
-            D = X.astype(np.float64, copy=False) if X.size <= descent.FEW else X
-
-            best = None
-            for _ in progress(range(self.n_init), "NMF starts"):
-                bound = replace(problem, parts=problem.parts.bind(D))
-                begin = given
-                if begin is None:
-                    data = descent.rounded(D, bound, weights) if solver is descent else D
-                    begin = self._start(data, m, bound, rng)
-                found = solver.factorize(
-                    D,
-                    *begin,
-                    bound,
-                    weights=weights,
-                    tol=self.tol,
-                    max_iter=self._most_iterations,
-                )
-                if best is None or found[-1].last["objective"] < best[-1].last["objective"]:
-                    best = *found[:2], bound.parts, found[-1]
-            codes, components, parts, history = best
-            codes, components = codes.astype(X.dtype), components.astype(X.dtype)
-            self._set(X, weights, problem, codes, components)
-            if parts.of_samples:
-                self.parts_weights_ = parts.weights
-            self.n_iter_ = history.iterations
-            self.kkt_residual_ = history.last["residual"]
-            self.history_ = history.arrays()
-            if self.n_iter_ >= self._most_iterations and self.tol > 0:
-                warnings.warn(
-                    f"Maximum number of iterations {self._most_iterations} reached. Increase it "
-                    f"to improve convergence: raise max_iter, or tol={self.tol:g}; the KKT "
-                    f"residual is {self.kkt_residual_:.1e}.",
-                    ConvergenceWarning,
-                    stacklevel=3,
-                )
-        return codes
+            D, weights, problem = self._prepared(X, mask)
+            begun = self._begun(D, weights, problem, self._given(D, W, H))
+            return self._finished(D, weights, problem, self._runs(D, weights, problem, begun))
 
     def partial_fit(self, X, y=None):
         """Improve the parts by a mini-batch X (n', d), for data that come in pieces.
@@ -434,6 +393,81 @@ class NMF(PartsModel):
 
     # Solving ----------------------------------------------------------------------------------
 
+    @staticmethod
+    def _fit_together(models, X):
+        """Fit models from all their starts at once; None if they differ in more than their seed."""
+        first, *others = models
+        if not all(alike(first, other, ("random_state",)) for other in others):
+            return None
+        with ExitStack() as fits:
+            for model in models:
+                fits.enter_context(all_or_nothing(model))
+                D, _, problem = model._prepared(X, None)
+                model._given(D, None, None)
+            begun = (model._begun(D, None, problem) for model in progress(models, "fits"))
+            runs = first._runs(D, None, problem, chain.from_iterable(begun))
+            for model in models:
+                model._finished(D, None, problem, islice(runs, model.n_init))
+        return models
+
+    def _prepared(self, X, mask) -> tuple[Any, np.ndarray | None, Problem]:
+        """The data, their weights and the problem, all checked."""
+        for stale in ("parts_weights_", "_running"):
+            vars(self).pop(stale, None)
+        D, weights = self._check_data(X, mask, reset=True)
+        problem = self._problem(D)
+        self._check_settings(D, weights)
+        self._solver(problem, weights is not None)
+        return D, weights, problem
+
+    def _begun(
+        self, D, weights, problem: Problem, given: tuple | None = None
+    ) -> Iterator[tuple[Problem, tuple[np.ndarray, np.ndarray]]]:
+        """Once for each of `n_init`: the problem bound to the data, and codes and parts to begin
+        from."""
+        rng = check_random_state(self.random_state)
+        m = len(given[1]) if given else self._n_parts(D)
+        problem.codes.check(m)
+        D = _widened(D)
+        of_descent = self._solver(problem, weights is not None) is descent
+        seen = descent.rounded(D, problem, weights) if of_descent else D
+        for _ in progress(range(self.n_init), "NMF starts"):
+            bound = replace(problem, parts=problem.parts.bind(D))
+            yield bound, given or self._start(seen, m, bound, rng)
+
+    def _runs(
+        self, D, weights, problem: Problem, begun: Iterable
+    ) -> Iterator[tuple[Problem, np.ndarray, np.ndarray, History]]:
+        """What is found from each start, several at once where they stack."""
+        solver = self._solver(problem, weights is not None)
+        D, how = _widened(D), {"tol": self.tol, "max_iter": self._most_iterations}
+        if solver is descent and descent.stacks(D, problem, weights):
+            pairs = (factors for _, factors in begun)
+            for found in descent.factorize_all(D, pairs, problem, **how):
+                yield problem, *found
+        for bound, start in begun:
+            yield bound, *solver.factorize(D, *start, bound, weights=weights, **how)
+
+    def _finished(self, D, weights, problem: Problem, runs: Iterable) -> np.ndarray:
+        """Keep the best run; returns its codes."""
+        bound, *factors, history = min(runs, key=lambda run: run[-1].last["objective"])
+        codes, components = (factor.astype(D.dtype) for factor in factors)
+        self._set(D, weights, problem, codes, components)
+        if bound.parts.of_samples:
+            self.parts_weights_ = bound.parts.weights
+        self.n_iter_ = history.iterations
+        self.kkt_residual_ = history.last["residual"]
+        self.history_ = history.arrays()
+        if self.n_iter_ >= self._most_iterations and self.tol > 0:
+            warnings.warn(
+                f"Maximum number of iterations {self._most_iterations} reached. Increase it "
+                f"to improve convergence: raise max_iter, or tol={self.tol:g}; the KKT "
+                f"residual is {self.kkt_residual_:.1e}.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return codes
+
     def _given(self, D, W, H) -> tuple[np.ndarray, np.ndarray] | None:
         """The start that `fit` was handed as W and H, if init is "custom"."""
         if self.init != "custom":
@@ -502,6 +536,11 @@ class NMF(PartsModel):
         else:
             self.loss_ = 2 * beta_divergence(X, codes, components, beta, weights)
         self.reconstruction_err_ = float(np.sqrt(self.loss_))
+
+
+def _widened(D):
+    """The data in double precision, where that costs nothing: where they are few."""
+    return D.astype(np.float64, copy=False) if D.size <= descent.FEW else D
 
 
 def non_negative_factorization(

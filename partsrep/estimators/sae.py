@@ -26,7 +26,7 @@ from ..validation import (
     check_number,
     check_shape,
 )
-from .base import PartsModel, all_or_nothing
+from .base import PartsModel, alike, all_or_nothing
 from .nmf import NMF
 
 # Autoencoders that train as one stack have at most so many weights and codes of a batch together.
@@ -197,7 +197,8 @@ class SAE(PartsModel):
     def _fit_together(models, X):
         """Fit models as one stack; None if they differ in more than seed, k and prices."""
         first, *others = models
-        if first.n_init > 1 or not all(_alike(first, other) for other in others):
+        varied = ("random_state", "activation", "penalty")
+        if first.n_init > 1 or not all(alike(first, other, varied) for other in others):
             return None
         prepared = [model._prepared(X) for model in models]
         problems, (D, m) = [problem for problem, _, _ in prepared], prepared[0][1:]
@@ -637,16 +638,6 @@ def _some(D, rng: np.random.RandomState, most: int) -> np.ndarray:
     if len(D) <= most:
         return np.asarray(D[:])
     return np.asarray(D[np.sort(rng.choice(len(D), most, replace=False))])
-
-
-def _alike(a: SAE, b: SAE) -> bool:
-    """Whether two models differ at most in their seed, activation and penalty."""
-    given = b.get_params(deep=False)
-    return all(
-        value is given[name] or (name != "start" and value == given[name])
-        for name, value in a.get_params(deep=False).items()
-        if name not in ("random_state", "activation", "penalty")
-    )
 
 
 def _stacked(weights: list[tuple]) -> list[np.ndarray | None]:
