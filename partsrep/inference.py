@@ -6,7 +6,7 @@ NMF solves a nonnegative least-squares problem for each sample; an autoencoder a
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -189,7 +189,7 @@ def priced(
     gram: np.ndarray, cross: np.ndarray, l1: float, l2: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """The quadratic plus 2 l1·ΣF + l2‖F‖², as G + l2·I and C − l1."""
-    identity = np.eye(len(cross), dtype=gram.dtype)
+    identity = np.eye(cross.shape[-2], dtype=gram.dtype)
     return gram + l2 * (identity[..., None] if per_column(gram, cross) else identity), cross - l1
 
 
@@ -206,12 +206,13 @@ def diagonal(gram: np.ndarray, F: np.ndarray) -> np.ndarray:
     """
     own = per_column(gram, F)
     curvature = gram.diagonal().T if own else gram.diagonal(axis1=-2, axis2=-1)[..., None]
-    return np.where(curvature < smallest(gram), 0, curvature)
+    return np.where(curvature < smallest(gram.dtype), 0, curvature)
 
 
-def smallest(F: np.ndarray) -> float:
+@cache
+def smallest(dtype: np.dtype) -> float:
     """What a number below the smallest normal one is less than half of the last digit of."""
-    limits = np.finfo(F.dtype)
+    limits = np.finfo(dtype)
     return limits.tiny / limits.eps
 
 
@@ -290,16 +291,18 @@ def _updates(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return others, target
 
 
-def _update_rows(F: np.ndarray, others: np.ndarray, target: np.ndarray) -> None:
+def _update_rows(F: np.ndarray, others: np.ndarray, target: np.ndarray, times: int = 1) -> None:
     """The innermost loop of NMF: three passes a row and no array that is made anew."""
     product = _columnwise_dot if per_column(others, F) else np.dot if F.ndim == 2 else np.vecmat
     row = np.empty_like(F[..., 0, :])
     zeros = np.zeros_like(row)  # a row against a row is faster than against the number 0
     rows_first = (array.swapaxes(0, F.ndim - 2) for array in (others, target, F))
-    for weights, wanted, own in zip(*rows_first, strict=True):
-        product(weights, F, out=row)
-        np.subtract(wanted, row, out=row)
-        np.maximum(row, zeros, out=own)
+    rows = list(zip(*rows_first, strict=True))
+    for _ in range(times):
+        for weights, wanted, own in rows:
+            product(weights, F, out=row)
+            np.subtract(wanted, row, out=row)
+            np.maximum(row, zeros, out=own)
 
 
 _columnwise_dot = partial(np.einsum, "jn,jn->n")
@@ -355,11 +358,10 @@ def sweeps(
         updates = _updates(gram[block] if per_column(gram, F) else gram, cross[block])
         # A block in one piece stays in the cache.
         rows = np.ascontiguousarray(result[block])
-        for _ in range(times):
-            _update_rows(rows, *updates)
+        _update_rows(rows, *updates, times)
         result[block] = rows
-    result += smallest(F)
-    result -= smallest(F)
+    result += smallest(F.dtype)
+    result -= smallest(F.dtype)
     return result
 
 

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import digits, random_matrix, seeds
 
 from partsrep import NMF, LogVolume, ReLU, Simplex, TopK, descent
-from partsrep.descent import descend, in_memory
+from partsrep.descent import descend, factorize, factorize_all, in_memory, stacks
 from partsrep.objective import Elastic, Objective
 from partsrep.parts import DECODERS, Cone, Disjoint, Hull, Parts, Samples, Sparseness
 from partsrep.problem import Problem, kkt_residual
@@ -224,6 +225,58 @@ def test_large_data_end_in_double_precision():
     history = nmf.history_
     assert np.array_equal(history["iteration"], 1 + np.arange(nmf.n_iter_))
     assert np.all(np.diff(history["seconds"]) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("samples", "dtype", "how", "close"),
+    [
+        (60, np.float64, {"tol": 1e-3, "max_iter": 60}, 1e-8),
+        (60, np.float32, {"tol": 0.0, "max_iter": 8}, 1e-3),
+        (1797, np.float64, {"tol": 0.0, "max_iter": 8}, 1e-3),  # it begins in single precision
+        (1797, np.float32, {"tol": 0.0, "max_iter": 8}, 1e-3),
+    ],
+)
+def test_a_stack_of_starts_descends_as_each_does_alone(samples, dtype, how, close):
+    D = digits(samples).astype(dtype)
+    begun = [random(D, 4, np.random.RandomState(seed)) for seed in range(7)]
+    shapes = []
+
+    def seen(D, H, *args, **more):
+        shapes.append(H.shape)
+        return descend(D, H, *args, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(descent, "STACK", 5 * max(D.shape))
+        patch.setattr(descent, "descend", seen)
+        together = list(factorize_all(D, iter(begun), PLAIN, **how))
+    assert {len(shape) == 3 and shape[0] for shape in shapes} >= {5, 2}
+    lengths = []
+    for start, (H, components, history) in zip(begun, together, strict=True):
+        own_H, own_components, own_history = factorize(D, *start, PLAIN, **how)
+        lengths.append(history.iterations)
+        assert history.iterations == own_history.iterations <= how["max_iter"]
+        assert H.dtype == components.dtype == dtype
+        for of_all, of_one in ((H, own_H), (components, own_components)):
+            np.testing.assert_allclose(of_all, of_one, rtol=close, atol=close * of_one.max())
+        of_all, of_one = history.arrays(), own_history.arrays()
+        for name in ("iteration", "objective", "residual"):
+            np.testing.assert_allclose(of_all[name], of_one[name], rtol=close)
+    assert len(together) == 7
+    assert how["tol"] == 0 or len(set(lengths)) > 3, "each ends at its own time"
+
+
+def test_only_what_is_plain_is_stacked():
+    D = digits(20)
+    assert stacks(D, PLAIN, None)
+    assert not stacks(D, PLAIN, np.ones_like(D))
+    assert not stacks(sp.csr_array(D), PLAIN, None)
+    for other in PROBLEMS.values():
+        assert stacks(D, other, None) == (other == PLAIN), other
+    D, H, components, problem, _ = begun(PROBLEMS["sparse, topk"], 0)
+    many = list(factorize_all(D, [(H, components)] * 3, problem, tol=1e-3, max_iter=5))
+    alone = factorize(D, H, components, problem, tol=1e-3, max_iter=5)
+    for found in many:
+        assert np.array_equal(found[0], alone[0]) and np.array_equal(found[1], alone[1])
 
 
 def test_a_mapped_file_is_seen_through_all_views(tmp_path):

@@ -9,14 +9,17 @@ from problems import random_matrix, seeds
 from partsrep import inference
 from partsrep.inference import (
     apply,
+    columnwise_loss,
     exact_nnls,
     exact_simplex,
     linear_encoder,
     nnls_sweep,
     normal_equations,
+    priced,
     project_simplex,
     stationarity,
     sweeps,
+    worthwhile,
 )
 
 some = settings(deadline=None, max_examples=20)
@@ -230,6 +233,58 @@ def test_a_half_step_is_sweeps_and_does_the_same_in_blocks(weighted, seed, times
     for _ in range(times):
         nnls_sweep(F, gram, cross)
     assert np.allclose(whole, F, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@some
+@given(seed=seeds, s=st.integers(1, 4), n=st.integers(1, 9), m=st.integers(1, 5))
+def test_a_stack_is_treated_as_each_of_its_members(dtype, seed, s, n, m):
+    D = random_matrix(seed, n, 7).astype(dtype)
+    P = np.stack([random_matrix(seed + i, m, 7) for i in range(s)]).astype(dtype)
+    P[0, 0] *= seed % 2  # a part of zeros too
+    F = np.stack([random_matrix(seed + 9 + i, m, n) for i in range(s)]).astype(dtype)
+    close = {"rtol": 10 * m * np.finfo(dtype).eps, "atol": 100 * np.finfo(dtype).eps}
+    system = normal_equations(D, P)
+    dear = priced(*system, 0.25, 0.5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inference, "BLOCK", 4 * s)  # and in blocks
+        found = [
+            *system,
+            *dear,
+            apply(system[0], F),
+            sweeps(F, *system),
+            sweeps(F, *dear),
+            stationarity(F, *system),
+            columnwise_loss(F, *system),
+        ]
+    for i in range(s):
+        own = normal_equations(D, P[i])
+        own_dear = priced(*own, 0.25, 0.5)
+        alone = [
+            *own,
+            *own_dear,
+            apply(own[0], F[i]),
+            sweeps(F[i], *own),
+            sweeps(F[i], *own_dear),
+            stationarity(F[i], *own),
+            columnwise_loss(F[i], *own),
+        ]
+        for of_all, of_one in zip(found, alone, strict=True):
+            assert of_all.dtype == of_one.dtype == dtype
+            np.testing.assert_allclose(of_all[i], of_one, **close)
+
+
+def test_a_dearer_product_is_worth_more_sweeps():
+    counts = [worthwhile(length, 7) for length in (1, 7, 27, 28 * 4, 28 * 4**2, 28 * 4**5)]
+    assert counts == [2, 2, 2, 3, 4, 7]
+
+
+def test_a_partner_too_small_to_be_divided_by_counts_as_zero():
+    F, gram = np.ones((2, 3)), np.diag([1e-300, 1.0])
+    with np.errstate(over="raise", divide="raise", invalid="raise"):
+        nnls_sweep(F, gram, np.array([[1e-148] * 3, [2.0] * 3]))
+        assert stationarity(F, gram, np.array([[1e-148] * 3, [2.0] * 3])) < 1e-100
+    assert F.tolist() == [[1.0] * 3, [2.0] * 3]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

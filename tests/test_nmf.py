@@ -24,7 +24,9 @@ from partsrep import (
     Simplex,
     TopK,
     compare,
+    fit_all,
     non_negative_factorization,
+    restarts,
 )
 from partsrep.inference import NNLS, Layer
 from partsrep.objective import Elastic
@@ -231,6 +233,48 @@ def test_the_best_of_several_starts_is_kept():
     best = NMF(10, n_init=4, random_state=np.random.RandomState(0)).fit(D)
     assert best.loss_ == pytest.approx(min(alone))
     assert max(alone) > min(alone) * (1 + 1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("convert", [np.asarray, np.float32, sp.csr_array])
+@pytest.mark.parametrize("n_init", [1, 3])
+@pytest.mark.parametrize("kind", [{}, KINDS["l1"], KINDS["free"], {"solver": "mu", "max_iter": 9}])
+def test_many_fits_come_out_as_each_would_alone(kind, n_init, convert):
+    D = convert(digits(60))
+    nmf = NMF(4, init="random", n_init=n_init, **kind)
+    many = restarts(nmf, D, seeds=[5, 2, 5])
+    for seed, one in zip([5, 2, 5], many, strict=True):
+        alone = clone(nmf).set_params(random_state=seed).fit(D)
+        assert vars(one).keys() == vars(alone).keys()
+        assert one.random_state == seed and one.n_features_in_ == 64
+        assert one.n_iter_ == alone.n_iter_ and one.components_.dtype == alone.components_.dtype
+        close = {"rtol": 1e-5, "atol": 1e-5 * alone.components_.max()}
+        np.testing.assert_allclose(one.components_, alone.components_, **close)
+        assert one.loss_ == pytest.approx(alone.loss_, rel=1e-6)
+        assert one.kkt_residual_ == pytest.approx(alone.kkt_residual_, rel=1e-3)
+        for name, path in alone.history_.items():
+            if name != "seconds":
+                np.testing.assert_allclose(one.history_[name], path, rtol=1e-3)
+
+
+@pytest.mark.parametrize("change", [{"n_components": 3}, {"tol": 1e-2}, {"alpha_W": 0.1}])
+def test_fits_of_different_models_are_each_their_own(change):
+    D = digits(40)
+    models = [NMF(2, random_state=0), NMF(2, random_state=0).set_params(**change)]
+    for fit in fit_all(models, D):
+        alone = clone(fit).fit(D)
+        assert np.array_equal(fit.components_, alone.components_)
+        assert fit.n_iter_ == alone.n_iter_
+
+
+def test_one_generator_is_drawn_from_in_turn():
+    D = digits(60)
+    alone = np.random.RandomState(0)
+    losses = [NMF(4, init="random", random_state=alone).fit(D).loss_ for _ in range(3)]
+    shared = np.random.RandomState(0)
+    fits = fit_all([NMF(4, init="random", random_state=shared) for _ in range(3)], D)
+    assert [fit.loss_ for fit in fits] == pytest.approx(losses, rel=1e-6)
+    assert len(set(losses)) == 3
 
 
 # Masks and weights ----------------------------------------------------------------------------
@@ -495,6 +539,26 @@ def test_a_failed_fit_leaves_the_model_as_it_was(change, data, more, fitted):
         nmf.fit(data, **more)
     assert_as_before(nmf, before)
     assert not fitted or nmf.n_features_in_ == 64
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["cd", "mu"])
+def test_many_fits_are_all_made_or_none(alarm, solver):
+    D = digits(200)
+    models = [NMF(8, init="random", solver=solver, random_state=seed) for seed in range(3)]
+    models[1].fit(D[:, :30])
+    for model in models:
+        model.set_params(n_init=10**6)
+    before = [state(model) for model in models]
+    alarm(0.3)
+    with pytest.raises(KeyboardInterrupt):
+        fit_all(models, D)
+    with pytest.raises(ValueError, match="Negative values"):
+        fit_all(models, -D)
+    for model, kept in zip(models, before, strict=True):
+        assert_as_before(model, kept)
+        model.set_params(n_init=1)
+    assert [len(fit.components_) for fit in fit_all(models, D)] == [8, 8, 8]
 
 
 def test_a_refit_forgets_what_the_last_one_found():

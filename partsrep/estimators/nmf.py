@@ -445,8 +445,9 @@ class NMF(PartsModel):
             pairs = (factors for _, factors in begun)
             for found in descent.factorize_all(D, pairs, problem, **how):
                 yield problem, *found
-        for bound, start in begun:
-            yield bound, *solver.factorize(D, *start, bound, weights=weights, **how)
+        else:
+            for bound, start in begun:
+                yield bound, *solver.factorize(D, *start, bound, weights=weights, **how)
 
     def _finished(self, D, weights, problem: Problem, runs: Iterable) -> np.ndarray:
         """Keep the best run; returns its codes."""
