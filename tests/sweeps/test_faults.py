@@ -249,7 +249,8 @@ def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path):
     assert not records(tmp_path / "out"), "to be interrupted is no fault of the point's"
 
 
-def test_a_killed_scheduler_ends_the_sweep_which_can_go_on(scheduler, tmp_path):
+def test_a_killed_scheduler_ends_the_sweep_which_can_go_on(scheduler, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where the points leave their notes
     notebook = slow(tmp_path, pause=0)
     with cluster(tmp_path) as (address, process):
         threading.Timer(1, process.kill).start()
