@@ -309,17 +309,17 @@ _columnwise_dot = partial(np.einsum, "jn,jn->n")
 
 
 def worthwhile(length: int, m: int) -> int:
-    r"""How many sweeps go with a product of m parts and data over so many features (or samples).
+    """How many sweeps go with a product of m parts and data over so many features (or samples).
 
     The product costs length/m times a sweep, so that one more pays until what is left to gain has
     fallen to about m/length.
 
     Examples
     --------
-    >>> [worthwhile(length, 10) for length in (10, 100, 1000, 10_000)]
+    >>> [worthwhile(length, m=10) for length in (10, 100, 1000, 10_000)]
     [2, 2, 4, 5]
     """
-    return max(SWEEPS, 1 + int(math.log(m / length, LEFT)))
+    return max(SWEEPS, 1 + int(math.log(max(length / m, 1), 1 / LEFT)))
 
 
 def sweeps(
