@@ -106,8 +106,8 @@ def factorize_all(
     while group := list(islice(begun, size)):
         factors = [_allowed(D, rough, *start, problem, weights) for start in group]
         H, components = (np.stack(f) if len(f) > 1 else f[0] for f in zip(*factors, strict=True))
-        del factors  # codes may be large
         histories = [History() for _ in group]
+        del group, factors  # codes may be large
         near = D.size <= FEW and all(
             kkt_residual(D, *fit, problem, weights) <= NEAR for fit in _members(H, components)
         )

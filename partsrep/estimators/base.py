@@ -117,7 +117,7 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
 
 def restarts(estimator: BaseEstimator, D, seeds: Iterable[int]) -> list[BaseEstimator]:
-    """Fit clones of an estimator from random starts, one for each seed.
+    """Fit clones of an estimator from random starts, one for each seed, by :func:`fit_all`.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def fit_all(estimators: Iterable[BaseEstimator], D) -> list[BaseEstimator]:
     Autoencoders can if they differ only in `random_state`, in the k of TopK or BatchTopK and in the
     weights of penalties: one fit then serves a whole grid. NMFs can if they differ only in
     `random_state`, their parts and codes are just nonnegative and nothing has a price. The others
-    are fitted one after the other.
+    are fitted one after the other. Each comes out as it would alone, up to rounding.
 
     Parameters
     ----------
