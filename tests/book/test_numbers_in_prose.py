@@ -1,0 +1,93 @@
+"""Numbers in prose: what the formats print, and that sentences use the one that keeps them true."""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "book/_ext"))
+
+from numbers_in_prose import in_words  # noqa: E402
+
+PAGES = sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("book/*.md")])
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "words"),
+    [
+        (0.9996, "least.2f", "0.99"),
+        (1.0, "least.2f", "1"),
+        (0.9996, "score.2f", "1.00"),
+        (1 + 1e-12, "score.3f", "1.000"),
+        (0.0121, "most.1%", "1.3%"),
+        (0.0121, "least.1%", "1.2%"),
+        (3.2e-5, "most.0e", "4e-5"),
+        (3.0, ".1f", "3"),
+        (3.25, ".1f", "3.2"),
+        (-0.0004, ".2f", "0.00"),
+        (0.0, ".2f", "0"),
+        (0.0001, "+.1%", "0.0%"),
+        (-0.002, "+.1%", "-0.2%"),
+        (12.0, "count", "12"),
+        (7, "count", "7"),
+        (1234.0, ".0e", "1e+03"),
+    ],
+)
+def test_a_number_says_nothing_impossible(value, form, words):
+    assert in_words(repr(value), form) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "form"), [(2.5, "count"), (float("nan"), "count"), (1.01, "score.2f")]
+)
+def test_a_number_of_another_kind_is_an_error(value, form):
+    with pytest.raises(ValueError, match="is no"):
+        in_words(repr(value), form)
+
+
+@given(st.floats(-1e6, 1e6), st.integers(0, 4))
+def test_bounds_are_rounded_to_the_side_that_keeps_them_true(value, digits):
+    below, above = (float(in_words(repr(value), f"{side}.{digits}f")) for side in ("least", "most"))
+    assert below <= value <= above
+    assert above - below <= 1.000001 * 10.0**-digits
+
+
+def test_names_are_glued_as_they_are():
+    assert in_words("'semi-NMF'", "s") == "semi-NMF"
+
+
+GLUED = r"\{glue:text\}`[^`]*?(?::(?P<form>[^:`]*))?`"
+# A bound, the number right behind it.
+BELOW = re.compile(rf"\bat least {GLUED}|{GLUED.replace('form', 'back')} or (?:more|above)\b")
+ABOVE = re.compile(rf"\b(?:at most|up to|no more than|within) {GLUED}")
+SCORE = re.compile(rf"\b(?:MCC|cosine)(?:\]\([^)]*\))?[^.`|]{{0,30}}{GLUED}")
+
+
+def prose(path: Path) -> str:
+    """The text of a page, of a notebook its Markdown cells."""
+    if path.suffix == ".md":
+        return path.read_text()
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_sentences_use_the_format_that_keeps_them_true(path):
+    text = prose(path)
+    for pattern, wanted in ((BELOW, "least"), (ABOVE, "most"), (SCORE, ("score", "least", "most"))):
+        for found in pattern.finditer(text):
+            form = found["form"] or (found.groupdict().get("back") or "")
+            # Without a format a number is glued whole, as counts and names are.
+            assert not form or form.startswith(wanted) or form == "count", found.group()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_starts_and_seeds_are_counts(path):
+    counted = re.compile(rf"{GLUED} (?:\w+ )?(?:starts|seeds|data sets|runs)\b")
+    for found in counted.finditer(prose(path)):
+        assert found["form"] in (None, "count"), found.group()
