@@ -67,3 +67,10 @@ def test_published_parameters_are_shown(html):
             assert f"{name} = {value!r}" in code
             defaults = re.search(rf"^{name}: \w+ =", code, re.MULTILINE)
             assert not defaults, "the quick defaults are hidden"
+
+
+def test_no_check_of_a_page_fails(pages):
+    """A check says what is true, so that a reader need not know whether False is good."""
+    for path, page in pages.items():
+        printed = "\n".join(output.get_text() for output in page.select(".cell_output pre"))
+        assert not re.findall(r"^.*: False$", printed, re.MULTILINE), path
