@@ -317,14 +317,14 @@ class NMF(PartsModel):
         """The four choices that the arguments name; prices on scikit-learn's scale."""
         if isinstance(self.parts, str):
             check_choice("parts", self.parts, DECODERS)
-        for name, choice, method, example in (
-            ("parts", self._parts, "bind", "Sparseness(0.7)"),
-            ("codes", self.codes or ReLU(), "infer", "TopK(5)"),
+        for name, choice, method, accepted in (
+            ("parts", self._parts, "bind", "a name or a set of parts such as Sparseness(0.7)"),
+            ("codes", self.codes or ReLU(), "infer", "ReLU(), TopK(k) or Simplex()"),
         ):
             if isinstance(choice, type) or not hasattr(choice, method):
                 raise ValueError(
-                    f"{name}={choice!r} is nothing that NMF can solve with: give an object of "
-                    f"partsrep.{name} such as {example}."
+                    f"NMF cannot solve with {name}={choice!r}: give {accepted}. Other activations "
+                    "and what an encoder needs are SAE's."
                 )
         if self._parts.offset:
             raise ValueError("NMF has no offset: add a constant feature, or use SAE(bias='both').")
@@ -345,14 +345,16 @@ class NMF(PartsModel):
         )
         penalties = [] if self.penalty is None else self.penalty
         for penalty in penalties if isinstance(penalties, list | tuple) else [penalties]:
-            if isinstance(penalty, L1):
+            # At parts of norm 1 a price by their norm is the plain one.
+            if isinstance(penalty, L1) and (self._parts.unit or not penalty.by_norm):
                 codes = replace(codes, l1=codes.l1 + penalty.weight / 2)
             elif isinstance(penalty, LogVolume) and parts == Elastic():
                 parts = penalty
             else:
                 raise ValueError(
-                    f"NMF cannot solve with penalty={penalty!r} here: it takes L1(weight) and, "
-                    "without alpha_H, one LogVolume(weight, delta)."
+                    f"NMF cannot solve with penalty={penalty!r} here: it takes L1(weight), with "
+                    "by_norm=True for parts of norm 1 (parts='unit-nonnegative'), and, without "
+                    "alpha_H, one LogVolume(weight, delta)."
                 )
         return Problem(
             parts=self._parts,
@@ -379,8 +381,8 @@ class NMF(PartsModel):
         check_choice("solver", self.solver, ("cd", "mu"))
         if problem.inference not in (NNLS(), Layer(tied=True)):
             raise ValueError(
-                f"NMF cannot infer codes by {problem.inference!r}: use NNLS() or Layer(tied=True), "
-                "or SAE for encoders of their own."
+                f"NMF cannot solve with inference={problem.inference!r}: give NNLS() or "
+                "Layer(tied=True), or take SAE for encoders of their own."
             )
         solver = SOLVERS.get((self.solver, problem.inference))
         if solver is None:
