@@ -62,7 +62,7 @@ def gallery() -> dict[str, Example]:
     one, two = exact(np.eye(2, dtype=int)), exact([[2, 1], [1, 2]])
     ends = exact([[1, 0], [0, 1], [1, 1]])
     overlap = exact([[1, 0], [1, 1], [0, 1]])
-    # Two rows and three columns of a 2 × 3 image, each alone, and the whole image.
+    # Two rows and three columns of a 2 × 3 image, each alone, and two pairs of columns.
     bars = exact(
         [
             [1, 0, 1, 0, 0],
@@ -73,7 +73,7 @@ def gallery() -> dict[str, Example]:
             [0, 1, 0, 0, 1],
         ]
     )
-    codes = exact([*np.eye(5, dtype=int).tolist(), [1, 1, 0, 0, 0]])
+    codes = exact([*np.eye(5, dtype=int).tolist(), [0, 0, 1, 1, 0], [0, 0, 1, 0, 1]])
     odds = [[Fraction(2**power, 1 + 2**power) for power in row] for row in ((1, 2), (2, 4))]
     return {
         "signs": Example(
@@ -99,14 +99,15 @@ def gallery() -> dict[str, Example]:
         "crossing bars": Example(
             "the codes are encodable",
             "T4",
-            "The last sample is all rows, and it is all columns. Units of columns are at most 0 on "
-            "rows, so on all of them, and units of rows likewise: without a bias no unit is active "
-            "there, and the sample is lost. The parts are unique, so that no other layer helps.",
+            "The unit of the first column has to be as bright in both pairs as alone, so it gives "
+            "1 for all columns together. These are all rows together, and on rows it is silent: "
+            "without a bias it gives at most 0 there. Parts and codes are unique, so that no other "
+            "layer is exact.",
             D=codes @ bars.T,
             H=codes,
             X=bars,
-            # Weights of samples that add up to zero, for units of rows and for units of columns.
-            rival={"y": exact([[0, 0, -1, -1, -1, 1], [-1, -1, 0, 0, 0, 1]])},
+            # The sum of these samples is zero; the third unit's outputs add up to at least 1.
+            rival={"y": exact([[-1, -1, -1, 0, 0, 1, 1]])[0]},
         ),
         "noise": Example(
             "the data are in the cone of the parts",

@@ -72,18 +72,15 @@ def test_t03_two_answers_are_exact_and_encodable():
     assert not any(parallel(x, part) for x, part in product(X.T, example.X.T))
 
 
-def test_t04_every_unit_is_silent_where_all_bars_cross():
+def test_t04_no_unit_gives_the_codes_of_the_first_column():
     example = GALLERY["crossing bars"]
-    D, H = example.D, example.H
+    D, H, y = example.D, example.H, example.rival["y"]
     assert rank(D) == 4 < H.shape[1] < D.shape[1]
-    for y, units in zip(example.rival["y"], (range(2), range(2, 5)), strict=True):
-        # 0 = u·Σ y_i d_i: on the last sample a unit gives what it gives on the others together,
-        # and those are samples of other parts, where it is silent: at most 0.
-        assert not (y @ D).any()
-        assert y[-1] == 1
-        assert not H[:-1][y[:-1] != 0][:, units].any()
-        assert (y[:-1] <= 0).all()
-    assert D[-1].any(), "a sample that is lost"
+    # 0 = u·Σ y_i d_i. Where its code is positive, unit 2 gives that code; where it is 0, a number
+    # of at most 0, times a weight of at most 0. So the sum is at least what the first give.
+    assert not (y @ D).any()
+    assert (y[H[:, 2] == 0] <= 0).all()
+    assert y @ H[:, 2] == 1
 
 
 def test_t04_the_crossing_bars_are_the_only_exact_factorization():
@@ -106,6 +103,17 @@ def test_t04_the_crossing_bars_are_the_only_exact_factorization():
             least[j] |= only
     for j in range(m):
         assert [k for k in range(m) if not (least[k] & (D[j] == 0)).any()] == [j], "pure samples"
+
+
+def test_t04_and_its_codes_are_the_only_ones():
+    """X v = 0 for the multiples of one v only, and every sample is without some of each sign."""
+    H, X = GALLERY["crossing bars"].H, GALLERY["crossing bars"].X
+    v = np.array([1, 1, -1, -1, -1])
+    assert rank(X) == 4
+    assert not (X @ v).any()
+    for h in H:
+        assert not h[v > 0].all(), "h − t v would be negative there"
+        assert not h[v < 0].all(), "and h + t v"
 
 
 def test_t04_a_bias_mends_the_crossing_bars():

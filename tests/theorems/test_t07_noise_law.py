@@ -1,10 +1,14 @@
 """T7: the noise law to first order, its limit for small overlaps, and supports."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy.stats import binom
 
+from partsrep import NMF, SAE, datasets
 from partsrep.inference import exact_nnls
+from partsrep.matching import match
 
 
 def dictionary(rng, m, d, overlap):
@@ -76,3 +80,40 @@ def test_t07_supports_of_exact_codes_have_the_binomials_mean(m, k):
     mean = np.sum(binom.pmf(false, m - k, 0.5) * k / (k + false))
     assert np.mean(k / (z > 0).sum(axis=1)) == pytest.approx(mean, rel=0.01)
     assert mean > k / (k + (m - k) / 2)
+
+
+def apart(a, b):
+    """Distance per part, of norm 1, after the best matching."""
+    return np.sqrt(max(0, 2 * np.mean(1 - match(a, b).cosines)))
+
+
+WAYS = {
+    "clipped noise": lambda D, s, rng: np.maximum(D + s * rng.standard_normal(D.shape), 0),
+    "uneven brightness": lambda D, s, rng: D * rng.uniform(1 - s, 1 + s, D.shape),
+    "an outlier": lambda D, s, rng: np.vstack([D[1:], D[0] + s * rng.exponential(size=D.shape[1])]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_t07_both_methods_parts_tend_to_the_unique_ones(way):
+    """In whatever way the data tend to exact ones, and from random starts."""
+    data = datasets.load("planted", n_parts=4, n_samples=150, part_size=3, overlap=0.3)
+    distances = []
+    for s in (0.1, 0.01, 0.001):
+        D = WAYS[way](data.D, s, np.random.RandomState(0))
+        nmf = NMF(4, init="random", n_init=3, random_state=0, tol=1e-8, max_iter=2000).fit(D)
+        sae = SAE(4, decoder="nonnegative", random_state=0, max_epochs=200, tol=1e-8).fit(D)
+        parts = [model.components_ for model in (nmf, sae)]
+        distances.append([apart(a, b) for a, b in [*product(parts, [data.truth.X.T]), parts]])
+    to_the_truth = np.array(distances)[:, :2]
+    assert np.all(np.diff(to_the_truth, axis=0) < 0)
+    assert np.max(distances[-1]) < 0.01
+
+
+def test_t07_without_uniqueness_losses_tend_to_zero_and_parts_stay_apart():
+    one, other = np.eye(2), np.array([[2.0, 1.0], [1.0, 2.0]])
+    for s in (1e-2, 1e-4):
+        D = other + s * np.array([[1.0, 0.0], [0.0, -1.0]])
+        losses = [np.sum((D - H @ P) ** 2) for H, P in ((other, one), (one, other))]
+        assert max(losses) == pytest.approx(2 * s**2)
+    assert apart(one, other) > 0.4
