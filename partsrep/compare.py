@@ -408,7 +408,7 @@ class Comparison(Split):
                 return "yes" if entry else "no"
             if isinstance(entry, int):
                 return str(entry)
-            return "undefined" if np.isnan(entry) else f"{entry:.4f}"
+            return "undefined" if np.isnan(entry) else f"{entry:z.4f}"
 
         return self.table().map(shown)
 

@@ -74,3 +74,10 @@ def test_no_check_of_a_page_fails(pages):
     for path, page in pages.items():
         printed = "\n".join(output.get_text() for output in page.select(".cell_output pre"))
         assert not re.findall(r"^.*: False$", printed, re.MULTILINE), path
+
+
+def test_no_zero_has_a_sign(pages):
+    for path, page in pages.items():
+        for shown in page.select(".cell_output, .pasted-text, td"):
+            found = re.findall(r"(?<![\w.])[-−]0(?:\.0+)?(?![\w.])", shown.get_text(" "))
+            assert not found, f"{path}: {shown.get_text(' ')[:200]}"
