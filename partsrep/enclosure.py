@@ -26,7 +26,7 @@ SWEEPS, STILL = 30, 1e-3  # of narrowing, and the relative gain below which it h
 ERRORS = 10.0 ** np.arange(-1, -6.1, -0.25)  # tried, relative to the least of these entries
 VIOLATION = 1e-6  # relative to the largest code: above what a solver of linear programs tolerates
 CLAIMED = 0.999  # of an error: the product that is its square is rounded
-EPS = np.finfo(float).eps
+EPS = float(np.finfo(float).eps)
 ROUNDING = 1e-12  # of a part's largest code
 NEAR = 1e-8  # a direction of the samples that is so small is computed from exact residuals
 WORK = 4e7  # samples times features times parts of one sweep
@@ -435,7 +435,10 @@ def floor(D: np.ndarray, H: np.ndarray, X: np.ndarray, above: float = 0.0) -> tu
         if entries in tried:
             continue
         tried.append(entries)
-        for error in ERRORS * min(D[entry] for entry in entries):
+        errors = ERRORS * min(D[entry] for entry in entries)
+        if claimed(errors[0]) <= above:
+            break
+        for error in errors:
             bounds = enclose(D, entries, error) if claimed(error) > above else None
             if bounds is None:
                 continue
