@@ -22,6 +22,7 @@ EPS = float(np.finfo(float).eps)
 ROUNDING = 1e-13  # of the largest singular value: a direction that is smaller is rounding
 ZERO = 1e-8  # a margin up to this is 0, where the largest entry of each feature is 1
 INACTIVE = 1e-9  # of a part's largest code
+DROWNED = 1e-10  # a margin up to this has too few digits left
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +149,7 @@ def encodability(X: Any, patterns: Any, *, tol: float = 0.0) -> Encodability:
     margin[balanced <= ZERO] = 0
     # Features in units so far apart that distances drown in rounding: a row that need not be the
     # shortest one.
-    drowned = (margin <= ZERO) & (balanced > ZERO)
+    drowned = (margin <= DROWNED) & (balanced > ZERO)
     encoder[drowned] = rows[drowned] / units
     margin[drowned] = 1 / (_norms(encoder[drowned]) * _norms(X.T[drowned]))
     encodable = margin > tol
@@ -521,7 +522,7 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     Parameters
     ----------
     nmf : fitted NMF, or any model with ``components_`` (m, d) ≥ 0
-        L(nmf) is the loss of the codes that :func:`partsrep.inference.exact_nnls` has for them.
+        L(nmf) is the loss of the codes that exact nonnegative least squares has for them.
     D : array-like (n, d) ≥ 0
     max_epochs : int
         Most iterations of each of the two fits.
@@ -554,8 +555,10 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     if P.shape[1] != D.shape[1]:
         raise ValueError(f"D has {D.shape[1]} features, but the parts have {P.shape[1]}.")
     m = len(P)
-    H = exact_nnls(D, P)
-    loss = squared_error(D, H @ P)
+    # The second one is more exact where the units of features are far apart.
+    units = _peaks(D)
+    answers = exact_nnls(D, P), exact_nnls(D / units, P / units)
+    loss, H = min(((squared_error(D, H @ P), H) for H in answers), key=lambda answer: answer[0])
     singular = np.linalg.svd(D, compute_uv=False)
     singular = np.maximum(singular - max(D.shape) * EPS * singular[0], 0)
     terms = {"nmf": loss, "svd": float(np.sum(singular[m:] ** 2))}
@@ -569,29 +572,30 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     sae = SAE(m, start=(U, P.T), **settings).fit(D)
     terms["fine-tuned"] = sae.loss_
 
-    rounded = _rounded(D, H, P)
+    rounded = _rounded(H, P)
     most = _interval(D, loss, rounded)[1]
     bound, reason = 0.0, "no proof is known where an autoencoder is found that is as good"
     if sae.loss_ > loss:
         bound, reason = floor(D, H, P.T, above=most)
     terms["floor"] = bound
-    witness = np.maximum(D @ sae.encoder_.T, 0)
-    # The rounding of the codes goes through the decoder.
-    carried = (D.shape[1] + 4) * EPS * data_norm(D @ np.abs(sae.encoder_).T @ sae.components_)
-    rounded_too = _rounded(D, witness, sae.components_) + carried
+    codes, P = np.maximum(D @ sae.encoder_.T, 0), sae.components_
+    # What rounding changes in the codes goes through the decoder.
+    carried = (D.shape[1] + m) * EPS * data_norm(D @ np.abs(sae.encoder_).T @ P)
     # SVD_m ≤ L(nmf), whatever rounding makes of two losses that are 0.
     return Certificate(
         lower=max(min(terms["svd"] - most, 0.0), bound - most),
-        upper=_interval(D, sae.loss_, rounded_too)[1] - _interval(D, loss, rounded)[0],
+        upper=_interval(D, sae.loss_, _rounded(codes, P) + carried)[1]
+        - _interval(D, loss, rounded)[0],
         sae=sae,
         terms=terms,
         reason=reason,
     )
 
 
-def _rounded(D: np.ndarray, H: np.ndarray, P: np.ndarray) -> float:
-    """A bound of ‖·‖_F of what rounding changes in D − H P, for nonnegative H and P."""
-    return (len(P) + 4) * EPS * (data_norm(D) + data_norm(H @ P))
+def _rounded(H: np.ndarray, P: np.ndarray) -> float:
+    """A bound of ‖·‖_F of what rounding changes in a product of nonnegative matrices."""
+    terms = (H > 0).astype(float) @ (P > 0)  # of the sum that each entry is
+    return EPS * data_norm(terms * (H @ P))
 
 
 def _interval(D: np.ndarray, loss: float, rounded: float) -> tuple[float, float]:

@@ -10,6 +10,7 @@ solution, which is then found again and checked in whole numbers of any length.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from math import lcm
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from scipy.optimize import linprog
 CANDIDATES, LOOKS = 40, 4000
 # Relative to the largest entry of the data: how large the entries that stand for parts must be. A
 # large one proves more, but where features have different units only a small one may be there.
-LEAST = 10.0 ** np.array([-1.0, -2, -3, -4, -6, -8, -10, -13])
+LEAST = 10.0 ** -np.arange(1, 14)
 SWEEPS, STILL = 30, 1e-3  # of narrowing, and the relative gain below which it has come to an end
 ERRORS = 10.0 ** np.arange(-1, -6.1, -0.25)  # tried, relative to the least of these entries
 VIOLATION = 1e-6  # relative to the largest code: above what a solver of linear programs tolerates
@@ -30,6 +31,7 @@ EPS = float(np.finfo(float).eps)
 ROUNDING = 1e-12  # of a part's largest code
 NEAR = 1e-8  # a direction of the samples that is so small is computed from exact residuals
 WORK = 4e7  # samples times features times parts of one sweep
+TRIES = 6  # of an exact proof, for as many parts
 EXACT = 120  # samples of an exact proof: its time grows with their fourth power
 
 
@@ -444,18 +446,23 @@ def floor(D: np.ndarray, H: np.ndarray, X: np.ndarray, above: float = 0.0) -> tu
                 continue
             if inputs is None:
                 inputs = column_space(D) * len(D) ** 0.5
-            peaks = bounds.H_most.max(axis=0)
-            for j, layer in enumerate(layers(inputs, bounds.H_least, bounds.H_most)):
-                if layer.violation > VIOLATION * peaks[j]:
-                    break
-            else:
-                reason = "a layer gives codes within all bounds that were found"
-                continue
-            if refuted(samples, bounds.H_least[:, j], bounds.H_most[:, j], layer.dual):
-                i, p = entries[j]
-                return claimed(error), (
-                    f"in every factorization with a loss of at most {claimed(error):.1e}, no layer "
-                    f"gives the codes of the part that makes feature {p} of sample {first[i]}"
+            found = zip(
+                layers(inputs, bounds.H_least, bounds.H_most),
+                bounds.H_least.T,
+                bounds.H_most.T,
+                entries,
+                strict=True,
+            )
+            missed = (row for row in found if row[0].violation > VIOLATION * row[2].max())
+            reason = "a layer gives codes within all bounds that were found"
+            for layer, low, high, (i, p) in islice(missed, TRIES):
+                if refuted(samples, low, high, layer.dual):
+                    return claimed(error), (
+                        f"in every factorization with a loss of at most {claimed(error):.1e}, no "
+                        f"layer gives the codes of the part that makes feature {p} of sample "
+                        f"{first[i]}"
+                    )
+                reason = (
+                    "no layer was found that gives the codes, and no exact proof that none does"
                 )
-            reason = "no layer was found that gives the codes, and no exact proof that none does"
     return 0.0, reason
