@@ -1,5 +1,6 @@
 """The conditions, computed from NMF alone: can one layer give its codes, and what does it cost?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,11 @@ from .matching import unit_rows
 from .problem import data_norm, squared_error
 from .validation import check_integer, check_number
 
-ROUNDING = 1e-9  # of the largest singular value or code
+EPS = float(np.finfo(float).eps)
+ROUNDING = 1e-13  # of the largest singular value: a direction that is smaller is rounding
+ZERO = 1e-8  # a margin up to this is 0, where the largest entry of each feature is 1
+INACTIVE = 1e-9  # of a part's largest code
+DROWNED = 1e-10  # a margin up to this has too few digits left
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +71,7 @@ class Encodability:
         )
 
 
-def encodability(X: Any, patterns: Any, *, tol: float = 1e-8) -> Encodability:
+def encodability(X: Any, patterns: Any, *, tol: float = 0.0) -> Encodability:
     r"""Ask for each part whether one ReLU layer can compute its code, whatever the amplitudes.
 
     With N(j) the parts that occur together with j in some pattern, a row :math:`u_j` gives the
@@ -81,6 +86,15 @@ def encodability(X: Any, patterns: Any, *, tol: float = 1e-8) -> Encodability:
     does not help. Where amplitudes fill only a part of the orthant, the condition is sufficient:
     :func:`encodability_on` asks the data.
 
+    What a margin says of a fitted model: 1/margin is the norm of the shortest row for a part of
+    norm 1, so that noise of standard deviation s in the data is noise of s/margin in the code,
+    relative to codes of parts of norm 1. It does not test a fitted NMF. Parts that are linearly
+    independent have positive margins whatever the patterns; and from noisy data about half of the
+    codes that should be zero come out positive (claim T7), so that ``H > 0`` has all pairs
+    together, and the margin is :math:`1/\sqrt{(G^{-1})_{jj}}` with the Gram matrix G of the parts
+    of norm 1, as if there were no patterns. Whether one layer is good enough on given data,
+    :func:`certificate` tells, also from NMF alone: its `upper` against `nmf.loss_`.
+
     Parameters
     ----------
     X : array-like (d, m)
@@ -88,11 +102,18 @@ def encodability(X: Any, patterns: Any, *, tol: float = 1e-8) -> Encodability:
     patterns : array-like (p, m)
         Sets of parts that are active together, as booleans; or codes, whose positive entries count.
     tol : float ≥ 0
-        A margin up to this counts as 0.
+        A margin up to this does not count as encodable.
 
     Returns
     -------
     Encodability
+
+    Notes
+    -----
+    Whether a margin is 0 is decided where the largest entry of each feature is 1, so that it does
+    not depend on the units of features: 0 is what is at most 1e-8 there. Parts nearer than 1e-13 to
+    the span of others count as in it. Between that and 1e-8 or so the span itself is known to few
+    digits, and so are margins: their error is about 1e-16 divided by that distance.
 
     Raises
     ------
@@ -121,19 +142,48 @@ def encodability(X: Any, patterns: Any, *, tol: float = 1e-8) -> Encodability:
     occurs = active.any(axis=0)
     together = (active.T.astype(float) @ active) > 0
     np.fill_diagonal(together, False)
+    margin, encoder = _shortest_rows(X, occurs, together)
+    # Units of features change rows, and lengths, but not whether there is a row.
+    units = _peaks(X.T)
+    balanced, rows = _shortest_rows(X / units[:, None], occurs, together)
+    margin[balanced <= ZERO] = 0
+    # Features in units so far apart that distances drown in rounding: a row that need not be the
+    # shortest one.
+    drowned = (margin <= DROWNED) & (balanced > ZERO)
+    encoder[drowned] = rows[drowned] / units
+    margin[drowned] = 1 / (_norms(encoder[drowned]) * _norms(X.T[drowned]))
+    encodable = margin > tol
+    encoder[~encodable] = np.nan
+    return Encodability(margin, encodable, encoder, together)
+
+
+def _shortest_rows(
+    X: np.ndarray, occurs: np.ndarray, together: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Margins (m,) and rows (m, d): silent for a part that does not occur, NaN where none is."""
+    m = X.shape[1]
     # In coordinates of the parts' span each problem is at most m × m.
     Q, R = np.linalg.qr(unit_rows(X.T).T)
-    norms = np.linalg.norm(X, axis=0)
+    norms = _norms(X.T)
     margin, encoder = np.full(m, np.inf), np.zeros(X.T.shape)
     for j in np.flatnonzero(occurs):
         others = occurs & ~together[j] & (np.arange(m) != j)
         residual = _residual(R[:, j], R[:, together[j]], R[:, others])
         margin[j] = np.linalg.norm(residual)
         with np.errstate(divide="ignore", invalid="ignore"):
-            encoder[j] = Q @ (residual / (margin[j] ** 2 * norms[j]))
-    encodable = margin > tol
-    encoder[~encodable] = np.nan
-    return Encodability(margin, encodable, encoder, together)
+            encoder[j] = Q @ (residual / margin[j] ** 2) / norms[j]
+    return margin, encoder
+
+
+def _norms(A: np.ndarray) -> np.ndarray:
+    """Norms of rows, where squares would overflow too."""
+    return np.linalg.norm(A / _peaks(A.T)[:, None], axis=1) * _peaks(A.T)
+
+
+def _peaks(A: np.ndarray) -> np.ndarray:
+    """The largest entry of each column; 1 for a column of zeros."""
+    peaks = np.abs(A).max(axis=0, initial=0)
+    return np.where(peaks > 0, peaks, 1)
 
 
 def _residual(target: np.ndarray, span: np.ndarray, cone: np.ndarray) -> np.ndarray:
@@ -142,7 +192,7 @@ def _residual(target: np.ndarray, span: np.ndarray, cone: np.ndarray) -> np.ndar
     P = P[:, size > ROUNDING * size.max(initial=0)]
     target, cone = target - P @ (P.T @ target), cone - P @ (P.T @ cone)
     # What is left of a part within the span is rounding, and no direction.
-    cone = cone[:, np.linalg.norm(cone, axis=0) > ROUNDING]
+    cone = unit_rows(cone.T[np.linalg.norm(cone, axis=0) > ROUNDING]).T
     return target - cone @ nnls(cone, target)[0] if cone.shape[1] else target
 
 
@@ -155,12 +205,12 @@ class DataEncodability:
     codes : ndarray (m,) of bool
         Whether unit j can give the codes H_j on these samples.
     error : ndarray (m,)
-        The largest error of the best unit, relative to the largest code of the part.
+        The largest error of the best unit that was found, relative to the largest code of the part.
     encoder, bias : ndarray (m, d), (m,)
         The best units; the bias is 0 unless there may be one.
     reconstruction : True, False or None
-        Whether some layer gives codes, these or others, that reconstruct the data exactly. True
-        comes with the `witness`, False with a proof, None with neither.
+        Whether some layer gives codes, these or others, that reconstruct the data. True comes with
+        the `witness`, False with a reason why there is none, None with neither.
     witness : (U, b) or None
     reason : str
     """
@@ -190,7 +240,8 @@ def encodability_on(
     :math:`X\,\mathrm{ReLU}(U d_i + b) = d_i` for all i? The second is weaker where codes are not
     unique. It is answered True with a layer: for the given codes, or for those of fewer parts
     that are linearly independent and still enough. It is answered False if samples are not in the
-    cone of the parts, or if no unit gives the codes that are unique, by linear programs.
+    cone of the parts, or if no unit gives the codes that are unique, by linear programs. All this
+    is decided in floats, up to `tol`; a proof in exact arithmetic is :func:`certificate`'s.
 
     Parameters
     ----------
@@ -202,7 +253,10 @@ def encodability_on(
     bias : bool
         Whether the layer may have an encoder bias.
     tol : float ≥ 0
-        A relative error up to this counts as 0.
+        An error up to this counts as 0: of a code relative to the largest code of its part, of a
+        reconstruction relative to the largest entry of its feature, and, measured along each part,
+        relative to the largest code of that. So neither the units of features nor the sizes of
+        parts matter. Below 1e-9 it is that.
 
     Returns
     -------
@@ -222,29 +276,53 @@ def encodability_on(
     X = check_array(X, dtype=np.float64, input_name="X")
     if D.shape[1] != len(X):
         raise ValueError(f"D has {D.shape[1]} features, but X, (d, m), has {len(X)} rows.")
+    if H is not None:
+        H = check_array(H, dtype=np.float64, input_name="H")
+        if H.shape != (len(D), X.shape[1]):
+            raise ValueError(f"H has shape {H.shape}, but D and X ask for {(len(D), X.shape[1])}.")
+    check_number("tol", tol)
+    tol = max(tol, INACTIVE)
+    # In units in which the largest entry of each feature, and of each part, is 1.
+    units = np.where(D.any(axis=0), _peaks(D), _peaks(X.T))
+    D, X = D / units, X / units[:, None]
+    sizes = _peaks(X)
+    X = X / sizes
     best = exact_nnls(D, X.T)
-    H = best if H is None else check_array(H, dtype=np.float64, input_name="H")
-    if H.shape != best.shape:
-        raise ValueError(f"H has shape {H.shape}, but D and X ask for {best.shape}.")
-    units = list(layers(D, H, H, bias))
-    U, b = np.array([unit.u for unit in units]), np.array([unit.b for unit in units])
-    peaks = H.max(axis=0)
-    error = np.array([unit.violation for unit in units]) / np.where(peaks > 0, peaks, 1)
+    # Along a part, rounding of the data may be more than the part itself.
+    along = tol * best.max(axis=0) + ROUNDING * np.abs(X).sum(axis=0) / np.sum(X**2, axis=0)
+
+    def reconstructed(D_hat: np.ndarray) -> bool:
+        E = D - D_hat
+        coefficients = E @ X / np.sum(X**2, axis=0)
+        used = best.any(axis=0)
+        return bool((np.abs(E) <= tol).all() and (np.abs(coefficients) <= along)[:, used].all())
+
+    in_the_cone = reconstructed(best @ X.T)
+    if H is not None:
+        H = H * sizes
+    elif in_the_cone:
+        H = best
+    else:  # which codes are nearest depends on the units
+        H = exact_nnls(D * units, (X * units[:, None]).T)
+    U, b = _units(D, H, bias, tol)
+    error = np.abs(np.maximum(D @ U.T + b, 0) - H).max(axis=0) / _peaks(H)
     codes = error <= tol
 
-    scale = np.linalg.norm(D) * max(tol, ROUNDING)
-
     def reconstructs(U: np.ndarray, b: np.ndarray) -> bool:
-        return np.linalg.norm(D - np.maximum(D @ U.T + b, 0) @ X.T) <= scale
+        return reconstructed(np.maximum(D @ U.T + b, 0) @ X.T)
+
+    def in_own_units(U: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return U / units / sizes[:, None], b / sizes
 
     def answer(reconstruction, witness, reason) -> DataEncodability:
-        return DataEncodability(codes, error, U, b, reconstruction, witness, reason)
+        witness = witness and in_own_units(*witness)
+        return DataEncodability(codes, error, *in_own_units(U, b), reconstruction, witness, reason)
 
-    if np.linalg.norm(D - best @ X.T) > scale:
+    if not in_the_cone:
         return answer(False, None, "some samples are not in the cone of the parts")
-    if reconstructs(U, b):
+    if codes.all() and reconstructs(U, b):
         return answer(True, (U, b), "the units for the given codes do it")
-    enough = _independent_and_enough(D, X, scale)
+    enough = _independent_and_enough(D, X, reconstructed)
     if enough is not None:
         fewer = np.zeros_like(U)
         fewer[enough] = np.linalg.pinv(X[:, enough])
@@ -252,23 +330,40 @@ def encodability_on(
             reason = f"{len(enough)} parts that are linearly independent are enough"
             return answer(True, (fewer, 0 * b), reason)
     unique = _unique_codes(X, best)
-    for j, unit in enumerate(layers(D[unique], best[unique], best[unique], bias)):
-        if unit.violation > tol * max(best[:, j].max(), ROUNDING):
+    if unique.any():
+        own = best[unique]
+        fitted_U, fitted_b = _units(D[unique], own, bias, tol)
+        missed = np.abs(np.maximum(D[unique] @ fitted_U.T + fitted_b, 0) - own).max(axis=0)
+        missed = np.flatnonzero(missed > tol * _peaks(best))
+        if len(missed):
             reason = (
-                f"no unit gives the codes of part {j}, on {unique.sum()} samples with unique codes"
+                f"no unit gives the codes of part {missed[0]}, on {unique.sum()} samples with "
+                "unique codes"
             )
             return answer(False, None, reason)
     return answer(None, None, "no layer was found, and no proof that there is none")
 
 
-def _independent_and_enough(D: np.ndarray, X: np.ndarray, scale: float) -> np.ndarray | None:
+def _units(D: np.ndarray, H: np.ndarray, bias: bool, tol: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (m, d) and biases (m,) of the units that come nearest to codes."""
+    P, size, V = np.linalg.svd(D, full_matrices=False)
+    # With weights so large that a direction shows, rounding would show as much.
+    real = size > 10 * EPS / tol * size[0]
+    back = V[real] / size[real, None] * len(D) ** 0.5
+    units = list(layers(P[:, real] * len(D) ** 0.5, H, H, bias))
+    return np.array([unit.u for unit in units]) @ back, np.array([unit.b for unit in units])
+
+
+def _independent_and_enough(
+    D: np.ndarray, X: np.ndarray, reconstructed: Callable[[np.ndarray], bool]
+) -> np.ndarray | None:
     """Parts, dropped one by one from the rest, in whose cone all samples still are."""
     left = list(range(X.shape[1]))
     for j in range(X.shape[1]):
         if np.linalg.matrix_rank(X[:, left]) == len(left):
             return np.array(left)
         fewer = [k for k in left if k != j]
-        if np.linalg.norm(D - exact_nnls(D, X[:, fewer].T) @ X[:, fewer].T) <= scale:
+        if reconstructed(exact_nnls(D, X[:, fewer].T) @ X[:, fewer].T):
             left = fewer
     return np.array(left) if np.linalg.matrix_rank(X[:, left]) == len(left) else None
 
@@ -281,17 +376,17 @@ def _unique_codes(X: np.ndarray, H: np.ndarray) -> np.ndarray:
     null = null_space(X)
     if not null.shape[1]:
         return np.ones(len(H), bool)
-    supports, which = np.unique(ROUNDING * H.max() < H, axis=0, return_inverse=True)
+    supports, which = np.unique(INACTIVE * H.max(axis=0) < H, axis=0, return_inverse=True)
     unique = []
     for support in supports:
         off = null[~support]
         # A v that is zero off the support, else one that is not: off·w within [0, 1], Σ largest.
-        fixed = np.linalg.matrix_rank(off, tol=ROUNDING) == null.shape[1] if len(off) else False
+        fixed = np.linalg.matrix_rank(off, tol=INACTIVE) == null.shape[1] if len(off) else False
         if fixed:
             domain = [(None, None)] * null.shape[1]
             limits = np.concatenate([np.zeros(len(off)), np.ones(len(off))])
             found = linprog(-off.sum(axis=0), np.vstack([-off, off]), limits, bounds=domain)
-            fixed = -found.fun <= ROUNDING
+            fixed = -found.fun <= INACTIVE
         unique.append(fixed)
     return np.array(unique)[which.ravel()]
 
@@ -371,7 +466,8 @@ class Certificate:
     sae : SAE
         Whose loss is at most L(nmf) + upper.
     strict : bool
-        lower > 0: there is a proof that every such autoencoder stays above L(nmf).
+        lower > 0: there is a proof, checked in exact arithmetic, that every such autoencoder stays
+        above L(nmf).
     terms : dict of float
         The losses behind the bounds: "nmf" is L(nmf); "svd" and "floor" are below S*, the second
         0 if nothing was proved; the others are those of autoencoders.
@@ -417,10 +513,16 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     :math:`\mathrm{SVD}_m \le S^*`, and the proof of :func:`partsrep.enclosure.floor`, which can
     succeed where NMF is exact or nearly so.
 
+    What is proved in which arithmetic: the data are the exact numbers that their floats are, and
+    autoencoders compute with real numbers. The proof of `floor` rests on bounds rounded outward and
+    on a linear program whose dual solution is checked in whole numbers. Losses and singular values
+    are floats, and each bound has its share of their rounding; for the singular values that is the
+    usual estimate of the error of a backward stable algorithm.
+
     Parameters
     ----------
     nmf : fitted NMF, or any model with ``components_`` (m, d) ≥ 0
-        L(nmf) is the loss of the exact codes for its parts.
+        L(nmf) is the loss of the codes that exact nonnegative least squares has for them.
     D : array-like (n, d) ≥ 0
     max_epochs : int
         Most iterations of each of the two fits.
@@ -453,9 +555,12 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     if P.shape[1] != D.shape[1]:
         raise ValueError(f"D has {D.shape[1]} features, but the parts have {P.shape[1]}.")
     m = len(P)
-    H = exact_nnls(D, P)
-    loss = squared_error(D, H @ P)
+    # The second one is more exact where the units of features are far apart.
+    units = _peaks(D)
+    answers = exact_nnls(D, P), exact_nnls(D / units, P / units)
+    loss, H = min(((squared_error(D, H @ P), H) for H in answers), key=lambda answer: answer[0])
     singular = np.linalg.svd(D, compute_uv=False)
+    singular = np.maximum(singular - max(D.shape) * EPS * singular[0], 0)
     terms = {"nmf": loss, "svd": float(np.sum(singular[m:] ** 2))}
 
     encoders = _encoders(D, P, H)
@@ -467,20 +572,36 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     sae = SAE(m, start=(U, P.T), **settings).fit(D)
     terms["fine-tuned"] = sae.loss_
 
+    rounded = _rounded(H, P)
+    most = _interval(D, loss, rounded)[1]
     bound, reason = 0.0, "no proof is known where an autoencoder is found that is as good"
     if sae.loss_ > loss:
-        bound, reason = floor(D, H, P.T, above=loss)
+        bound, reason = floor(D, H, P.T, above=most)
     terms["floor"] = bound
-    # SVD_m ≤ L(nmf), whatever rounding makes of two losses that are 0. The upper bound is above
-    # the witness, whatever it makes of their difference.
-    rounding = 4 * np.finfo(float).eps * (sae.loss_ + loss)
+    codes, P = np.maximum(D @ sae.encoder_.T, 0), sae.components_
+    # What rounding changes in the codes goes through the decoder.
+    carried = (D.shape[1] + m) * EPS * data_norm(D @ np.abs(sae.encoder_).T @ P)
+    # SVD_m ≤ L(nmf), whatever rounding makes of two losses that are 0.
     return Certificate(
-        lower=max(min(terms["svd"] - loss, 0.0), bound - loss),
-        upper=sae.loss_ - loss + rounding,
+        lower=max(min(terms["svd"] - most, 0.0), bound - most),
+        upper=_interval(D, sae.loss_, _rounded(codes, P) + carried)[1]
+        - _interval(D, loss, rounded)[0],
         sae=sae,
         terms=terms,
         reason=reason,
     )
+
+
+def _rounded(H: np.ndarray, P: np.ndarray) -> float:
+    """A bound of ‖·‖_F of what rounding changes in a product of nonnegative matrices."""
+    terms = (H > 0).astype(float) @ (P > 0)  # of the sum that each entry is
+    return EPS * data_norm(terms * (H @ P))
+
+
+def _interval(D: np.ndarray, loss: float, rounded: float) -> tuple[float, float]:
+    """Where a loss ‖E‖² really is, if it was computed from an E with an error up to `rounded`."""
+    root, summed = loss**0.5, D.size * EPS
+    return max(root * (1 - summed) - rounded, 0) ** 2, (root * (1 + summed) + rounded) ** 2
 
 
 def _encoders(D: np.ndarray, P: np.ndarray, H: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,22 +1,38 @@
 """Which factors can come near D at all: enclosures of every nonnegative factorization with a small
-error, and the proof that no layer computes such codes."""
+error, and the proof that no layer computes such codes.
+
+What is proved in which arithmetic: data and bounds are floats, taken as the exact numbers that they
+are. The bounds are computed in floats and rounded outward, so that they hold for all real factors.
+That no unit has codes within them is a linear program; its solver only proposes the reason, a dual
+solution, which is then found again and checked in whole numbers of any length.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from math import lcm
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import qr, solve_triangular
 from scipy.optimize import linprog
 
 # Entries a part that may stand for it, and looks at choices of one for each part.
 CANDIDATES, LOOKS = 40, 4000
+# Relative to the largest entry of the data: how large the entries that stand for parts must be. A
+# large one proves more, but where features have different units only a small one may be there.
+LEAST = 10.0 ** -np.arange(1, 14)
 SWEEPS, STILL = 30, 1e-3  # of narrowing, and the relative gain below which it has come to an end
-# Errors tried, relative to the largest entry of the data; a violation, on the same scale, that is
-# far above what a solver of linear programs tolerates; and the share of an error that is claimed:
-# the rest is room for rounding.
-ERRORS, VIOLATION, CLAIMED = 10.0 ** np.arange(-1.5, -6.1, -0.25), 1e-3, 0.999
+ERRORS = 10.0 ** np.arange(-1, -6.1, -0.25)  # tried, relative to the least of these entries
+VIOLATION = 1e-6  # relative to the largest code: above what a solver of linear programs tolerates
+CLAIMED = 0.999  # of an error: the product that is its square is rounded
+EPS = float(np.finfo(float).eps)
 ROUNDING = 1e-12  # of a part's largest code
+NEAR = 1e-8  # a direction of the samples that is so small is computed from exact residuals
 WORK = 4e7  # samples times features times parts of one sweep
+TRIES = 6  # of an exact proof, for as many parts
+EXACT = 120  # samples of an exact proof: its time grows with their fourth power
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,18 +53,24 @@ class Enclosure:
     X_most: np.ndarray
 
 
-def fooling_set(D: np.ndarray, H: np.ndarray, X: np.ndarray) -> list[tuple[int, int]] | None:
+def fooling_set(
+    D: np.ndarray, H: np.ndarray, X: np.ndarray, least: float = 0.1
+) -> list[tuple[int, int]] | None:
     r"""One entry (i_j, p_j) of D for each part, no two of which one part can serve.
 
-    Where :math:`D_{i_j p_k} D_{i_k p_j}` is 0, a part that is positive at both
-    :math:`(i_j, p_j)` and :math:`(i_k, p_k)` would make an entry positive that is 0. So m such
-    entries need m parts, and each part of a factorization with m serves just one of them.
+    At its entry a part with the largest share has at least :math:`D_{i_j p_j} / m`. Were it the
+    same part at two entries j, k, then :math:`D_{i_j p_j} D_{i_k p_k} \le m^2 D_{i_j p_k}
+    D_{i_k p_j}`. The entries are such that the left side is more than four times the right one,
+    which leaves room for an error. So m such entries need m parts, and each part of a factorization
+    with m has the largest share of just one of them.
 
     Parameters
     ----------
     D : ndarray (n, d)
     H, X : ndarray (n, m), (d, m)
         A factorization that says where to look; nothing rests on it.
+    least : float
+        How large a part's share of its entry must be, relative to the largest entry of D.
 
     Returns
     -------
@@ -62,11 +84,12 @@ def fooling_set(D: np.ndarray, H: np.ndarray, X: np.ndarray) -> list[tuple[int, 
     True
     """
     m = X.shape[1]
-    crowded = (D > 0).sum(axis=1)[:, None] + (D > 0).sum(axis=0) * (len(D) / D.shape[1])
+    lit = 0.01 * D.max(axis=0) < D
+    crowded = lit.sum(axis=1)[:, None] + lit.sum(axis=0) * (len(D) / D.shape[1])
     entries, owners = [], []
     for j in range(m):
         share = np.outer(H[:, j], X[:, j])
-        own = np.flatnonzero((share >= 0.99 * D) & (share > 0.1 * D.max()))
+        own = np.flatnonzero((share >= 0.9 * D) & (share > least * D.max()))
         own = own[np.argsort(crowded.flat[own], kind="stable")]
         # Spread over features, so that the choices differ.
         feature = own % D.shape[1]
@@ -77,8 +100,9 @@ def fooling_set(D: np.ndarray, H: np.ndarray, X: np.ndarray) -> list[tuple[int, 
     if set(owners) != set(range(m)):
         return None
     rows, columns = np.array(entries).T
-    across = D[rows][:, columns]
-    fits = (across * across.T == 0) & (np.subtract.outer(owners, owners) != 0)
+    across, own = D[rows][:, columns], D[rows, columns]
+    apart = np.outer(own, own) > 4 * m**2 * across * across.T
+    fits = apart & (np.subtract.outer(owners, owners) != 0)
     chosen = _one_each(np.array(owners), fits)
     return None if chosen is None else [entries[c] for c in sorted(chosen, key=owners.__getitem__)]
 
@@ -116,17 +140,21 @@ def enclose(D: np.ndarray, entries: list[tuple[int, int]], error: float) -> Encl
 
     .. math:: D_{ip} - ε - R^{most}_{ip} \le H_{ij} X_{pj} \le D_{ip} + ε - R^{least}_{ip} .
 
+    All this is rounded outward: the bounds hold in exact arithmetic, for the floats in D as they
+    are.
+
     Parameters
     ----------
     D : ndarray (n, d) ≥ 0
     entries : list of m (sample, feature)
         From :func:`fooling_set`.
     error : float > 0
-        The ε. It should be far above rounding.
+        The ε.
 
     Returns
     -------
-    Enclosure, or None where the error is too large for parts to get their names.
+    Enclosure, or None where the error is too large for parts to get their names, or so small that
+    no factorization has it.
 
     Examples
     --------
@@ -138,20 +166,22 @@ def enclose(D: np.ndarray, entries: list[tuple[int, int]], error: float) -> Encl
     """
     m = len(entries)
     rows, columns = np.array(entries).T
-    own = D[rows, columns] - error
+    own = _down(D[rows, columns] - error)
     across = D[rows][:, columns] + error
-    apart = np.outer(own, own) > m**2 * across * across.T
+    apart = np.outer(own, own) > (1 + 10 * EPS) * m**2 * across * across.T
     if (own <= 0).any() or not (apart | np.eye(m, dtype=bool)).all():
         return None
     H_least, X_least = np.zeros((len(D), m)), np.zeros((D.shape[1], m))
-    H_most, X_most = D[:, columns] + error, np.full(X_least.shape, np.inf)
-    H_least[rows, np.arange(m)] = own / m
+    H_most, X_most = _up(D[:, columns] + error), np.full(X_least.shape, np.inf)
+    H_least[rows, np.arange(m)] = _down(own / m)
     X_least[columns, np.arange(m)] = X_most[columns, np.arange(m)] = 1
     bounds = Enclosure(H_least, H_most, X_least, X_most)
     width = np.inf
     for _ in range(SWEEPS):
         for j in range(m):
             _narrow(D, error, bounds, j)
+        if (H_least > H_most).any() or (X_least > X_most).any():
+            return None
         before, width = width, float((H_most - H_least).sum())
         if width > (1 - STILL) * before:
             break
@@ -163,22 +193,40 @@ def _narrow(D: np.ndarray, error: float, bounds: Enclosure, j: int) -> None:
     others = np.arange(bounds.H_least.shape[1]) != j
     h_least, h_most = bounds.H_least[:, j], bounds.H_most[:, j]
     x_least, x_most = bounds.X_least[:, j], bounds.X_most[:, j]
-    most = D + error - bounds.H_least[:, others] @ bounds.X_least[:, others].T
+    # What a sum of as many products can have lost by rounding, relative to the sum of all terms.
+    lost = (len(others) + 8) * EPS
+    rest = bounds.H_least[:, others] @ bounds.X_least[:, others].T
+    most = D + error - rest + lost * (D + error + rest)
     with np.errstate(divide="ignore", invalid="ignore"):
-        x_most[:] = np.fmin(x_most, np.fmin.reduce(most / h_least[:, None], axis=0))
-        h_most[:] = np.fmin(h_most, np.fmin.reduce(most / x_least, axis=1))
+        x_most[:] = np.fmin(x_most, np.fmin.reduce(_up(most / h_least[:, None]), axis=0))
+        h_most[:] = np.fmin(h_most, np.fmin.reduce(_up(most / x_least), axis=1))
         if np.isfinite(bounds.X_most).all():
-            least = D - error - bounds.H_most[:, others] @ bounds.X_most[:, others].T
-            x_least[:] = np.fmax(x_least, np.fmax.reduce(least / h_most[:, None], axis=0))
-            h_least[:] = np.fmax(h_least, np.fmax.reduce(least / x_most, axis=1))
+            rest = bounds.H_most[:, others] @ bounds.X_most[:, others].T
+            least = D - error - rest - lost * (D + error + rest)
+            x_least[:] = np.fmax(x_least, np.fmax.reduce(_down(least / h_most[:, None]), axis=0))
+            h_least[:] = np.fmax(h_least, np.fmax.reduce(_down(least / x_most), axis=1))
+
+
+def _up(A: np.ndarray) -> np.ndarray:
+    """At least the exact result of the one operation that A was rounded after."""
+    return np.nextafter(A, np.inf)
+
+
+def _down(A: np.ndarray) -> np.ndarray:
+    return np.nextafter(A, -np.inf)
 
 
 class Layer(NamedTuple):
-    """One unit, ReLU(u·d + b), and its largest violation of the bounds on its codes."""
+    """One unit, ReLU(u·d + b), and its largest violation of the bounds on its codes.
+
+    `dual` (2, n) is the solver's reason why no unit has less: weights ≥ 0 of the upper and of the
+    lower bounds.
+    """
 
     u: np.ndarray
     b: float
     violation: float
+    dual: np.ndarray
 
 
 def layers(
@@ -188,11 +236,14 @@ def layers(
 
     Unit j solves :math:`\min_{u, b, t} t` with :math:`u^\top d_i + b \le H^{most}_{ij} + t` for all
     i, and :math:`u^\top d_i + b \ge H^{least}_{ij} - t` where that is positive: where it is not,
-    ReLU makes 0 of everything below. So t > 0 proves that no unit gives such codes.
+    ReLU makes 0 of everything below. So t > 0 says that no unit gives such codes, as far as the
+    solver's floats can be believed; :func:`refuted` does not believe them.
 
     Parameters
     ----------
-    D : ndarray (n, d)
+    D : ndarray (n, r)
+        Samples as rows. The solver wants columns of a size and far from parallel: give it a basis
+        of the features, such as :func:`column_space`.
     least, most : ndarray (n, m)
         Infinite where a code may be anything above.
     bias : bool
@@ -208,28 +259,141 @@ def layers(
     ['0.333']
     ['0.000']
     """
-    # Within the span of the samples there are fewer unknowns.
-    _, size, V = np.linalg.svd(D, full_matrices=False)
-    V = V[size > 1e-10 * size[0]]
-    inputs = np.column_stack([D @ V.T, np.full(len(D), float(bias))])
+    inputs = np.column_stack([D, np.full(len(D), float(bias))])
     domain = [(None, None)] * inputs.shape[1] + [(0, None)]
     goal = np.eye(len(domain))[-1]
     for low, high in zip(least.T, most.T, strict=True):
         bounded, active = np.isfinite(high), low > ROUNDING * low.max()
         A = np.vstack([inputs[bounded], -inputs[active]])
         limits = np.concatenate([high[bounded], -low[active]])
+        # The solver's tolerances are absolute.
+        unit = np.abs(limits).max(initial=0) or 1.0
         slack = np.full((len(A), 1), -1.0)
-        solution = linprog(goal, np.hstack([A, slack]), limits, bounds=domain, method="highs")
-        *u, b, violation = solution.x
-        yield Layer(np.array(u) @ V, b * bias, violation)
+        found = linprog(goal, np.hstack([A, slack]), limits / unit, bounds=domain, method="highs")
+        *u, b, violation = unit * found.x
+        dual = np.zeros((2, len(D)))
+        dual[0, bounded], dual[1, active] = np.split(-found.ineqlin.marginals, [bounded.sum()])
+        yield Layer(np.array(u), b * bias, violation, dual)
+
+
+def refuted(D: np.ndarray, low: np.ndarray, high: np.ndarray, dual: np.ndarray) -> bool:
+    r"""Whether it is proved, in exact arithmetic, that no unit has codes within its bounds.
+
+    The constraints of a unit are :math:`A (u, b) \le c`: a row :math:`(d_i, 1)` for an upper bound,
+    its negative for a positive lower one. Weights y ≥ 0 with :math:`A^\top y = 0` and
+    :math:`c^\top y < 0` leave no u and b (Farkas). They are zero but for the rows that the solver
+    of :func:`layers` says; these have one y up to scale, in whole numbers, and it is checked.
+
+    Parameters
+    ----------
+    D : ndarray (n, d)
+        The samples themselves, taken as exact numbers.
+    low, high : ndarray (n,)
+        Bounds of the unit's codes, exact too.
+    dual : ndarray (2, n)
+        Of :class:`Layer`: which rows to try.
+
+    Examples
+    --------
+    Without a bias, codes of 1 at two samples and at their sum cannot be; with one they can.
+
+    >>> D, one = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]]), np.ones(4)
+    >>> dual = np.array([[0, 0, 1, 1], [1, 1, 0, 0]])
+    >>> refuted(D, one, one, dual), refuted(D, one - 0.4, one - [0, 0, 0, 1], dual)
+    (False, True)
+    """
+    above, below = (np.flatnonzero(weights > 0) for weights in dual)
+    rows = np.concatenate([above, below])
+    if not 0 < len(rows) <= EXACT or (low[below] <= 0).any():
+        return False
+    sign = np.repeat([1, -1], [len(above), len(below)])
+    features = np.unique(np.vstack([D[rows].T, np.ones(len(rows))]), axis=0)
+    A = np.array([sign * _whole(feature)[0] for feature in features if feature.any()])
+    y = _only_relation(A)
+    if y is None:
+        return False
+    y = y if y.sum() > 0 else -y
+    limits = [Fraction(limit) for limit in [*high[above], *-low[below]]]
+    return bool((y >= 0).all() and not (A @ y).any() and y @ limits < 0)
+
+
+def _whole(A: np.ndarray) -> tuple[np.ndarray, int]:
+    """Floats as Python's whole numbers N and one exponent e: A = N · 2^e exactly."""
+    mantissa, exponent = np.frexp(A)
+    exponent = np.where(A == 0, exponent.max(initial=-1100, where=A != 0), exponent) - 53
+    least = int(exponent.min(initial=0))
+    N = np.ldexp(mantissa, 53).astype(np.int64).astype(object)
+    return N << (exponent - least).astype(object), least
+
+
+def _only_relation(A: np.ndarray) -> np.ndarray | None:
+    """The y ≠ 0 with A y = 0, in whole numbers, if there is just one up to scale."""
+    pivots: list[tuple[int, np.ndarray]] = []
+    divisor = 1
+    while (A := A[A.any(axis=1)]).size:
+        row, column = A[0], np.flatnonzero(A[0])[0]
+        pivots.append((column, row))
+        # Entries stay minors of the matrix, which divide without a rest (Bareiss).
+        A = (row[column] * A[1:] - np.outer(A[1:, column], row)) // divisor
+        divisor = row[column]
+    if len(pivots) != A.shape[1] - 1:
+        return None
+    y = np.array([Fraction(1)] * A.shape[1])
+    for column, row in reversed(pivots):
+        others = np.arange(len(y)) != column
+        y[column] = -(row[others] @ y[others]) / row[column]
+    common = lcm(*(entry.denominator for entry in y))
+    return np.array([int(entry * common) for entry in y], dtype=object)
+
+
+def column_space(D: np.ndarray) -> np.ndarray:
+    r"""Orthonormal columns that span the features of samples, whatever their units.
+
+    A direction in which samples differ by no more than the rounding of their entries is still one
+    that an encoder can use, if only with huge weights. In floats it would be noise. So features
+    that are nearly combinations of others are replaced by what these leave, computed exactly.
+
+    Parameters
+    ----------
+    D : ndarray (n, d)
+
+    Returns
+    -------
+    ndarray (n, r)
+
+    Examples
+    --------
+    >>> D = np.array([[1.0, 1.0, 2.0], [1.0, 1.0 + 1e-15, 2.0], [1.0, 1.0, 2.0]])
+    >>> np.abs(column_space(D)).round(2)
+    array([[0.58, 0.41],
+           [0.58, 0.82],
+           [0.58, 0.41]])
+    """
+    D = D[:, D.any(axis=0)]
+    D = np.unique(np.ldexp(D, -np.frexp(np.abs(D).max(axis=0))[1]), axis=1)
+    Q, R, order = qr(D, mode="economic", pivoting=True)
+    size = np.abs(R.diagonal())
+    rank = np.count_nonzero(size > NEAR * size.max(initial=0))
+    Q, kept, rest = Q[:, :rank], order[:rank], order[rank:]
+    weights, exponent = _whole(solve_triangular(R[:rank, :rank], R[:rank, rank:]))
+    N, _ = _whole(D)
+    left = (N[:, rest] << -exponent) - N[:, kept] @ weights
+    left = left[:, left.any(axis=0)]
+    left = (left / np.abs(left).max(axis=0, initial=1)).astype(float)
+    for _ in range(2):
+        left = left - Q @ (Q.T @ left)
+    P, R, _ = qr(left, mode="economic", pivoting=True)
+    # A multiple of the kept ones, rounded in its weights, leaves nothing across them.
+    return np.hstack([Q, P[:, np.abs(R.diagonal()) > NEAR**0.5]])
 
 
 def floor(D: np.ndarray, H: np.ndarray, X: np.ndarray, above: float = 0.0) -> tuple[float, str]:
     r"""A lower bound of the loss of every ReLU autoencoder with m units and nonnegative parts.
 
     Suppose one had a loss of at most ε². Its codes and parts would be within :func:`enclose`'s
-    bounds. If for some unit no u and b give codes within them (:func:`layers`), there is
-    none. The largest ε of a list with this proof gives the bound ε².
+    bounds. If for some unit no u and b give codes within them, there is none. The solver of
+    :func:`layers` looks for such a unit, and :func:`refuted` proves it in exact arithmetic. The
+    largest ε of a list with this proof gives the bound ε².
 
     Parameters
     ----------
@@ -250,31 +414,55 @@ def floor(D: np.ndarray, H: np.ndarray, X: np.ndarray, above: float = 0.0) -> tu
     >>> floor(np.eye(3), np.eye(3), np.eye(3))
     (0.0, 'a layer gives codes within all bounds that were found')
     """
-    peak = D.max()
-    errors = ERRORS[(CLAIMED * ERRORS * peak) ** 2 > above]
-    if not len(errors):
+    # A power of two scales floats exactly.
+    exponent = int(np.frexp(D.max())[1])
+    peak = float(np.ldexp(1.0, exponent))
+
+    def claimed(error: float) -> float:
+        return float((CLAIMED * error * peak) ** 2)
+
+    if claimed(ERRORS[0]) <= above:
         return 0.0, f"a loss of {above:.1e} is above all that can be proved"
     # Some samples are enough: the loss on them is at most that on all.
-    D, first = np.unique(D, axis=0, return_index=True)
-    H, D = H[first], D / (peak or 1)
+    samples, first = np.unique(D, axis=0, return_index=True)
+    H, X, D = H[first], X / peak, np.ldexp(samples, -exponent)
     most = int(max(WORK // (D.shape[1] * X.shape[1]), 1))
     some = np.sort(np.argsort((1e-3 * H.max(axis=0) < H).sum(axis=1), kind="stable")[:most])
-    D, H = D[some], H[some]
-    entries = fooling_set(D, H, X / (peak or 1))
-    if entries is None:
-        return 0.0, "no entries of the data were found that tell the parts apart"
-    reason = "the zeros of the data are too few to tell the parts apart"
-    for error in errors:
-        bounds = enclose(D, entries, error)
-        if bounds is None:
+    samples, D, H, first = samples[some], D[some], H[some], first[some]
+    reason = "no entries of the data were found that tell the parts apart"
+    tried: list = [None]
+    inputs = None
+    for least in LEAST:
+        entries = fooling_set(D, H, X, least)
+        if entries in tried:
             continue
-        reason = "a layer gives codes within all bounds that were found"
-        for j, layer in enumerate(layers(D, bounds.H_least, bounds.H_most)):
-            if layer.violation > VIOLATION:
-                i, p = entries[j]
-                bound = float((CLAIMED * error * peak) ** 2)
-                return bound, (
-                    f"in every factorization with a loss of at most {bound:.1e}, no layer gives "
-                    f"the codes of the part that makes feature {p} of sample {first[some][i]}"
+        tried.append(entries)
+        errors = ERRORS * min(D[entry] for entry in entries)
+        if claimed(errors[0]) <= above:
+            break
+        for error in errors:
+            bounds = enclose(D, entries, error) if claimed(error) > above else None
+            if bounds is None:
+                continue
+            if inputs is None:
+                inputs = column_space(D) * len(D) ** 0.5
+            found = zip(
+                layers(inputs, bounds.H_least, bounds.H_most),
+                bounds.H_least.T,
+                bounds.H_most.T,
+                entries,
+                strict=True,
+            )
+            missed = (row for row in found if row[0].violation > VIOLATION * row[2].max())
+            reason = "a layer gives codes within all bounds that were found"
+            for layer, low, high, (i, p) in islice(missed, TRIES):
+                if refuted(samples, low, high, layer.dual):
+                    return claimed(error), (
+                        f"in every factorization with a loss of at most {claimed(error):.1e}, no "
+                        f"layer gives the codes of the part that makes feature {p} of sample "
+                        f"{first[i]}"
+                    )
+                reason = (
+                    "no layer was found that gives the codes, and no exact proof that none does"
                 )
     return 0.0, reason

@@ -31,6 +31,9 @@ class Matching:
 
 def unit_rows(components: np.ndarray) -> np.ndarray:
     """Scale each row to norm 1; a zero row stays zero."""
+    # First by a power of two, which is exact: squares could overflow, or vanish.
+    _, exponent = np.frexp(np.abs(components).max(axis=1, keepdims=True, initial=0))
+    components = np.ldexp(components, -exponent)
     norms = np.linalg.norm(components, axis=1, keepdims=True)
     return components / np.where(norms > 0, norms, 1)
 

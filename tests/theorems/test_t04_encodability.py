@@ -238,6 +238,59 @@ def test_t04_a_part_of_no_pattern_is_silent_and_asks_nothing_of_the_others():
     assert len(answer.table()) == 2
 
 
+@pytest.mark.parametrize("apart", [1e-3, 1e-8, 1e-9, 1e-10, 1e-12])
+def test_t04_parts_that_are_nearly_the_same_still_span_a_plane(apart):
+    """e₁ and e₁ + apart·e₂ span e₂; the first's span and the second's cone reach e₂, not −e₂."""
+    near = np.array([[1.0, 1.0, 0.0], [0.0, apart, 1.0]])
+    assert encodability(near, np.ones((1, 3))).margin.tolist() == [0, 0, 0]
+    for sign in (1, -1):
+        beside = near * [1, 1, sign]
+        assert encodability(beside, [[1, 0, 1], [0, 1, 0]]).margin[2] == (sign < 0)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e300])
+def test_t04_margins_do_not_depend_on_the_unit_of_the_data(scale):
+    truth = datasets.load("bars", size=3, n_samples=50).truth
+    H, X = truth.H[:, 1:], truth.X[:, 1:]
+    plain, scaled = encodability(X, H), encodability(scale * X, H)
+    assert scaled.margin == pytest.approx(plain.margin)
+    assert scaled.encoder @ (scale * X) == pytest.approx(plain.encoder @ X, abs=1e-9)
+    answer = encodability_on(scale * (H @ X.T), scale * X, H)
+    assert answer.codes.all() and answer.reconstruction is True
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds, st.integers(2, 4), st.integers(1, 5), st.integers(0, 3))
+def test_t04_units_of_features_do_not_change_what_is_encodable(seed, d, m, p):
+    X, patterns = small_integers(seed, d, m), patterns_of(seed + 1, p, m)
+    units = 10.0 ** -np.random.RandomState(seed).uniform(0, 12, d)
+    plain, scaled = encodability(X, patterns), encodability(X * units[:, None], patterns)
+    assert scaled.encodable.tolist() == plain.encodable.tolist()
+    assert ((scaled.margin > 0) == plain.encodable).all()
+    H = codes_of(seed, patterns, repeats=6)
+    answers = (
+        encodability_on(H @ X.T, X, H),
+        encodability_on(H @ (X.T * units), X * units[:, None], H),
+    )
+    assert answers[0].codes.tolist() == answers[1].codes.tolist()
+    assert answers[0].reconstruction is answers[1].reconstruction
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-5, 1e-8, 1e-11])
+@pytest.mark.parametrize("overlap", [0.0, 1.0])
+def test_t04_small_parts_beside_a_large_one_count_as_much(size, overlap):
+    """Bars cannot be encoded, whatever else there is, in their pixels or not (and its code can)."""
+    truth = datasets.load("bars", size=3, n_samples=100).truth
+    rng = np.random.RandomState(0)
+    X = np.zeros((10, 7))
+    X[:9, :6], X[:9, 6], X[9, 6] = size * truth.X, overlap * rng.uniform(size=9), 1
+    H = np.column_stack([truth.H, rng.uniform(size=100)])
+    for codes in (H, None):
+        answer = encodability_on(H @ X.T, X, codes)
+        assert answer.codes.tolist() == [False] * 6 + [True]
+        assert answer.reconstruction is False
+
+
 @pytest.mark.parametrize(
     ("X", "patterns", "message"),
     [

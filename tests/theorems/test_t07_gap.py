@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from problems import digits, random_matrix, seeds
 from scipy.stats import ortho_group
 
-from partsrep import NMF, SAE, certificate, compare, datasets, encodability_on, noise_law
+from partsrep import (
+    NMF,
+    SAE,
+    certificate,
+    compare,
+    datasets,
+    encodability,
+    encodability_on,
+    noise_law,
+)
 from partsrep.inference import exact_nnls
 from partsrep.matching import match
 
@@ -156,7 +165,7 @@ def test_t07_certificate_of_the_full_bars_is_strict(size, seed):
     nmf = NMF(2 * size, n_init=5, init="random", random_state=seed).fit(D)
     found = certificate(nmf, D)
     assert found.strict
-    assert found.lower == found.terms["floor"] - found.terms["nmf"] > 0
+    assert found.lower == pytest.approx(found.terms["floor"] - found.terms["nmf"])
     for bias in (False, "encoder"):
         short = {"max_epochs": 100, "random_state": seed, "bias": bias}
         sae = SAE(2 * size, decoder="nonnegative", start=found.sae, **short).fit(D)
@@ -220,6 +229,61 @@ def test_t07_what_is_strict_no_training_refutes(seed, rows, columns, dropped, pu
         assert sae.loss_ > nmf.loss_ + found.lower
     if dropped or m >= len(X):
         assert not found.strict, "independent parts, or a part for each feature"
+
+
+FULL_BARS = datasets.load("bars", size=3, n_samples=100)
+
+
+@settings(max_examples=12, deadline=None)
+@given(seeds, st.sampled_from([1e-12, 1e-9, 1e-4]), st.booleans())
+def test_t07_units_of_features_do_not_change_what_is_strict(seed, least, faint):
+    """Bars whose pixels have units of their own; and with one faint private pixel a part, which
+    makes the parts independent, so that X⁺ is a layer without loss."""
+    rng = np.random.RandomState(seed)
+    H, X = FULL_BARS.truth.H, FULL_BARS.truth.X
+    if faint:
+        X = np.vstack([X, np.diag(least ** rng.uniform(0.5, 1, 6))])
+    else:
+        X = X * least ** rng.uniform(size=(9, 1))
+    D = H @ X.T
+    exact = SAE.from_weights(X.T, X)  # a model with these parts
+    found = certificate(exact, D, max_epochs=20)
+    assert found.lower <= found.upper
+    assert found.strict is not faint
+    assert encodability(X, H).encodable.tolist() == [faint] * 6
+    answer = encodability_on(D, X, H)
+    assert answer.codes.tolist() == [faint] * 6
+    assert answer.reconstruction is faint
+    if faint:
+        U, b = answer.witness
+        assert np.abs(np.maximum(D @ U.T + b, 0) - H).max() < 1e-4
+        assert np.abs(np.maximum(D @ encodability(X, H).encoder.T, 0) - H).max() < 1e-3
+
+
+@pytest.mark.parametrize("noise", [1e-9, 1e-6])
+def test_t07_the_certificate_survives_noise(noise):
+    rng = np.random.RandomState(0)
+    D = FULL_BARS.D + noise * rng.uniform(size=FULL_BARS.D.shape)
+    model = SAE.from_weights(FULL_BARS.truth.X.T, FULL_BARS.truth.X)
+    clean = certificate(model, FULL_BARS.D, max_epochs=20)
+    found = certificate(model, D, max_epochs=20)
+    assert found.strict
+    assert found.lower == pytest.approx(clean.lower, rel=0.1)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds, st.integers(1, 4), st.sampled_from([1e-12, 1e-3, 1.0]), st.booleans())
+def test_t07_lower_is_never_above_upper(seed, m, least, exact):
+    """Any data, in any units of features, and any parts."""
+    rng = np.random.RandomState(seed)
+    X, D = random_matrix(seed, 6, m), random_matrix(seed + 1, 15, 6)
+    D = random_matrix(seed + 2, 15, m) @ X.T if exact else D
+    units = least ** rng.uniform(size=6)
+    X, D = X * units[:, None], D * units
+    if D.any():
+        found = certificate(SAE.from_weights(X.T, X), D, max_epochs=10)
+        assert found.lower <= found.upper
+        assert not found.strict or not exact
 
 
 def test_t07_parts_of_both_come_together_as_noise_goes():
