@@ -18,7 +18,6 @@ from .objective import Elastic, Objective
 from .parts import Parts
 from .problem import Problem, data_norm, equations_by_block, kkt_residual
 from .progress import History, progress
-from .validation import representable
 
 # An iteration that gains less than this share is slow, and going past its end then pays. The step
 # grows while that lowers the objective (factors of Ang and Gillis) and shrinks when it does not.
@@ -334,7 +333,7 @@ def rounded(D: Any, problem: Problem, weights: np.ndarray | None) -> Any:
     if D.dtype == np.float32 and not few:
         return D
     possible = few or (in_memory(D) and not sp.issparse(D))
-    if not (_plain(problem) and weights is None and possible and representable(D, np.float32)):
+    if not (_plain(problem) and weights is None and possible):
         return D
     single = D.astype(np.float32, copy=False)
     return single.astype(np.float64) if few else single

@@ -28,10 +28,12 @@ def rescaled(D, H: np.ndarray, components: np.ndarray) -> tuple[np.ndarray, np.n
     return H * root, components * root
 
 
-def _level(D) -> float:
-    """The mean of D; of signed data that has none above 0, the root mean square."""
-    mean = float(D.mean())
-    return mean if mean > 0 else data_norm(D) / (D.shape[0] * D.shape[1]) ** 0.5
+def _level(D, n_components: int) -> float:
+    """√(D̄/m), at which constant factors have the mean of D; of signed data that has none above 0,
+    with the root mean square."""
+    mean = float(D.mean(dtype=np.float64))
+    level = mean if mean > 0 else data_norm(D) / (D.shape[0] * D.shape[1]) ** 0.5
+    return (level / n_components) ** 0.5
 
 
 def random(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +61,7 @@ def random(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray
     ((4, 2), (2, 3), True)
     """
     n, d = D.shape
-    scale = (_level(D) / n_components) ** 0.5
+    scale = _level(D, n_components)
     components = scale * np.abs(rng.standard_normal((n_components, d)).astype(D.dtype, copy=False))
     H = scale * np.abs(rng.standard_normal((n, n_components)).astype(D.dtype, copy=False))
     return H, components
@@ -72,9 +74,10 @@ def nndsvd(
 
     Each pair splits as :math:`p q^T = (p_+ - p_-)(q_+ - q_-)^T`; of :math:`p_+ q_+^T` and
     :math:`p_- q_-^T` the one of larger norm is kept. Multiplicative updates can never leave the
-    zeros that remain, so they may be filled. The mean of D is a wrong measure for that, because
-    the factors are of the size of its root: on dense data the product then lies far above D, and
-    needs :func:`rescaled`.
+    zeros that remain, so they may be filled. The authors fill them with D̄, the mean of D; but the
+    factors are of the size of its root, so that this is another start in each unit of the data.
+    Here it is :math:`\sqrt{\bar D / m}`, with which constant factors have the mean of D. On dense
+    data the product lies above D all the same, and needs :func:`rescaled`.
 
     Parameters
     ----------
@@ -83,8 +86,8 @@ def nndsvd(
         The number of parts m ≤ min(n, d).
     rng : RandomState
     fill : None, "mean" or "random"
-        What zeros get: nothing (NNDSVD), the mean of D (NNDSVDa), or half-normal numbers of a
-        hundredth of it (NNDSVDar).
+        What zeros get: nothing (NNDSVD), :math:`\sqrt{\bar D / m}` (NNDSVDa), or half-normal
+        numbers of a hundredth of it (NNDSVDar).
 
     Returns
     -------
@@ -132,9 +135,10 @@ def nndsvd(
         empty = factor <= 1e-6 * factor.max()  # the SVD's rounding
         factor[empty] = 0
         if fill == "mean":
-            factor[empty] = _level(D)
+            factor[empty] = _level(D, n_components)
         elif fill == "random":
-            factor[empty] = np.abs(_level(D) / 100 * rng.standard_normal(empty.sum()))
+            drawn = rng.standard_normal(empty.sum())
+            factor[empty] = np.abs(_level(D, n_components) / 100 * drawn)
     return H, components
 
 
