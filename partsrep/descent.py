@@ -16,7 +16,14 @@ from .codes import ReLU
 from .inference import columnwise_loss, sweeps, worthwhile
 from .objective import Elastic, Objective
 from .parts import Parts
-from .problem import Problem, data_norm, equations_by_block, kkt_residual
+from .problem import (
+    Problem,
+    data_norm,
+    equations_by_block,
+    idle_signs,
+    kkt_residual,
+    turned,
+)
 from .progress import History, progress
 
 # An iteration that gains less than this share is slow, and going past its end then pays. The step
@@ -130,7 +137,11 @@ def _allowed(
     """A start within what is allowed, at the scale of the data."""
     if not _plain(problem):
         components = problem.parts.project(components)
-        return infer(D, components, problem, weights=weights), components
+        H = infer(D, components, problem, weights=weights)
+        if idle_signs(H, problem).any():
+            components = turned(H, components, problem)
+            H = infer(D, components, problem, weights=weights)
+        return H, components
     if problem.objective == Objective():
         return starts.rescaled(rough, H, components)
     return H, components
@@ -169,6 +180,7 @@ def _refined(
         residual = kkt_residual(D, H, components, problem, weights)
         if residual <= tol or history.iterations == max_iter or not problem.codes.exact:
             break
+        components = turned(H, components, problem)
     history.last["residual"] = residual
     return H, components
 

@@ -495,7 +495,7 @@ def beta_divergences(
     weights: np.ndarray | None = None,
 ) -> np.ndarray:
     """The :func:`beta_divergence` of each sample from its reconstruction, (n,)."""
-    seen = D if weights is None else np.where(weights > 0, D, 0)
+    seen = D if weights is None or sp.issparse(D) else np.where(weights > 0, D, 0)
     floor = FLOOR * (peak(seen) or 1.0)
     if sp.issparse(D) and weights is None and beta > 0:
         return _sparse_beta_divergences(D, H, components, beta, floor)

@@ -13,6 +13,7 @@ from .inference import exact_nnls
 from .problem import data_norm
 
 LARGE = 2**24  # entries
+NARROWEST = 1e-3  # of a cone's height over its width: flatter ones need codes too large to be exact
 
 
 def best_scale(D, H: np.ndarray, components: np.ndarray) -> float:
@@ -116,9 +117,7 @@ def nndsvd(
             f"nndsvd takes its parts from singular pairs, and data of shape {D.shape} has only "
             f'{min(D.shape)} for n_components={n_components}: use init="random".'
         )
-    # Sketches of large data are thin and begin at the shorter side: long ones cost memory.
-    lean = {"n_oversamples": 5, "transpose": D.shape[0] > D.shape[1]} if D.size > LARGE else {}
-    P, S, Qt = randomized_svd(D, n_components, random_state=rng, **lean)
+    P, S, Qt = _svd(D, n_components, rng)
     # D ≥ 0 has a nonnegative leading pair (Perron, Frobenius), but where the first singular values
     # are equal the SVD may return any other.
     P[:, 0], Qt[0] = np.abs(P[:, 0]), np.abs(Qt[0])
@@ -140,6 +139,72 @@ def nndsvd(
             drawn = rng.standard_normal(empty.sum())
             factor[empty] = np.abs(_level(D, n_components) / 100 * drawn)
     return H, components
+
+
+def _svd(D, rank: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    # Sketches of large data are thin and begin at the shorter side: long ones cost memory.
+    lean = {"n_oversamples": 5, "transpose": D.shape[0] > D.shape[1]} if D.size > LARGE else {}
+    return randomized_svd(D, rank, random_state=rng, **lean)
+
+
+def wide_cone(D, components: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    r"""Parts of any sign for data of any sign, turned as given parts are: where semi-NMF begins.
+
+    Nonnegative combinations of m flat-lying parts fill nearly a half-space of the first m singular
+    directions, and all of m − 1 of them. So the best nonnegative codes fit about as well as the
+    singular value decomposition with m − 1 parts, and with m where all samples lie in a half-space.
+    Its axis is, of the singular directions and the mean direction of the samples, the one against
+    which the samples have least. Parts with a sign of their own, in contrast, can lie where no
+    sample has a positive share of any: then no step leads from codes of zero.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d)
+    components : ndarray (m, d)
+        What they have across the axis says how the cone is turned about it.
+    rng : RandomState
+
+    Returns
+    -------
+    ndarray (m, d)
+
+    References
+    ----------
+    Gillis, Kumar (2015), "Exact and heuristic algorithms for semi-nonnegative matrix
+    factorization", for the half-space.
+
+    Examples
+    --------
+    >>> D = -np.array([[1.0, 2.0], [2.0, 1.0]])
+    >>> parts = wide_cone(D, np.eye(2), np.random.RandomState(0))
+    >>> bool(np.allclose(exact_nnls(D, parts) @ parts, D))
+    True
+    """
+    m, rank = len(components), min(len(components), *D.shape)
+    P, S, Qt = _svd(D, rank, rng)
+    coordinates, turned = P * S, components @ Qt.T
+    axis = np.zeros((rank, 0))
+    if m == rank:
+        norms = np.linalg.norm(coordinates, axis=1, keepdims=True)
+        mean = (coordinates / np.where(norms > 0, norms, 1)).sum(axis=0)
+        mean /= np.linalg.norm(mean) or 1.0
+        candidates = np.vstack([mean, -mean, np.eye(rank), -np.eye(rank)])
+        against = np.square(np.minimum(coordinates @ candidates.T, 0)).sum(axis=0)
+        against[~candidates.any(axis=1)] = np.inf
+        axis = candidates[[against.argmin()]].T
+    across = np.linalg.qr(np.hstack([axis, np.eye(rank)]))[0][:, axis.shape[1] :]
+    # Orthonormal columns whose entries sum to 0: the corners of a simplex about 0, as rows.
+    corners = np.linalg.qr(np.hstack([np.ones((m, 1)), turned @ across]), mode="complete")[0]
+    corners = corners[:, 1 : 1 + across.shape[1]]
+    directions = corners @ across.T
+    if axis.size:
+        # A sample at height a over the foot b is in the cone of height ε if a ≥ ε m max(−b·corner).
+        height = (coordinates @ axis)[:, 0]
+        width = m * (coordinates @ directions.T).min(axis=1, initial=0) * -1
+        wide = (height > 0) & (width > 0)
+        steepest = (height[wide] / width[wide]).min(initial=1.0)
+        directions = directions + max(steepest, NARROWEST) * axis.T
+    return (directions @ Qt).astype(components.dtype)
 
 
 def spa_rows(D, n_components: int) -> np.ndarray:

@@ -544,7 +544,10 @@ class NMF(PartsModel):
             raise ValueError(f"init={init!r} is a single start: use n_init=1 or init='random'.")
         if init == "random" and of_samples:
             return starts.data_samples(D, m, rng)
-        return starts.STARTS[init](D, m, rng)
+        H, components = starts.STARTS[init](D, m, rng)
+        if replace(problem, parts=replace(problem.parts, unit=False)) == Problem():  # semi-NMF
+            components = starts.wide_cone(D, components, rng)
+        return H, components
 
     def _set(self, D, weights, unit: Unit, codes, components: np.ndarray) -> np.ndarray:
         """The attributes that the parts and their codes have on some data, all in their unit;
