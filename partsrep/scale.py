@@ -58,7 +58,7 @@ class Unit:
         parts, data = problem.parts, power_of_four(peak(D))
         if problem.inference != NNLS():  # H = D X
             return cls(data, data, 1.0)
-        if parts.of_samples or not getattr(problem.codes, "homogeneous", False):
+        if parts.of_samples or not homogeneous(problem.codes):
             return cls(data, 1.0, data) if parts.of_samples or parts.homogeneous else cls()
         if parts.homogeneous:
             return cls(data, math.sqrt(data), math.sqrt(data))
@@ -70,7 +70,7 @@ class Unit:
         if problem.inference != NNLS():
             return cls()  # a product has no scale
         data, parts = power_of_four(peak(D)), power_of_four(peak(components))
-        if not getattr(problem.codes, "homogeneous", False):
+        if not homogeneous(problem.codes):
             data = parts = max(data, parts)
         return cls(data, data / parts, parts)
 
@@ -104,6 +104,11 @@ class Unit:
         if isinstance(volume, LogVolume):  # log det(c² M) = 2m log c + log det M
             shift = volume.weight * 2 * n_components * math.log(self.parts)
         return values * _power(self.data, problem.objective.beta) + shift
+
+
+def homogeneous(codes: Any) -> bool:
+    """Whether with H the codes sH are allowed for every s > 0."""
+    return getattr(codes, "homogeneous", False)
 
 
 def power_of_four(number: float) -> float:

@@ -89,7 +89,7 @@ def check_scale(D: Any, degree: float = 2.0, dtype: Any = None) -> None:
 def peak(D: Any) -> float:
     """The largest magnitude in D, dense or sparse; NaN apart."""
     values = D.data if sp.issparse(D) else D
-    return float(max(np.nanmax(values, initial=0), -np.nanmin(values, initial=0)))
+    return max(float(np.nanmax(values, initial=0)), -float(np.nanmin(values, initial=0)))
 
 
 def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ from ..objective import BETA, L1, Elastic, LogVolume, Objective, beta_divergence
 from ..parts import DECODERS, Parts
 from ..problem import Problem, factorization_loss, kkt_residual
 from ..progress import History, progress
-from ..scale import Unit, put_back
+from ..scale import Unit, homogeneous, put_back
 from ..validation import (
     check_choice,
     check_custom,
@@ -96,8 +96,8 @@ class NMF(PartsModel):
     components_ : ndarray (m, d)
         Xᵀ: the parts as rows.
     loss_ : float
-        ‖D − HXᵀ‖²_F with the best H for the parts, over seen entries, each times its weight;
-        for β ≠ 2 twice the divergence. Without prices.
+        ‖D − HXᵀ‖²_F, over seen entries, each times its weight; for β ≠ 2 twice the divergence.
+        Without prices. H is the best one for the parts, with "mu" that of the last iteration.
     reconstruction_err_ : float
         Its root.
     n_iter_ : int
@@ -113,15 +113,18 @@ class NMF(PartsModel):
     Raises
     ------
     ValueError
-        NaN, infinity, negative, empty or non-numeric data; unknown or impossible settings; a mask
-        of another shape or one that hides a whole row or column.
+        NaN, infinity, negative, empty or non-numeric data; data so large or small that the loss
+        is no number; unknown or impossible settings; a mask of another shape or one that hides a
+        whole row or column.
 
     Notes
     -----
     More parts than samples or features are allowed, and then agreement says little. A sample of
     zeros gets codes of zero; a feature of zeros is zero in every part; all-zero data is fitted
-    exactly by zero. Data of float32 gives factors of float32; small ones are computed in double
-    precision, and large ones of float64 begin in single and end in double precision.
+    exactly by zero. The unit of the data does not matter, as long as the loss is a number in it;
+    prices are in it too, see :class:`partsrep.objective.Elastic`. Data of float32 gives factors of
+    float32; small ones are computed in double precision, and large ones of float64 begin in single
+    and end in double precision.
 
     References
     ----------
@@ -199,7 +202,11 @@ class NMF(PartsModel):
         return self
 
     def fit_transform(self, X, y=None, *, W=None, H=None, mask=None):
-        """As :meth:`fit`, and return the codes (n, m): the same as ``transform(X)``."""
+        """As :meth:`fit`, and return the codes (n, m).
+
+        With solver="cd" they are those of ``transform(X)``. With "mu" they are those of the last
+        iteration, and `transform` finds them anew: both are as near to the best ones as `tol` asks.
+        """
         with all_or_nothing(self):
             D, weights, problem, unit = self._prepared(X, mask)
             begun = self._begun(D, weights, problem, unit, self._given(D, unit, W, H))
@@ -257,7 +264,10 @@ class NMF(PartsModel):
         return self
 
     def transform(self, X, *, mask=None):
-        """Best codes H (n, m) of X (n, d) for the fitted parts, sample by sample."""
+        """Best codes H (n, m) of X (n, d) for the fitted parts, sample by sample.
+
+        With solver="mu" they are the best ones as nearly as `tol` asks.
+        """
         check_is_fitted(self)
         D, weights = self._check_data(X, mask, reset=False)
         components = self.components_.astype(D.dtype, copy=False)
@@ -545,8 +555,15 @@ class NMF(PartsModel):
         if init == "random" and of_samples:
             return starts.data_samples(D, m, rng)
         H, components = starts.STARTS[init](D, m, rng)
-        if replace(problem, parts=replace(problem.parts, unit=False)) == Problem():  # semi-NMF
+        signed = isinstance(problem.parts, Parts) and not problem.parts.nonnegative
+        if signed and problem.codes == ReLU() and problem.objective == Objective():  # semi-NMF
             components = starts.wide_cone(D, components, rng)
+        # Where parts or codes have a scale of their own, the start has it too.
+        if not (problem.parts.homogeneous or of_samples):
+            sizes = np.abs(components).mean(axis=1, keepdims=True)
+            components = components / np.where(sizes > 0, sizes, 1)
+        elif not homogeneous(problem.codes):
+            components = components * H.sum(axis=1).mean()
         return H, components
 
     def _set(self, D, weights, unit: Unit, codes, components: np.ndarray) -> np.ndarray:
