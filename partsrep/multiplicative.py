@@ -42,7 +42,8 @@ def factorize(
     Each factor is multiplied by :math:`(\nabla^- / \nabla^+)^\gamma`, the two halves of its
     gradient, with the γ that makes the divergence fall: 1 for β in [1, 2], 1/(2−β) below,
     1/(β−1) above. Stops when ten iterations together lower the root of the divergence by no more
-    than `tol` of its value at the start, or nothing moves. An entry that is zero stays zero.
+    than `tol` of its value at the start, or at once where the start is stationary. An entry that is
+    zero stays zero.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def factorize(
     F, P = np.array(H.T, order="C"), components.copy()
     beta, prices = problem.objective.beta, problem.objective
     weights_T = None if weights is None else weights.T
-    rounding = float(np.finfo(F.dtype).eps)
+    rounding = 10 * float(np.finfo(F.dtype).eps)
     history = History()
 
     def look(iteration: int, residual: float) -> float:
@@ -73,10 +74,10 @@ def factorize(
             _multiply(F, P, D, weights, beta, prices.codes),
             _multiply(P, F, D.T, weights_T, beta, prices.parts),
         )
-        still = residual <= 10 * rounding
-        if still or iteration == max_iter or (tol > 0 and iteration % CHECK_EVERY == 0):
+        over = iteration == max_iter or (iteration == 1 and residual <= rounding)
+        if over or (tol > 0 and iteration % CHECK_EVERY == 0):
             now = look(iteration, float(residual))
-            if still or last - now <= tol * first:
+            if over or last - now <= tol * first:
                 break
             last = now
     return F.T, P, history

@@ -75,7 +75,7 @@ def test_a_fit_of_data_in_another_unit_is_the_same_fit(name, few, dtype, monkeyp
     beta = fitted(model, D.astype(dtype), mask)._beta
     energy = np.sum(np.abs(D) ** beta)
     loss, found = model.loss_, model.transform(D.astype(dtype)) @ model.components_
-    objective, score = model.history_["objective"], model.score(D.astype(dtype))
+    objective, score = model.history_["objective"][-1], model.score(D.astype(dtype))
     # Where rounding decides how many iterations there are, two fits end so near to each other.
     close = {"rel": 2e-2, "abs": 1e-3 * energy}
     for scale in SCALES:
@@ -88,7 +88,7 @@ def test_a_fit_of_data_in_another_unit_is_the_same_fit(name, few, dtype, monkeyp
         fitted(model, scaled, mask)
         assert model.loss_ / scale**beta == pytest.approx(loss, **close)
         assert model.reconstruction_err_ == pytest.approx(model.loss_**0.5)
-        assert model.history_["objective"][0] / scale**beta == pytest.approx(objective[0], rel=1e-2)
+        assert model.history_["objective"][-1] / scale**beta == pytest.approx(objective, **close)
         codes = model.transform(scaled)
         assert codes.dtype == model.components_.dtype == dtype
         error = codes @ (model.components_ / dtype(scale)).astype(dtype) - found

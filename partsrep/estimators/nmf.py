@@ -488,7 +488,7 @@ class NMF(PartsModel):
         self.history_["objective"] = unit.objective(
             self.history_["objective"], self.problem_, len(self.components_)
         )
-        if self.n_iter_ >= self._most_iterations and self.kkt_residual_ > self.tol > 0:
+        if self.n_iter_ >= self._most_iterations and self.tol > 0:
             warnings.warn(
                 f"Maximum number of iterations {self._most_iterations} reached. Increase it "
                 f"to improve convergence: raise max_iter, or tol={self.tol:g}; the KKT "
