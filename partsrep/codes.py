@@ -282,6 +282,9 @@ class TopK:
         if self.k >= len(components):
             return exact_nnls(D, components, l1=l1, l2=l2, weights=weights)
         gram, cross = priced(*normal_equations(D, components, weights), l1, l2)
+        # Only the support counts here, and that of a quiet sample is that of a loud one.
+        peaks = np.abs(cross).max(axis=0)
+        cross = cross / np.where(peaks > 0, peaks, 1)
         F = np.zeros_like(cross)
         while True:
             better = self.improve(F, gram, cross)

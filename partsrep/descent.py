@@ -16,9 +16,15 @@ from .codes import ReLU
 from .inference import columnwise_loss, sweeps, worthwhile
 from .objective import Elastic, Objective
 from .parts import Parts
-from .problem import Problem, data_norm, equations_by_block, kkt_residual
+from .problem import (
+    Problem,
+    data_norm,
+    equations_by_block,
+    idle_signs,
+    kkt_residual,
+    turned,
+)
 from .progress import History, progress
-from .validation import representable
 
 # An iteration that gains less than this share is slow, and going past its end then pays. The step
 # grows while that lowers the objective (factors of Ang and Gillis) and shrinks when it does not.
@@ -131,7 +137,11 @@ def _allowed(
     """A start within what is allowed, at the scale of the data."""
     if not _plain(problem):
         components = problem.parts.project(components)
-        return infer(D, components, problem, weights=weights), components
+        H = infer(D, components, problem, weights=weights)
+        if idle_signs(H, problem).any():
+            components = turned(H, components, problem)
+            H = infer(D, components, problem, weights=weights)
+        return H, components
     if problem.objective == Objective():
         return starts.rescaled(rough, H, components)
     return H, components
@@ -170,6 +180,7 @@ def _refined(
         residual = kkt_residual(D, H, components, problem, weights)
         if residual <= tol or history.iterations == max_iter or not problem.codes.exact:
             break
+        components = turned(H, components, problem)
     history.last["residual"] = residual
     return H, components
 
@@ -334,7 +345,7 @@ def rounded(D: Any, problem: Problem, weights: np.ndarray | None) -> Any:
     if D.dtype == np.float32 and not few:
         return D
     possible = few or (in_memory(D) and not sp.issparse(D))
-    if not (_plain(problem) and weights is None and possible and representable(D, np.float32)):
+    if not (_plain(problem) and weights is None and possible):
         return D
     single = D.astype(np.float32, copy=False)
     return single.astype(np.float64) if few else single

@@ -9,15 +9,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from .codes import ReLU
-from .objective import Elastic, beta_divergence
+from .inference import blocks
+from .objective import BLOCK, Elastic, beta_divergence, beta_divergences, sampled_product
 from .parts import Parts
 from .problem import Problem
 from .progress import History, progress
 
-TINY = float(np.finfo(np.float32).eps)
-SMALL = float(np.finfo(np.float64).eps)
 CHECK_EVERY = 10  # iterations between two looks at the divergence
-ROWS = 512  # samples of a sparse D whose dense reconstruction is held at a time
 
 
 def check(problem: Problem, weighted: bool) -> None:
@@ -43,8 +41,9 @@ def factorize(
 
     Each factor is multiplied by :math:`(\nabla^- / \nabla^+)^\gamma`, the two halves of its
     gradient, with the γ that makes the divergence fall: 1 for β in [1, 2], 1/(2−β) below,
-    1/(β−1) above. Stops when ten iterations together lower the root of the divergence by less
-    than `tol` of its value at the start. An entry that is zero stays zero.
+    1/(β−1) above. Stops when ten iterations together lower the root of the divergence by no more
+    than `tol` of its value at the start, or at once where the start is stationary. An entry that is
+    zero stays zero.
 
     Returns
     -------
@@ -59,7 +58,28 @@ def factorize(
     β-divergence", section 4.2.
     """
     F, P = np.array(H.T, order="C"), components.copy()
-    history = _iterate(D, F, P, problem, weights, tol, max_iter, learn_parts=True)
+    beta, prices = problem.objective.beta, problem.objective
+    weights_T = None if weights is None else weights.T
+    rounding = 10 * float(np.finfo(F.dtype).eps)
+    history = History()
+
+    def look(iteration: int, residual: float) -> float:
+        divergence = 2 * beta_divergence(D, F.T, P, beta, weights)
+        history.add(iteration, divergence + prices.codes(F) + prices.parts(P), residual)
+        return divergence**0.5
+
+    first = last = look(0, np.inf)
+    for iteration in progress(range(1, max_iter + 1), "NMF, multiplicative"):
+        residual = np.hypot(
+            _multiply(F, P, D, weights, beta, prices.codes),
+            _multiply(P, F, D.T, weights_T, beta, prices.parts),
+        )
+        over = iteration == max_iter or (iteration == 1 and residual <= rounding)
+        if over or (tol > 0 and iteration % CHECK_EVERY == 0):
+            now = look(iteration, float(residual))
+            if over or last - now <= tol * first:
+                break
+            last = now
     return F.T, P, history
 
 
@@ -72,44 +92,57 @@ def infer(
     tol: float,
     max_iter: int,
 ) -> np.ndarray:
-    """Codes (n, m) of D for given parts, from a constant start."""
-    m = len(components)
-    F = np.full((m, D.shape[0]), (float(D.mean()) / m) ** 0.5, D.dtype)
-    _iterate(D, F, components, problem, weights, tol, max_iter, learn_parts=False)
-    return F.T
+    """Codes (n, m) of D for given parts, sample by sample, in double precision.
+
+    Each begins with equal codes that rebuild the sample's sum, and ends by itself, as in
+    :func:`factorize`.
+    """
+    size = D.shape[0] if sp.issparse(D) else max(BLOCK // D.shape[1], 1)
+    components = components.astype(np.float64)
+    codes = [
+        _codes(
+            D[rows].astype(np.float64),
+            components,
+            problem,
+            None if weights is None else weights[rows],
+            tol,
+            max_iter,
+        )
+        for rows in blocks(D.shape[0], size)
+    ]
+    return np.concatenate(codes)
 
 
-def _iterate(
+def _codes(
     D: Any,
-    F: np.ndarray,
     P: np.ndarray,
     problem: Problem,
     weights: np.ndarray | None,
     tol: float,
     max_iter: int,
-    learn_parts: bool,
-) -> History:
-    """Update F, and P if it is to be learned, in place."""
-    beta, prices = problem.objective.beta, problem.objective
-    weights_T = None if weights is None else weights.T
-    history = History()
-
-    def look(iteration: int, residual: float) -> float:
-        divergence = 2 * beta_divergence(D, F.T, P, beta, weights)
-        history.add(iteration, divergence + prices.codes(F) + prices.parts(P), residual)
-        return divergence**0.5
-
-    first = last = look(0, np.inf)
-    for iteration in progress(range(1, max_iter + 1), "NMF, multiplicative"):
-        residual = _multiply(F, P, D, weights, beta, prices.codes)
-        if learn_parts:
-            residual = np.hypot(residual, _multiply(P, F, D.T, weights_T, beta, prices.parts))
-        if iteration == max_iter or (tol > 0 and iteration % CHECK_EVERY == 0):
-            now = look(iteration, float(residual))
-            if last - now < tol * first:
-                break
-            last = now
-    return history
+) -> np.ndarray:
+    """Those of a few samples, which leave when they are done."""
+    beta, price = problem.objective.beta, problem.objective.codes
+    if weights is None:
+        sums, share = np.asarray(D.sum(axis=1)).ravel(), P.sum()
+    else:
+        sums, share = (weights * D).sum(axis=1), weights @ P.sum(axis=0)
+    level = np.divide(sums, share, out=np.zeros(D.shape[0]), where=np.asarray(share) > 0)
+    H = np.repeat(level[:, None], len(P), axis=1)
+    left, F = np.arange(len(H)), np.array(H.T, order="C")
+    first = last = beta_divergences(D, H, P, beta, weights) ** 0.5
+    for iteration in range(1, max_iter + 1):
+        _multiply(F, P, D, weights, beta, price)
+        if tol > 0 and iteration % CHECK_EVERY == 0:
+            now = beta_divergences(D, F.T, P, beta, weights) ** 0.5
+            on = last - now > tol * first
+            H[left[~on]] = F.T[~on]
+            if not on.any():
+                return H
+            left, F, D, first, last = left[on], F[:, on], D[on], first[on], now[on]
+            weights = None if weights is None else weights[on]
+    H[left] = F.T
+    return H
 
 
 def _multiply(
@@ -125,32 +158,43 @@ def _multiply(
     gamma = 1 / (2 - beta) if beta < 1 else 1 / (beta - 1) if beta > 2 else 1.0
     down, up = _halves(F, P, D, weights, beta)
     up = up + price.l1 + price.l2 * F
-    up[up == 0] = TINY
+    up[up == 0] = 1  # the partner is zero, and so is ∇⁻
     residual = np.linalg.norm(F * (up - down)) / (np.linalg.norm(F * up) or 1.0)
     F *= (down / up) ** gamma
-    # Numbers below the smallest normal one are slow, and where β < 1 small ones overflow.
-    F[(SMALL if beta < 1 else np.finfo(F.dtype).tiny) > F] = 0
+    F[np.finfo(F.dtype).tiny > F] = 0  # slow
     return float(residual)
 
 
 def _halves(
     F: np.ndarray, P: np.ndarray, D: Any, weights: np.ndarray | None, beta: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The negative and the positive half of the divergence's gradient in F."""
+    """The negative and the positive half of the divergence's gradient in F.
+
+    The second may have fewer columns than F, if they are all the same.
+    """
     if beta == 2 and weights is None:
         return (D @ P.T).T, (P @ P.T) @ F
-    floor = TINY if beta < 2 else 0.0
+    floor = _floor(F.dtype, beta)
+    plain = beta == 1 and weights is None
     if sp.issparse(D):
         entries = D.tocoo()
-        D_hat = np.einsum("ij,ij->j", F[:, entries.row], P[:, entries.col])
-        weighted = entries.data * np.maximum(D_hat, floor) ** (beta - 2)
-        down = (sp.coo_array((weighted, (entries.row, entries.col)), D.shape).tocsr() @ P.T).T
-        if beta == 1:
-            return down, np.repeat(P.sum(axis=1)[:, None], F.shape[1], axis=1)
-        blocks = [slice(first, first + ROWS) for first in range(0, F.shape[1], ROWS)]
-        up = [P @ np.maximum(F[:, rows].T @ P, floor).T ** (beta - 1) for rows in blocks]
-        return down, np.hstack(up)
-    D_hat = np.maximum(F.T @ P, floor)
-    seen = 1 if weights is None else weights
-    down = P @ (seen * D * D_hat ** (beta - 2)).T
-    return down, P @ (seen * D_hat ** (beta - 1)).T
+        D_hat = np.maximum(sampled_product(F.T, P, entries.row, entries.col), floor)
+        ratio = entries.data / D_hat * D_hat ** (beta - 1)
+        down = (type(D)((ratio, D.indices, D.indptr), shape=D.shape) @ P.T).T
+        if not plain:
+            rows = blocks(F.shape[1], max(BLOCK // D.shape[1], 1))
+            up = [P @ np.maximum(F[:, some].T @ P, floor).T ** (beta - 1) for some in rows]
+    else:
+        D_hat = np.maximum(F.T @ P, floor)
+        slope = 1 if plain else D_hat ** (beta - 1)
+        slope = slope if weights is None else weights * slope
+        down = P @ (D / D_hat * slope).T
+        up = [P @ slope.T] if not plain else []
+    return down, P.sum(axis=1, keepdims=True) if plain else np.hstack(up)
+
+
+def _floor(dtype: np.dtype, beta: float) -> float:
+    """What a reconstruction counts as at least, so that D ∘ D̂^(β−2) is finite and to spare."""
+    limits = np.finfo(dtype)
+    most = float(limits.max) * float(limits.eps)
+    return most ** (-1 / max(2 - beta, 1))

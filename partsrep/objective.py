@@ -11,7 +11,6 @@ added to it is a frozen dataclass:
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +20,8 @@ import torch
 from scipy.special import xlogy
 from torch.nn.functional import binary_cross_entropy, mse_loss
 
-from .inference import priced
-from .validation import check_integer, check_number
+from .inference import blocks, priced
+from .validation import check_integer, check_number, peak
 
 
 @dataclass(frozen=True)
@@ -441,7 +440,8 @@ class Objective:
 #: The divergences with a name of their own.
 BETA = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
 
-# A reconstruction below this counts as this much, so that no divergence from it is infinite.
+# A reconstruction below this share of the largest entry counts as this much, so that no divergence
+# from it is infinite.
 FLOOR = float(np.finfo(np.float32).tiny)
 BLOCK = 2**18  # entries of a reconstruction that are computed at a time
 
@@ -484,52 +484,82 @@ def beta_divergence(
     >>> beta_divergence(np.array([[2.0]]), np.array([[1.0]]), np.array([[1.0]]), beta=2)
     0.5
     """
+    return float(beta_divergences(D, H, components, beta, weights).sum())
+
+
+def beta_divergences(
+    D,
+    H: np.ndarray,
+    components: np.ndarray,
+    beta: float,
+    weights: np.ndarray | None = None,
+) -> np.ndarray:
+    """The :func:`beta_divergence` of each sample from its reconstruction, (n,)."""
+    seen = D if weights is None or sp.issparse(D) else np.where(weights > 0, D, 0)
+    floor = FLOOR * (peak(seen) or 1.0)
     if sp.issparse(D) and weights is None and beta > 0:
-        return _sparse_beta_divergence(D.tocoo(), H, components, beta)
-    total = 0.0
-    for rows in _blocks(D.shape[0], D.shape[1]):
+        return _sparse_beta_divergences(D, H, components, beta, floor)
+    totals = []
+    for rows in blocks(D.shape[0], max(BLOCK // D.shape[1], 1)):
         d = D[rows].toarray() if sp.issparse(D) else D[rows]
-        d_hat = H[rows] @ components
-        if weights is None:
-            total += np.sum(_divergence(d, d_hat, beta))
-        else:
-            seen = weights[rows] > 0
-            total += np.vdot(weights[rows][seen], _divergence(d[seen], d_hat[seen], beta))
-    return float(total)
+        each = _divergence(d, H[rows] @ components, beta, floor)
+        if weights is not None:
+            w = weights[rows]
+            each = np.multiply(w, each, out=np.zeros_like(each), where=w > 0)
+        totals.append(each.sum(axis=1))
+    return np.concatenate(totals)
 
 
-def _sparse_beta_divergence(D, H: np.ndarray, components: np.ndarray, beta: float) -> float:
-    """That of zeros, Σ d̂^β / β over all entries, and the difference where D is not zero."""
+def _sparse_beta_divergences(
+    D, H: np.ndarray, components: np.ndarray, beta: float, floor: float
+) -> np.ndarray:
+    """Those of zeros, Σ d̂^β / β over a row, and the difference where D is not zero."""
+    H, components = H.astype(np.float64), components.astype(np.float64)
     if beta == 2:
-        H = H.astype(np.float64)
-        total = np.vdot(H.T @ H, components @ components.T) / 2
+        totals = np.einsum("ij,ij->i", H @ (components @ components.T), H) / 2
     elif beta == 1:
-        total = H.sum(axis=0, dtype=np.float64) @ components.sum(axis=1)
+        totals = H @ components.sum(axis=1)
     else:
-        blocks = (H[rows] @ components for rows in _blocks(*D.shape))
-        total = sum(np.sum(_divergence(0.0, block, beta)) for block in blocks)
-    for some in _blocks(D.nnz, H.shape[1]):
-        d_hat = np.einsum("ij,ij->i", H[D.row[some]], components.T[D.col[some]])
-        total += np.sum(_divergence(D.data[some], d_hat, beta) - _divergence(0.0, d_hat, beta))
-    return float(total)
+        rows = blocks(D.shape[0], max(BLOCK // D.shape[1], 1))
+        totals = [_divergence(0.0, H[some] @ components, beta, floor).sum(axis=1) for some in rows]
+        totals = np.concatenate(totals)
+    D = D.tocoo()
+    d_hat = sampled_product(H, components, D.row, D.col)
+    extra = _divergence(D.data, d_hat, beta, floor) - _divergence(0.0, d_hat, beta, floor)
+    # Where the fit is exact, rounding may leave less than nothing.
+    return np.maximum(totals + np.bincount(D.row, extra, minlength=len(H)), 0)
 
 
-def _blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Slices of the rows of an array, so that a block has about `BLOCK` entries."""
-    step = max(1, BLOCK // columns)
-    return (slice(begin, begin + step) for begin in range(0, rows, step))
+def sampled_product(
+    H: np.ndarray, components: np.ndarray, row: np.ndarray, column: np.ndarray
+) -> np.ndarray:
+    """The entries of H Xᵀ at some places, a few at a time.
+
+    Examples
+    --------
+    >>> sampled_product(np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]]), [0, 1], [1, 0])
+    array([2., 3.])
+    """
+    H, X = np.ascontiguousarray(H), np.ascontiguousarray(components.T)
+    entries = np.empty(len(row), H.dtype)
+    for some in blocks(len(row), max(BLOCK // H.shape[1], 1)):
+        np.einsum("ij,ij->i", H[row[some]], X[column[some]], out=entries[some])
+    return entries
 
 
-def _divergence(d: np.ndarray | float, d_hat: np.ndarray, beta: float) -> np.ndarray:
+def _divergence(d: np.ndarray | float, d_hat: np.ndarray, beta: float, floor: float) -> np.ndarray:
     """The β-divergence of each entry, in double precision."""
     d, d_hat = np.asarray(d, np.float64), d_hat.astype(np.float64)
     if beta == 2:
         return (d - d_hat) ** 2 / 2
-    d_hat = np.maximum(d_hat, FLOOR)
-    with np.errstate(divide="ignore"):  # β ≤ 0 at d = 0 is infinite
+    of_zero = d_hat**beta / beta if beta > 0 else np.inf
+    d_hat = np.maximum(d_hat, floor)
+    with np.errstate(divide="ignore"):
         if beta == 1:
-            return xlogy(d, d / d_hat) - d + d_hat
-        if beta == 0:
-            return d / d_hat - np.log(d / d_hat) - 1
-        mixed = d**beta + (beta - 1) * d_hat**beta - beta * d * d_hat ** (beta - 1)
-    return mixed / (beta * (beta - 1))
+            each = xlogy(d, d / d_hat) - d + d_hat
+        elif beta == 0:
+            each = d / d_hat - np.log(d / d_hat) - 1
+        else:
+            mixed = d**beta + (beta - 1) * d_hat**beta - beta * d * d_hat ** (beta - 1)
+            each = mixed / (beta * (beta - 1))
+    return np.where(d > 0, np.maximum(each, 0), of_zero)  # rounding may leave less than 0

@@ -11,6 +11,7 @@ weighted (:func:`partsrep.inference.normal_equations`). A set of parts is a froz
   a part and its code share their scale;
 * ``bind(D)``: the set that goes with the data; where they do not matter, itself;
 * ``nonnegative``, ``unit``, ``offset``: what holds for its members, see :class:`Parts`;
+* ``homogeneous``: whether with X it contains sX for every s > 0;
 * ``of_samples``: whether parts are made of samples, and the bound set has ``weights`` (m, n);
 * ``columnwise``: whether ``improve`` may be given some features at a time.
 """
@@ -36,6 +37,7 @@ class PartSet:
 
     unit = False
     offset = False
+    homogeneous = False
     of_samples = False
     columnwise = False
 
@@ -68,6 +70,11 @@ class Parts(PartSet):
     nonnegative: bool = False
     unit: bool = False
     offset: bool = False
+
+    @property
+    def homogeneous(self) -> bool:
+        """A norm is a scale; signs are none."""
+        return not self.unit
 
     @property
     def columnwise(self) -> bool:
@@ -227,6 +234,7 @@ class Sparseness(Rowwise):
     value: float
 
     nonnegative = True
+    homogeneous = True
 
     def __post_init__(self):
         check_number("Sparseness's value", self.value, above=True)
@@ -328,6 +336,7 @@ class Disjoint(PartSet):
     """
 
     nonnegative = True
+    homogeneous = True
     columnwise = True
 
     def bind(self, D) -> "Groups":

@@ -13,6 +13,7 @@ from .inference import exact_nnls
 from .problem import data_norm
 
 LARGE = 2**24  # entries
+NARROWEST = 1e-3  # of a cone's height over its width: flatter ones need codes too large to be exact
 
 
 def best_scale(D, H: np.ndarray, components: np.ndarray) -> float:
@@ -28,10 +29,12 @@ def rescaled(D, H: np.ndarray, components: np.ndarray) -> tuple[np.ndarray, np.n
     return H * root, components * root
 
 
-def _level(D) -> float:
-    """The mean of D; of signed data that has none above 0, the root mean square."""
-    mean = float(D.mean())
-    return mean if mean > 0 else data_norm(D) / (D.shape[0] * D.shape[1]) ** 0.5
+def _level(D, n_components: int) -> float:
+    """√(D̄/m), at which constant factors have the mean of D; of signed data that has none above 0,
+    with the root mean square."""
+    mean = float(D.mean(dtype=np.float64))
+    level = mean if mean > 0 else data_norm(D) / (D.shape[0] * D.shape[1]) ** 0.5
+    return (level / n_components) ** 0.5
 
 
 def random(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +62,7 @@ def random(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray
     ((4, 2), (2, 3), True)
     """
     n, d = D.shape
-    scale = (_level(D) / n_components) ** 0.5
+    scale = _level(D, n_components)
     components = scale * np.abs(rng.standard_normal((n_components, d)).astype(D.dtype, copy=False))
     H = scale * np.abs(rng.standard_normal((n, n_components)).astype(D.dtype, copy=False))
     return H, components
@@ -72,9 +75,10 @@ def nndsvd(
 
     Each pair splits as :math:`p q^T = (p_+ - p_-)(q_+ - q_-)^T`; of :math:`p_+ q_+^T` and
     :math:`p_- q_-^T` the one of larger norm is kept. Multiplicative updates can never leave the
-    zeros that remain, so they may be filled. The mean of D is a wrong measure for that, because
-    the factors are of the size of its root: on dense data the product then lies far above D, and
-    needs :func:`rescaled`.
+    zeros that remain, so they may be filled. The authors fill them with D̄, the mean of D; but the
+    factors are of the size of its root, so that this is another start in each unit of the data.
+    Here it is :math:`\sqrt{\bar D / m}`, with which constant factors have the mean of D. On dense
+    data the product lies above D all the same, and needs :func:`rescaled`.
 
     Parameters
     ----------
@@ -83,8 +87,8 @@ def nndsvd(
         The number of parts m ≤ min(n, d).
     rng : RandomState
     fill : None, "mean" or "random"
-        What zeros get: nothing (NNDSVD), the mean of D (NNDSVDa), or half-normal numbers of a
-        hundredth of it (NNDSVDar).
+        What zeros get: nothing (NNDSVD), :math:`\sqrt{\bar D / m}` (NNDSVDa), or half-normal
+        numbers of a hundredth of it (NNDSVDar).
 
     Returns
     -------
@@ -113,9 +117,7 @@ def nndsvd(
             f"nndsvd takes its parts from singular pairs, and data of shape {D.shape} has only "
             f'{min(D.shape)} for n_components={n_components}: use init="random".'
         )
-    # Sketches of large data are thin and begin at the shorter side: long ones cost memory.
-    lean = {"n_oversamples": 5, "transpose": D.shape[0] > D.shape[1]} if D.size > LARGE else {}
-    P, S, Qt = randomized_svd(D, n_components, random_state=rng, **lean)
+    P, S, Qt = _svd(D, n_components, rng)
     # D ≥ 0 has a nonnegative leading pair (Perron, Frobenius), but where the first singular values
     # are equal the SVD may return any other.
     P[:, 0], Qt[0] = np.abs(P[:, 0]), np.abs(Qt[0])
@@ -132,10 +134,79 @@ def nndsvd(
         empty = factor <= 1e-6 * factor.max()  # the SVD's rounding
         factor[empty] = 0
         if fill == "mean":
-            factor[empty] = _level(D)
+            factor[empty] = _level(D, n_components)
         elif fill == "random":
-            factor[empty] = np.abs(_level(D) / 100 * rng.standard_normal(empty.sum()))
+            drawn = rng.standard_normal(empty.sum())
+            factor[empty] = np.abs(_level(D, n_components) / 100 * drawn)
     return H, components
+
+
+def _svd(D, rank: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    # Sketches of large data are thin and begin at the shorter side: long ones cost memory.
+    lean = {"n_oversamples": 5, "transpose": D.shape[0] > D.shape[1]} if D.size > LARGE else {}
+    return randomized_svd(D, rank, random_state=rng, **lean)
+
+
+def wide_cone(D, components: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    r"""Parts of any sign for data of any sign, turned as given parts are: where semi-NMF begins.
+
+    Nonnegative combinations of m flat-lying parts fill nearly a half-space of the first m singular
+    directions, and all of m − 1 of them. So the best nonnegative codes fit about as well as the
+    singular value decomposition with m − 1 parts, and with m where all samples lie in a half-space.
+    Its axis is, of the singular directions and the mean direction of the samples, the one against
+    which the samples have least. Parts with a sign of their own, in contrast, can lie where no
+    sample has a positive share of any: then no step leads from codes of zero.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d)
+    components : ndarray (m, d)
+        What they have across the axis says how the cone is turned about it.
+    rng : RandomState
+        Draws the height of the cone.
+
+    Returns
+    -------
+    ndarray (m, d)
+
+    References
+    ----------
+    Gillis, Kumar (2015), "Exact and heuristic algorithms for semi-nonnegative matrix
+    factorization", for the half-space.
+
+    Examples
+    --------
+    >>> D = -np.array([[1.0, 2.0], [2.0, 1.0]])
+    >>> parts = wide_cone(D, np.eye(2), np.random.RandomState(0))
+    >>> bool(np.allclose(exact_nnls(D, parts) @ parts, D))
+    True
+    """
+    m, rank = len(components), min(len(components), *D.shape)
+    P, S, Qt = _svd(D, rank, rng)
+    coordinates, turned = P * S, components @ Qt.T
+    axis = np.zeros((rank, 0))
+    if m == rank:
+        norms = np.linalg.norm(coordinates, axis=1, keepdims=True)
+        mean = (coordinates / np.where(norms > 0, norms, 1)).sum(axis=0)
+        mean /= np.linalg.norm(mean) or 1.0
+        candidates = np.vstack([mean, -mean, np.eye(rank), -np.eye(rank)])
+        against = np.square(np.minimum(coordinates @ candidates.T, 0)).sum(axis=0)
+        against[~candidates.any(axis=1)] = np.inf
+        axis = candidates[[against.argmin()]].T
+    across = np.linalg.qr(np.hstack([axis, np.eye(rank)]))[0][:, axis.shape[1] :]
+    # Orthonormal columns whose entries sum to 0: the corners of a simplex about 0, as rows.
+    corners = np.linalg.qr(np.hstack([np.ones((m, 1)), turned @ across]), mode="complete")[0]
+    corners = corners[:, 1 : 1 + across.shape[1]]
+    directions = corners @ across.T
+    if axis.size:
+        # A sample at height a over the foot b is in the cone of height ε if a ≥ ε m max(−b·corner).
+        height = (coordinates @ axis)[:, 0]
+        width = m * (coordinates @ directions.T).min(axis=1, initial=0) * -1
+        wide = (height > 0) & (width > 0)
+        steepest = (height[wide] / width[wide]).min(initial=1.0)
+        # A lower cone will do as well, and other seeds are to show it.
+        directions = directions + max(steepest, NARROWEST) * rng.uniform(0.5, 1) * axis.T
+    return (directions @ Qt).astype(components.dtype)
 
 
 def spa_rows(D, n_components: int) -> np.ndarray:

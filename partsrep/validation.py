@@ -21,6 +21,7 @@ def check_data(
     nonnegative: bool,
     in_place: bool = False,
     missing: bool = False,
+    squares: bool = True,
 ) -> Any:
     """Validate the data matrix of an estimator and return it as float32 or float64.
 
@@ -39,6 +40,8 @@ def check_data(
         accepted as they are. Otherwise D is an array in C order that may be written to.
     missing : bool
         Whether NaN is accepted.
+    squares : bool
+        Whether sums of squares must be possible in D's precision.
 
     Returns
     -------
@@ -49,7 +52,7 @@ def check_data(
     ------
     ValueError
         NaN, infinity, negative entries, no samples, no features, one dimension, text, numbers
-        whose squares are too large or too small for their precision.
+        whose squares are too large or too small for their precision, if these are needed.
     """
     D = validate_data(
         estimator,
@@ -63,29 +66,30 @@ def check_data(
     )
     if nonnegative:
         check_non_negative(D, f"{type(estimator).__name__} (its parts are nonnegative)")
-    check_scale(D)
+    if squares:
+        check_scale(D)
     return D
 
 
-def check_scale(D: Any) -> None:
-    """Raise a ValueError where the sum of squares of D would overflow or vanish."""
-    if not representable(D, D.dtype):
-        peak = _peak(D)
+def check_scale(D: Any, degree: float = 2.0, dtype: Any = None) -> None:
+    """Raise a ValueError where a sum of powers of D would overflow or vanish in a precision, by
+    default D's own."""
+    largest, dtype = peak(D), np.dtype(dtype or D.dtype)
+    if largest == 0:
+        return
+    power, limits = degree * np.log(largest), np.finfo(dtype)
+    if not np.log(limits.tiny) < power < np.log(limits.max) - np.log(D.size):
         raise ValueError(
-            f"The largest entry of X, {peak:g}, is too {'large' if peak > 1 else 'small'} for "
-            f"sums of squares in {D.dtype}: rescale the data, for instance X / {peak:g}."
+            f"The largest entry of X, {largest:g}, is too {'large' if largest > 1 else 'small'} "
+            f"for sums of {'squares' if degree == 2 else f'its power {degree:g}'} in {dtype}: "
+            f"rescale the data, for instance X / {largest:g}."
         )
 
 
-def representable(D: Any, dtype: Any) -> bool:
-    """Whether sums of squares of D neither overflow nor vanish in a precision."""
-    peak, numbers = _peak(D), np.finfo(dtype)
-    return peak == 0 or float(numbers.tiny) ** 0.5 < peak < (float(numbers.max) / D.size) ** 0.5
-
-
-def _peak(D: Any) -> float:
+def peak(D: Any) -> float:
+    """The largest magnitude in D, dense or sparse; NaN apart."""
     values = D.data if sp.issparse(D) else D
-    return float(max(np.nanmax(values, initial=0), -np.nanmin(values, initial=0)))
+    return max(float(np.nanmax(values, initial=0)), -float(np.nanmin(values, initial=0)))
 
 
 def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[np.ndarray, np.ndarray]:

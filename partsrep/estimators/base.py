@@ -15,7 +15,8 @@ from sklearn.exceptions import NotFittedError
 
 from ..problem import squared_error
 from ..progress import progress
-from ..validation import check_choice, check_integer
+from ..scale import power_of_four
+from ..validation import check_choice, check_integer, peak
 
 
 @contextmanager
@@ -63,6 +64,9 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """
         D_hat = self.inverse_transform(self.transform(X))
         D = X.toarray() if sp.issparse(X) else np.asarray(X)
+        unit = power_of_four(peak(D))
+        if unit != 1:
+            D, D_hat = D / unit, D_hat / unit
         error, spread = squared_error(D, D_hat), squared_error(D, D.mean(axis=0, dtype=np.float64))
         if spread == 0:
             return 1.0 if error == 0 else -np.inf

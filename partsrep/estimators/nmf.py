@@ -20,6 +20,7 @@ from ..objective import BETA, L1, Elastic, LogVolume, Objective, beta_divergence
 from ..parts import DECODERS, Parts
 from ..problem import Problem, factorization_loss, kkt_residual
 from ..progress import History, progress
+from ..scale import Unit, homogeneous, put_back
 from ..validation import (
     check_choice,
     check_custom,
@@ -28,6 +29,7 @@ from ..validation import (
     check_integer,
     check_mask,
     check_number,
+    check_scale,
 )
 from .base import PartsModel, alike, all_or_nothing
 
@@ -94,8 +96,8 @@ class NMF(PartsModel):
     components_ : ndarray (m, d)
         Xᵀ: the parts as rows.
     loss_ : float
-        ‖D − HXᵀ‖²_F with the best H for the parts, over seen entries, each times its weight;
-        for β ≠ 2 twice the divergence. Without prices.
+        ‖D − HXᵀ‖²_F, over seen entries, each times its weight; for β ≠ 2 twice the divergence.
+        Without prices. H is the best one for the parts, with "mu" that of the last iteration.
     reconstruction_err_ : float
         Its root.
     n_iter_ : int
@@ -111,15 +113,18 @@ class NMF(PartsModel):
     Raises
     ------
     ValueError
-        NaN, infinity, negative, empty or non-numeric data; unknown or impossible settings; a mask
-        of another shape or one that hides a whole row or column.
+        NaN, infinity, negative, empty or non-numeric data; data so large or small that the loss
+        is no number; unknown or impossible settings; a mask of another shape or one that hides a
+        whole row or column.
 
     Notes
     -----
     More parts than samples or features are allowed, and then agreement says little. A sample of
     zeros gets codes of zero; a feature of zeros is zero in every part; all-zero data is fitted
-    exactly by zero. Data of float32 gives factors of float32; small ones are computed in double
-    precision, and large ones of float64 begin in single and end in double precision.
+    exactly by zero. The unit of the data does not matter, as long as the loss is a number in it;
+    prices are in it too, see :class:`partsrep.objective.Elastic`. Data of float32 gives factors of
+    float32; small ones are computed in double precision, and large ones of float64 begin in single
+    and end in double precision.
 
     References
     ----------
@@ -197,11 +202,15 @@ class NMF(PartsModel):
         return self
 
     def fit_transform(self, X, y=None, *, W=None, H=None, mask=None):
-        """As :meth:`fit`, and return the codes (n, m): the same as ``transform(X)``."""
+        """As :meth:`fit`, and return the codes (n, m).
+
+        With solver="cd" they are those of ``transform(X)``. With "mu" they are those of the last
+        iteration, and `transform` finds them anew: both are as near to the best ones as `tol` asks.
+        """
         with all_or_nothing(self):
-            D, weights, problem = self._prepared(X, mask)
-            begun = self._begun(D, weights, problem, self._given(D, W, H))
-            return self._finished(D, weights, problem, self._runs(D, weights, problem, begun))
+            D, weights, problem, unit = self._prepared(X, mask)
+            begun = self._begun(D, weights, problem, unit, self._given(D, unit, W, H))
+            return self._finished(D, weights, unit, self._runs(D, weights, problem, begun))
 
     def partial_fit(self, X, y=None):
         """Improve the parts by a mini-batch X (n', d), for data that come in pieces.
@@ -229,42 +238,49 @@ class NMF(PartsModel):
                     "partial_fit needs solver='cd', inference=NNLS() and parts that are not made "
                     "of samples."
                 )
+            batch, unit, *means = getattr(self, "_running", (0, self._unit(X, problem), 0.0, 0.0))
+            dtype, problem = X.dtype, unit.problem(problem)
+            X = unit.measured(X).astype(np.float64)  # later batches may be of another size
             if begun:
-                components = self.components_
+                components = self.components_.astype(np.float64) / unit.parts
             else:
                 m = self._n_parts(X)
                 problem.codes.check(m)
-                begin = self._start(X, m, problem, check_random_state(self.random_state))
+                begin = self._start(X, m, problem, unit, check_random_state(self.random_state))
                 components = problem.parts.project(starts.rescaled(X, *begin)[1])
-            batch, *means = getattr(self, "_running", (0, 0.0, 0.0))
             share = (batch + 1) ** -BATCH_DECAY
             codes = descent.infer(X, components, problem)
             means = [
                 (1 - share) * mean + share * now / len(codes)
                 for mean, now in zip(means, normal_equations(X.T, codes.T), strict=True)
             ]
-            P = components.astype(np.float64)
-            gram, cross = (len(codes) * mean.astype(np.float64) for mean in means)
-            P = problem.parts.improve(P, *problem.objective.parts.system(P, gram, cross))
-            self._running = batch + 1, *means
-            components = P.astype(X.dtype)
-            self._set(X, None, problem, codes, components)
+            gram, cross = (len(codes) * mean for mean in means)
+            system = problem.objective.parts.system(components, gram, cross)
+            components = problem.parts.improve(components, *system)
+            self._running = batch + 1, unit, *means
+            self._set(X, None, unit, codes.astype(dtype), components.astype(dtype))
             self.n_iter_ = batch + 1
             self.kkt_residual_ = kkt_residual(X, codes, components, problem)
         return self
 
     def transform(self, X, *, mask=None):
-        """Best codes H (n, m) of X (n, d) for the fitted parts, sample by sample."""
+        """Best codes H (n, m) of X (n, d) for the fitted parts, sample by sample.
+
+        With solver="mu" they are the best ones as nearly as `tol` asks.
+        """
         check_is_fitted(self)
         D, weights = self._check_data(X, mask, reset=False)
-        return self._solver(self.problem_, weights is not None).infer(
-            D,
-            self.components_.astype(D.dtype, copy=False),
-            self.problem_,
+        components = self.components_.astype(D.dtype, copy=False)
+        unit = Unit.of_codes(D, components, self.problem_)
+        H = self._solver(self.problem_, weights is not None).infer(
+            unit.measured(D),
+            components / unit.parts,
+            unit.problem(self.problem_),
             weights=weights,
             tol=self.tol,
             max_iter=self._most_iterations,
         )
+        return put_back(H, unit.codes, D.dtype, "codes")
 
     def inverse_transform(self, X):
         """The reconstruction H Xᵀ (n, d) of codes (n, m)."""
@@ -306,6 +322,7 @@ class NMF(PartsModel):
             nonnegative=nonnegative and not masked,
             in_place=True,
             missing=masked,
+            squares=False,
         )
         if masked:
             D, mask = check_mask(mask, D, columns=reset)
@@ -404,26 +421,36 @@ class NMF(PartsModel):
         with ExitStack() as fits:
             for model in models:
                 fits.enter_context(all_or_nothing(model))
-                D, _, problem = model._prepared(X, None)
-                model._given(D, None, None)
-            begun = (model._begun(D, None, problem) for model in progress(models, "fits"))
+                D, _, problem, unit = model._prepared(X, None)
+                model._given(D, unit, None, None)
+            begun = (model._begun(D, None, problem, unit) for model in progress(models, "fits"))
             runs = first._runs(D, None, problem, chain.from_iterable(begun))
             for model in models:
-                model._finished(D, None, problem, islice(runs, model.n_init))
+                model._finished(D, None, unit, islice(runs, model.n_init))
         return models
 
-    def _prepared(self, X, mask) -> tuple[Any, np.ndarray | None, Problem]:
-        """The data, their weights and the problem, all checked."""
+    def _prepared(self, X, mask) -> tuple[Any, np.ndarray | None, Problem, Unit]:
+        """The data, their weights and the problem, all checked and in the data's unit, and this."""
         for stale in ("parts_weights_", "_running"):
             vars(self).pop(stale, None)
         D, weights = self._check_data(X, mask, reset=True)
         problem = self._problem(D)
         self._check_settings(D, weights)
         self._solver(problem, weights is not None)
-        return D, weights, problem
+        unit = self._unit(D, problem)
+        return unit.measured(D), weights, unit.problem(problem), unit
+
+    @staticmethod
+    def _unit(D, problem: Problem) -> Unit:
+        """The unit of a fit, whose loss must be a number."""
+        check_scale(D, problem.objective.beta, np.float64)
+        unit = Unit.of_fit(D, problem)
+        if unit == Unit():
+            check_scale(D)
+        return unit
 
     def _begun(
-        self, D, weights, problem: Problem, given: tuple | None = None
+        self, D, weights, problem: Problem, unit: Unit, given: tuple | None = None
     ) -> Iterator[tuple[Problem, tuple[np.ndarray, np.ndarray]]]:
         """Once for each of `n_init`: the problem bound to the data, and codes and parts to begin
         from."""
@@ -435,7 +462,7 @@ class NMF(PartsModel):
         seen = descent.rounded(D, problem, weights) if of_descent else D
         for _ in progress(range(self.n_init), "NMF starts"):
             bound = replace(problem, parts=problem.parts.bind(D))
-            yield bound, given or self._start(seen, m, bound, rng)
+            yield bound, given or self._start(seen, m, bound, unit, rng)
 
     def _runs(
         self, D, weights, problem: Problem, begun: Iterable
@@ -451,16 +478,18 @@ class NMF(PartsModel):
             for bound, start in begun:
                 yield bound, *solver.factorize(D, *start, bound, weights=weights, **how)
 
-    def _finished(self, D, weights, problem: Problem, runs: Iterable) -> np.ndarray:
+    def _finished(self, D, weights, unit: Unit, runs: Iterable) -> np.ndarray:
         """Keep the best run; returns its codes."""
         bound, *factors, history = min(runs, key=lambda run: run[-1].last["objective"])
-        codes, components = (factor.astype(D.dtype) for factor in factors)
-        self._set(D, weights, problem, codes, components)
+        codes = self._set(D, weights, unit, *(factor.astype(D.dtype) for factor in factors))
         if bound.parts.of_samples:
             self.parts_weights_ = bound.parts.weights
         self.n_iter_ = history.iterations
         self.kkt_residual_ = history.last["residual"]
         self.history_ = history.arrays()
+        self.history_["objective"] = unit.objective(
+            self.history_["objective"], self.problem_, len(self.components_)
+        )
         if self.n_iter_ >= self._most_iterations and self.tol > 0:
             warnings.warn(
                 f"Maximum number of iterations {self._most_iterations} reached. Increase it "
@@ -471,7 +500,7 @@ class NMF(PartsModel):
             )
         return codes
 
-    def _given(self, D, W, H) -> tuple[np.ndarray, np.ndarray] | None:
+    def _given(self, D, unit: Unit, W, H) -> tuple[np.ndarray, np.ndarray] | None:
         """The start that `fit` was handed as W and H, if init is "custom"."""
         if self.init != "custom":
             if W is not None or H is not None:
@@ -489,8 +518,8 @@ class NMF(PartsModel):
                 )
         m = self.n_components if self.n_components != "auto" else np.shape(H)[0]
         given = (
-            check_custom(W, "W", (D.shape[0], m), D.dtype),
-            check_custom(H, "H", (m, D.shape[1]), D.dtype),
+            check_custom(W, "W", (D.shape[0], m), D.dtype) / unit.codes,
+            check_custom(H, "H", (m, D.shape[1]), D.dtype) / unit.parts,
         )
         for name, F in zip("WH", given, strict=True):
             if not F.any():
@@ -498,16 +527,16 @@ class NMF(PartsModel):
         return given
 
     def _start(
-        self, D, m: int, problem: Problem, rng: np.random.RandomState
+        self, D, m: int, problem: Problem, unit: Unit, rng: np.random.RandomState
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Codes and parts to begin from, not yet within what is allowed."""
+        """Codes and parts to begin from, in the unit of D, not yet within what is allowed."""
         if self.start is None:
             return self._named_start(D, m, problem, rng)
         if isinstance(self.start, tuple):
-            H = check_factor(self.start[0], "H", (D.shape[0], m), D.dtype)
-            X = check_factor(self.start[1], "X", (D.shape[1], m), D.dtype)
+            H = check_factor(self.start[0], "H", (D.shape[0], m), D.dtype) / unit.codes
+            X = check_factor(self.start[1], "X", (D.shape[1], m), D.dtype) / unit.parts
             return np.maximum(H, 0), problem.parts.project(X.T)
-        X = check_factor(self.start.components_.T, "X", (D.shape[1], m), D.dtype)
+        X = check_factor(self.start.components_.T, "X", (D.shape[1], m), D.dtype) / unit.parts
         components = problem.parts.project(X.T.copy())
         return ReLU().infer(D, components), components
 
@@ -527,18 +556,32 @@ class NMF(PartsModel):
             raise ValueError(f"init={init!r} is a single start: use n_init=1 or init='random'.")
         if init == "random" and of_samples:
             return starts.data_samples(D, m, rng)
-        return starts.STARTS[init](D, m, rng)
+        H, components = starts.STARTS[init](D, m, rng)
+        signed = isinstance(problem.parts, Parts) and not problem.parts.nonnegative
+        if signed and problem.codes == ReLU() and problem.objective == Objective():  # semi-NMF
+            components = starts.wide_cone(D, components, rng)
+        # Where parts or codes have a scale of their own, the start has it too.
+        if not (problem.parts.homogeneous or of_samples):
+            sizes = np.abs(components).mean(axis=1, keepdims=True)
+            components = components / np.where(sizes > 0, sizes, 1)
+        elif not homogeneous(problem.codes):
+            components = components * H.sum(axis=1).mean()
+        return H, components
 
-    def _set(self, X, weights, problem: Problem, codes, components: np.ndarray) -> None:
-        """The attributes that the parts and their codes have on some data."""
-        self.components_, self.problem_ = components, problem
+    def _set(self, D, weights, unit: Unit, codes, components: np.ndarray) -> np.ndarray:
+        """The attributes that the parts and their codes have on some data, all in their unit;
+        returns the codes in the data's own."""
+        self.problem_ = self._problem(D)
+        self.components_ = put_back(components, unit.parts, components.dtype, "parts")
         self._n_components = len(components)  # scikit-learn's name
-        beta = problem.objective.beta
+        beta = self._beta
         if beta == 2:
-            self.loss_ = factorization_loss(X, codes, components, weights)
+            loss = factorization_loss(D, codes, components, weights)
         else:
-            self.loss_ = 2 * beta_divergence(X, codes, components, beta, weights)
+            loss = 2 * beta_divergence(D, codes, components, beta, weights)
+        self.loss_ = loss * unit.data**beta
         self.reconstruction_err_ = float(np.sqrt(self.loss_))
+        return put_back(codes, unit.codes, codes.dtype, "codes")
 
 
 def _widened(D):

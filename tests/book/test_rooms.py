@@ -19,6 +19,7 @@ ROOMS = [
     "codes",
     "objective",
     "problem",
+    "scale",
     "starts",
     "descent",
     "alternating",
