@@ -1,7 +1,7 @@
 """How many parts, and which of them last: held-out error, stability, consensus."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from scipy.stats import median_abs_deviation
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_random_state
@@ -68,7 +68,7 @@ class Consensus:
         )
 
 
-def consensus(fits: Sequence[Any], *, threshold: float | None = None) -> Consensus:
+def consensus(fits: Iterable[Any], *, threshold: float | None = None) -> Consensus:
     r"""Find the parts that fits from several starts have in common.
 
     All parts are stacked at norm 1. One whose mean Euclidean distance to its
@@ -78,7 +78,7 @@ def consensus(fits: Sequence[Any], *, threshold: float | None = None) -> Consens
 
     Parameters
     ----------
-    fits : sequence of R ≥ 2 fitted models
+    fits : iterable of R ≥ 2 fitted models
         With ``components_`` of one shape (m, d), such as from :func:`partsrep.restarts`.
     threshold : float > 0 or None
         Two parts at distance t have the cosine 1 − t²/2. None: the median of all distances plus
@@ -109,6 +109,10 @@ def consensus(fits: Sequence[Any], *, threshold: float | None = None) -> Consens
     """
     if threshold is not None:
         check_number("threshold", threshold, above=True)
+    fits = list(fits)
+    for fit in fits:
+        if not hasattr(fit, "components_"):
+            raise NotFittedError(f"A consensus is of fitted models: {fit!r} has no components_.")
     shapes = {np.shape(fit.components_) for fit in fits}
     if len(fits) < 2 or len(shapes) > 1:
         raise ValueError(
@@ -368,7 +372,7 @@ def speckle(shape: tuple[int, int], holdout: float, rng: np.random.RandomState) 
 
 def _errors(model: BaseEstimator, D: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
     """The relative squared errors on the entries that the mask hides, and on those it shows."""
-    H = model.fit_transform(D, mask=mask)
+    H = np.asarray(model.fit_transform(D, mask=mask))  # whatever `set_output` asks for
     hidden, seen = (
         factorization_loss(D, H, model.components_, entries) / data_norm(D, entries) ** 2
         for entries in (~mask, mask)
