@@ -49,9 +49,13 @@ def check_data(
     Raises
     ------
     ValueError
-        NaN, infinity, negative entries, no samples, no features, one dimension, text, numbers
-        whose squares are too large or too small for their precision.
+        NaN, infinity, negative or masked entries, no samples, no features, one dimension, text,
+        numbers whose squares are too large or too small for their precision.
     """
+    if np.ma.is_masked(X):
+        raise ValueError(
+            "X is a masked array that hides entries: NMF takes fit(X.filled(0), mask=~X.mask)."
+        )
     D = validate_data(
         estimator,
         summed(X) if in_place else X,
