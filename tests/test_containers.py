@@ -29,7 +29,7 @@ DENSE = {
     "read-only": lambda D, _: _locked(D.copy()),
     "memory map": lambda D, folder: _mapped(D, folder),
     "DataFrame": lambda D, _: pd.DataFrame(D),
-    "named DataFrame": lambda D, _: pd.DataFrame(D, columns=list("abcdef"), index=list("zyxwvutsrqpo")),
+    "named DataFrame": lambda D, _: pd.DataFrame(D, list("zyxwvutsrqpo"), list("abcdef")),
     "tensor": lambda D, _: torch.tensor(D),
 }  # fmt: skip
 SPARSE = {

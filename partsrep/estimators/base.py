@@ -44,9 +44,9 @@ def alike(a: BaseEstimator, b: BaseEstimator, but: tuple[str, ...]) -> bool:
     )
 
 
-def codes_of(model: BaseEstimator, X: Any, **how: Any) -> np.ndarray:
+def codes_of(model: BaseEstimator, X: Any) -> np.ndarray:
     """The codes of X by a fitted model, as an array, whatever container `set_output` asks for."""
-    return np.asarray(model.transform(X, **how))
+    return np.asarray(model.transform(X))
 
 
 class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -80,7 +80,7 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             error += squared_error(D, D_hat)
             # Seen from the first sample, constant features are exactly 0.
             origin = origin if seen else D[0]
-            D -= origin
+            D = D - origin
             now = D.mean(axis=0)
             step, share = now - mean, len(D) / (seen + len(D))
             # The spread within these samples, and between them and those before.
