@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from matplotlib.figure import Figure
 from scipy.stats import median_abs_deviation
 from sklearn.base import BaseEstimator, clone
-from sklearn.cluster import KMeans
+from sklearn.cluster import DBSCAN, KMeans
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
@@ -27,6 +27,7 @@ from .progress import progress
 from .validation import check_integer, check_number
 
 NEIGHBOURS = 0.3  # of the fits: so many must have found a part for it to be kept
+SAME = 1e-5  # distance of parts of norm 1 that rounding may have made, in float32 too
 ROUGH = 1e-3  # residual of the fits in a search: their errors differ by less than masks make them
 
 
@@ -132,7 +133,8 @@ def consensus(fits: Iterable[Any], *, threshold: float | None = None) -> Consens
         usual = distances[alive] if len(alive) else [0.0]
         threshold = max(0.1, np.median(usual) + 3 * median_abs_deviation(usual, scale="normal"))
     kept = np.flatnonzero(distances <= threshold)
-    different = len(np.unique(stacked[kept], axis=0))
+    same = DBSCAN(SAME, min_samples=1)
+    different = len(set(same.fit_predict(stacked[kept]))) if len(kept) else 0
     if different < m:
         raise ValueError(
             f"Of {len(stacked)} parts only {different} different ones were found again within "
@@ -397,9 +399,9 @@ def _tell_once(told: list[warnings.WarningMessage]) -> None:
 
 def _checked_values(values: Iterable[int], n: int) -> list[int]:
     """The numbers of parts, ascending."""
-    values = list(values)
+    values = list(values) if isinstance(values, Iterable) else []
     if not values:
-        raise ValueError("values is empty: give the numbers of parts to try.")
+        raise ValueError("values must be the numbers of parts to try, range(2, 9) say.")
     for value in values:
         check_integer("each of values", value)
     if len(set(values)) < len(values) or max(values) > n:

@@ -39,8 +39,8 @@ both = pytest.mark.parametrize("model", BOTH, ids=["NMF", "SAE"])
 
 @parametrize_with_checks(
     [
-        # The checks want codes of `fit_transform` and `transform` that agree to 0.01, which those of
-        # multiplicative updates do near the end only, scikit-learn's too.
+        # The checks want codes of `fit_transform` and `transform` that agree to 0.01; those of
+        # multiplicative updates do so near the end only, scikit-learn's too.
         *(NMF(), presets.kl_nmf(tol=1e-7, max_iter=10_000), presets.semi_nmf()),
         *(SAE(), SAE(decoder="nonnegative", max_epochs=20), SAE(encoder="tied", max_epochs=20)),
     ]

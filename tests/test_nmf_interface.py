@@ -25,6 +25,7 @@ from partsrep import (
     restarts,
 )
 from partsrep.matching import match
+from partsrep.walk import walk
 
 PLACES = {"csr": ("indices", "indptr"), "csc": ("indices", "indptr"), "coo": ("row", "col")}
 
@@ -304,12 +305,25 @@ def test_parts_that_cannot_be_are_refused(components, message):
             "X has 64 columns, but there are 3 parts",
         ),
         (lambda D: consensus(NMF(3) for _ in range(2)), NotFittedError, "has no components_"),
+        (lambda D: choose_n_components(D, 3), ValueError, "values must be the numbers of parts"),
+        (lambda D: NMF(start=[D[:, :3], D[:3].T]).fit(D), NotFittedError, "or a tuple of two arrays"),
+        (lambda D: NMF(start="nmf").fit(D), NotFittedError, "It is 'nmf'"),
+        (lambda D: walk(D, {}, 3), ValueError, "problems must hold at least one"),
+        (lambda D: walk(D, [1], 3), ValueError, "problems must hold at least one"),
         (lambda D: consensus(iter([])), ValueError, "at least two fits.*got 0"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_says_what_to_do(call, error, message):
     with pytest.raises(error, match=message):
         call(digits(60))
+
+
+def test_parts_alone_make_no_autoencoder():
+    sae = SAE(3)
+    sae.components_ = np.ones((3, 64))
+    for method in (sae.transform, sae.inverse_transform, sae.score):
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            method(digits(5))
 
 
 def test_a_consensus_takes_any_iterable():

@@ -150,7 +150,10 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             if len(self.start) != 2:
                 raise ValueError(f"start must hold two arrays; got {len(self.start)}.")
         elif not hasattr(self.start, "components_"):
-            raise NotFittedError("start must be fitted: call fit on it.")
+            raise NotFittedError(
+                "start must be fitted, or a tuple of two arrays: call fit on it, or see the "
+                f"docstring. It is {self.start!r}."
+            )
         if self.n_init != 1:
             raise ValueError(
                 f"n_init={self.n_init} asks for several random starts, but start is given: "
