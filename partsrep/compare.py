@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import figures
 from .codes import TopK
+from .estimators.base import codes_of
 from .inference import Pursuit, exact_nnls
 from .matching import match, unit_rows
 from .parts import sparseness
@@ -63,7 +64,7 @@ class Fit:
 
     @cached_property
     def H(self) -> np.ndarray:
-        return self.model.transform(self.D)
+        return codes_of(self.model, self.D)
 
     @property
     def live_parts(self) -> np.ndarray:

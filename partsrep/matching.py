@@ -57,7 +57,7 @@ def match(components_a: np.ndarray, components_b: np.ndarray) -> Matching:
     Raises
     ------
     ValueError
-        If the two have different numbers of features.
+        If the two have different numbers of features, or hold NaN or infinity.
 
     Examples
     --------
@@ -67,10 +67,13 @@ def match(components_a: np.ndarray, components_b: np.ndarray) -> Matching:
     ([[0, 1], [2, 0]], 0.667, 1.0)
     """
     A, B = np.asarray(components_a, float), np.asarray(components_b, float)
-    if A.ndim != 2 or B.ndim != 2 or A.shape[1] != B.shape[1]:
+    for parts in (A, B):
+        if not np.isfinite(parts).all():
+            raise ValueError("Parts that hold NaN or infinity cannot be matched.")
+    if A.ndim != 2 or B.ndim != 2 or A.shape[1] != B.shape[1] or not (A.size and B.size):
         raise ValueError(
             f"Parts of shapes {A.shape} and {B.shape} cannot be matched: "
-            "both must be (parts, features) with the same number of features."
+            "both must be (parts, features), with parts and the same number of features."
         )
     cosines = unit_rows(A) @ unit_rows(B).T
     rows, columns = linear_sum_assignment(cosines, maximize=True)

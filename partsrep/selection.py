@@ -1,7 +1,7 @@
 """How many parts, and which of them last: held-out error, stability, consensus."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from matplotlib.figure import Figure
 from scipy.stats import median_abs_deviation
 from sklearn.base import BaseEstimator, clone
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.cluster import DBSCAN, KMeans
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_random_state
@@ -27,6 +27,7 @@ from .progress import progress
 from .validation import check_integer, check_number
 
 NEIGHBOURS = 0.3  # of the fits: so many must have found a part for it to be kept
+SAME = 1e-5  # distance of parts of norm 1 that rounding may have made, in float32 too
 ROUGH = 1e-3  # residual of the fits in a search: their errors differ by less than masks make them
 
 
@@ -68,7 +69,7 @@ class Consensus:
         )
 
 
-def consensus(fits: Sequence[Any], *, threshold: float | None = None) -> Consensus:
+def consensus(fits: Iterable[Any], *, threshold: float | None = None) -> Consensus:
     r"""Find the parts that fits from several starts have in common.
 
     All parts are stacked at norm 1. One whose mean Euclidean distance to its
@@ -78,7 +79,7 @@ def consensus(fits: Sequence[Any], *, threshold: float | None = None) -> Consens
 
     Parameters
     ----------
-    fits : sequence of R ≥ 2 fitted models
+    fits : iterable of R ≥ 2 fitted models
         With ``components_`` of one shape (m, d), such as from :func:`partsrep.restarts`.
     threshold : float > 0 or None
         Two parts at distance t have the cosine 1 − t²/2. None: the median of all distances plus
@@ -109,6 +110,10 @@ def consensus(fits: Sequence[Any], *, threshold: float | None = None) -> Consens
     """
     if threshold is not None:
         check_number("threshold", threshold, above=True)
+    fits = list(fits)
+    for fit in fits:
+        if not hasattr(fit, "components_"):
+            raise NotFittedError(f"A consensus is of fitted models: {fit!r} has no components_.")
     shapes = {np.shape(fit.components_) for fit in fits}
     if len(fits) < 2 or len(shapes) > 1:
         raise ValueError(
@@ -128,7 +133,8 @@ def consensus(fits: Sequence[Any], *, threshold: float | None = None) -> Consens
         usual = distances[alive] if len(alive) else [0.0]
         threshold = max(0.1, np.median(usual) + 3 * median_abs_deviation(usual, scale="normal"))
     kept = np.flatnonzero(distances <= threshold)
-    different = len(np.unique(stacked[kept], axis=0))
+    same = DBSCAN(SAME, min_samples=1)
+    different = len(set(same.fit_predict(stacked[kept]))) if len(kept) else 0
     if different < m:
         raise ValueError(
             f"Of {len(stacked)} parts only {different} different ones were found again within "
@@ -368,7 +374,7 @@ def speckle(shape: tuple[int, int], holdout: float, rng: np.random.RandomState) 
 
 def _errors(model: BaseEstimator, D: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
     """The relative squared errors on the entries that the mask hides, and on those it shows."""
-    H = model.fit_transform(D, mask=mask)
+    H = np.asarray(model.fit_transform(D, mask=mask))  # whatever `set_output` asks for
     hidden, seen = (
         factorization_loss(D, H, model.components_, entries) / data_norm(D, entries) ** 2
         for entries in (~mask, mask)
@@ -393,9 +399,9 @@ def _tell_once(told: list[warnings.WarningMessage]) -> None:
 
 def _checked_values(values: Iterable[int], n: int) -> list[int]:
     """The numbers of parts, ascending."""
-    values = list(values)
+    values = list(values) if isinstance(values, Iterable) else []
     if not values:
-        raise ValueError("values is empty: give the numbers of parts to try.")
+        raise ValueError("values must be the numbers of parts to try, range(2, 9) say.")
     for value in values:
         check_integer("each of values", value)
     if len(set(values)) < len(values) or max(values) > n:

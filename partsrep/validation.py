@@ -36,8 +36,9 @@ def check_data(
     nonnegative : bool
         Whether negative entries are an error.
     in_place : bool
-        Whether D is only read, where it lies: scipy sparse matrices and memory maps are
-        accepted as they are. Otherwise D is an array in C order that may be written to.
+        Whether D is only read, where it lies: memory maps and scipy sparse matrices that store
+        each entry once are accepted as they are. Otherwise D is an array in C order that may be
+        written to.
     missing : bool
         Whether NaN is accepted.
     squares : bool
@@ -51,12 +52,16 @@ def check_data(
     Raises
     ------
     ValueError
-        NaN, infinity, negative entries, no samples, no features, one dimension, text, numbers
-        whose squares are too large or too small for their precision, if these are needed.
+        NaN, infinity, negative or masked entries, no samples, no features, one dimension, text,
+        numbers whose squares are too large or too small for their precision, if these are needed.
     """
+    if np.ma.is_masked(X):
+        raise ValueError(
+            "X is a masked array that hides entries: NMF takes fit(X.filled(0), mask=~X.mask)."
+        )
     D = validate_data(
         estimator,
-        X,
+        summed(X) if in_place else X,
         reset=reset,
         accept_sparse=("csr", "csc") if in_place else False,
         dtype=(np.float64, np.float32),
@@ -68,6 +73,21 @@ def check_data(
         check_non_negative(D, f"{type(estimator).__name__} (its parts are nonnegative)")
     if squares:
         check_scale(D)
+    return D
+
+
+def summed(X: Any) -> Any:
+    """A sparse matrix with each entry stored once, and a copy where it was not; others as they are.
+
+    Formats that store positions may hold one several times, which stands for the sum. Sums over
+    the stored numbers, such as norms, would take them one by one.
+    """
+    if not sp.issparse(X) or X.ndim != 2:
+        return X
+    D = X if X.format in ("csr", "csc") else X.tocsr()
+    if not D.has_canonical_format:
+        D = D.copy()
+        D.sum_duplicates()
     return D
 
 

@@ -13,6 +13,7 @@ from sklearn.utils import check_array, check_random_state
 from . import figures
 from .compare import Fit
 from .estimators import NMF, restarts
+from .estimators.base import as_seeds
 from .matching import match
 from .validation import check_integer
 
@@ -163,10 +164,7 @@ def verdict(
     >>> verdict(D, NMF(4), SAE(4, decoder="nonnegative", max_epochs=50), seeds=3).agree
     True
     """
-    if not isinstance(seeds, Iterable):
-        check_integer("seeds", seeds, 2)
-        seeds = range(seeds)
-    seeds = list(seeds)
+    seeds = as_seeds(seeds, least=2)
     if len(set(seeds)) < max(len(seeds), 2):
         raise ValueError(f"seeds must be at least two different ones; got {seeds}.")
     check_integer("draws", draws)

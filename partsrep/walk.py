@@ -122,6 +122,11 @@ def walk(
     -------
     Walk
 
+    Raises
+    ------
+    ValueError
+        No problems, or what the estimators say of bad data and settings.
+
     Examples
     --------
     >>> from partsrep import datasets
@@ -130,6 +135,8 @@ def walk(
     >>> bool(steps.table()["MCC with the first"].iloc[1] > 0.99)
     True
     """
+    if not isinstance(problems, Mapping) or not problems:
+        raise ValueError("problems must hold at least one, by name, as to_topk_sae(3) does.")
     models: dict[str, Any] = {}
     for name, problem in progress(list(problems.items()), "steps"):
         model = front_door(problem, n_components, random_state=random_state)

@@ -821,5 +821,6 @@ def test_a_mini_batch_that_does_not_fit_changes_nothing():
             nmf.partial_fit(batch)
         assert_as_before(nmf, before)
     for kind in ({"solver": "mu"}, {"parts": Cone()}, {"inference": Layer(tied=True)}):
-        with pytest.raises(ValueError, match="partial_fit needs solver='cd'"):
+        with pytest.raises(AttributeError, match="has no attribute 'partial_fit'") as error:
             NMF(2, **kind).partial_fit(np.ones((4, 4)))
+        assert "partial_fit needs solver='cd'" in str(error.value.__cause__)

@@ -1,19 +1,27 @@
 """One's own matrix from a file. Nothing is ever unpickled."""
 
 import csv
+import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file
+from safetensors import safe_open
 from scipy import sparse
-from scipy.io import loadmat, mmread
+from scipy.io import loadmat, mmread, whosmat
 
+from ..validation import summed
 from .dataset import Dataset
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+#: How a missing value is often written; it is no name.
+MISSING = {"", "na", "n/a", "#n/a", "null", "none"}
 
 
-def from_file(path: str | Path, *, variable: str | None = None) -> Dataset:
+def from_file(
+    path: str | Path, *, variable: str | None = None, header: bool | None = None
+) -> Dataset:
     """Read a matrix, samples in rows, from one's own file.
 
     Formats, by the end of the file's name: .npy .npz .csv .tsv .mat .mtx .safetensors.
@@ -22,14 +30,18 @@ def from_file(path: str | Path, *, variable: str | None = None) -> Dataset:
     ``scipy.sparse.save_npz``).
 
     In .csv and .tsv a first row without a number after its first cell is a header and becomes
-    `features`; a first column that is text, or has an empty header cell, becomes `samples`.
-    A header made of numbers cannot be told from data: remove it first.
+    `features`; a first column that is text, or has an empty header cell, becomes `samples`. The
+    header may lack the cell above the names of the samples, as R writes it. A header made of
+    numbers cannot be told from data, unless its first cell is empty and the rows or columns are
+    named or numbered from 0 (as pandas writes them): `header` says what it is.
 
     Parameters
     ----------
     path : str or Path
     variable : str, optional
-        Which array, if the file holds several.
+        Which array, if the file holds several; no other is read.
+    header : bool, optional
+        Whether the first row of a table is a header.
 
     Returns
     -------
@@ -40,8 +52,9 @@ def from_file(path: str | Path, *, variable: str | None = None) -> Dataset:
     FileNotFoundError, IsADirectoryError
         If there is no file at `path`.
     ValueError
-        If the file is not of a known format, is damaged, holds no numeric matrix, or holds several
-        arrays and `variable` does not say which.
+        If the file is not of a known format, is damaged, holds no numeric matrix, holds several
+        arrays and `variable` does not say which, or if a table's first row may be a header or a
+        sample and `header` does not say which.
 
     Examples
     --------
@@ -70,80 +83,172 @@ def from_file(path: str | Path, *, variable: str | None = None) -> Dataset:
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty.")
     features = samples = None
-    try:
-        if suffix in DELIMITERS:
-            array, features, samples = _read_table(path, DELIMITERS[suffix])
-            arrays = {"": array}
-        else:
-            arrays = READERS[suffix](path)
-    except Exception as error:  # Each format's reader has its own errors for a damaged file.
+    if suffix in DELIMITERS:
+        try:
+            array, features, samples = _read_table(path, DELIMITERS[suffix], header)
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"{path} cannot be read as {suffix}: {error}") from error
+        arrays = {"": array}
+    else:
+        try:
+            arrays = READERS[suffix](path, variable)
+        except Exception as error:  # Each format's reader has its own for a damaged file.
+            arrays = {"" if variable is None else variable: error}
+    array = _choose(arrays, variable, path)
+    if isinstance(array, Exception):
         raise ValueError(
-            f"{path} cannot be read as {suffix} (pickled objects are never loaded): {error}"
-        ) from error
+            f"{path} cannot be read as {suffix} (pickled objects are never loaded): {array}"
+        ) from array
     return Dataset(
         name=path.stem,
-        D=_matrix(_choose(arrays, variable, path), path),
+        D=_matrix(array, path),
         about=f"Read from {path.name}, not scaled.",
         features=features,
         samples=samples,
     )
 
 
-def _read_npy(path):
+def _arrays(names: Iterable[str], read: Callable, variable: str | None) -> dict[str, Any]:
+    """The arrays by name, or only the one that is wanted; in place of one that cannot be read the
+    error, which matters only if that is the one."""
+    names = list(names)
+    arrays = {}
+    for name in [variable] if variable in names else names:
+        try:
+            arrays[name] = read(name)
+        except Exception as error:
+            arrays[name] = error
+    return arrays
+
+
+def _read_npy(path, variable):
     with open(path, "rb") as handle:
         return {"": np.lib.format.read_array(handle, allow_pickle=False)}
 
 
-def _read_npz(path):
+def _read_npz(path, variable):
     with np.load(path, allow_pickle=False) as file:
         if {"format", "shape", "data"} <= set(file.files):
             return {"": sparse.load_npz(path)}
-        return dict(file)
+        return _arrays(file.files, file.__getitem__, variable)
 
 
-def _read_mat(path):
-    return {name: a for name, a in loadmat(path).items() if not name.startswith("__")}
+def _read_mat(path, variable):
+    def read(name):
+        return loadmat(path, variable_names=[name])[name]
+
+    names = (name for name, *_ in whosmat(path) if not name.startswith("__"))
+    return _arrays(names, read, variable)
+
+
+def _read_safetensors(path, variable):
+    with safe_open(path, "np") as file:
+        return _arrays(file.keys(), file.get_tensor, variable)
 
 
 READERS = {
     ".npy": _read_npy,
     ".npz": _read_npz,
     ".mat": _read_mat,
-    ".mtx": lambda path: {"": mmread(path)},
-    ".safetensors": load_file,
+    ".mtx": lambda path, variable: {"": mmread(path)},
+    ".safetensors": _read_safetensors,
 }
 
 
-def _read_table(path, delimiter):
-    with open(path, newline="", encoding="utf-8-sig") as handle:
-        reader = csv.reader(handle, delimiter=delimiter)
-        lines = [(reader.line_num, row) for row in reader if row]
-    if not lines:
-        raise ValueError("it has no rows.")
-    width = len(lines[0][1])
-    for number, row in lines:
-        if len(row) != width:
-            raise ValueError(f"line {number} has {len(row)} cells, the first row has {width}.")
-    first = lines[0][1]
-    has_header = not any(_is_number(cell) for cell in first[1:] or first)
-    body = lines[1:] if has_header else lines
+def _read_table(path, delimiter, header):
+    """The numbers, and the names of features and samples where there are any."""
+    lines = _lines(path, delimiter)
+    (number, first), body = lines[0], lines[1:]
+    if header is None:
+        _check_separator(lines[:100], delimiter)
+    one_short = {len(row) for _, row in body} == {len(first) + 1}
+    worded = not any(map(_is_number, first)) or _are_names(row[0] for _, row in body)
+    if one_short and (header or (header is None and worded)):
+        # R leaves out the cell above the names of the samples.
+        header, first = True, ["", *first]
+    for line, row in body:
+        if len(row) != len(first):
+            raise ValueError(
+                f"line {line} has {len(row)} cells, the first row has {len(first)}. Where names of "
+                "samples come first in each row, as R writes them, the header needs a cell above "
+                "them: an empty one will do."
+            )
+    if header is None:
+        header = _is_header(number, first, body)
+    if not header:
+        body = lines
     if not body:
-        raise ValueError("it has a header but no rows.")
-    has_names = width > 1 and (
-        (has_header and not first[0].strip()) or not any(_is_number(row[0]) for _, row in body)
+        raise ValueError(f"it has a header but no rows (columns are separated by {delimiter!r}).")
+    named = len(first) > 1 and (
+        (header and not first[0].strip()) or _are_names(row[0] for _, row in body)
     )
-    D = np.empty((len(body), width - has_names))
+    D = np.empty((len(body), len(first) - named))
     for i, (number, row) in enumerate(body):
-        for j in range(has_names, width):
+        for j in range(named, len(first)):
             if not _is_number(row[j]):
                 raise ValueError(
                     f"line {number}, column {j + 1}: {row[j]!r} is not a number (columns are "
                     f"separated by {delimiter!r}, a missing value is written nan)."
                 )
-            D[i, j - has_names] = float(row[j])
-    features = np.array(first[has_names:]) if has_header else None
-    samples = np.array([row[0] for _, row in body]) if has_names else None
+            D[i, j - named] = float(row[j])
+    features = np.array(first[named:]) if header else None
+    samples = np.array([row[0] for _, row in body]) if named else None
     return D, features, samples
+
+
+def _lines(path, delimiter):
+    """The rows that are not blank, each with the number of its line in the file."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as handle:
+            reader = csv.reader(handle, delimiter=delimiter)
+            lines = [(reader.line_num, row) for row in reader]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not text in UTF-8: save it as that ({error}).") from error
+    filled = [i for i, (_, row) in enumerate(lines) if row]
+    if not filled:
+        raise ValueError("it has no rows.")
+    lines = lines[filled[0] : filled[-1] + 1]
+    if all(len(row) < 2 for _, row in lines):
+        for number, row in lines:
+            if not row:
+                raise ValueError(f"line {number} is blank: a missing value is written nan.")
+    return [(number, row) for number, row in lines if row]
+
+
+def _check_separator(lines, delimiter):
+    """Raise a ValueError where each line has as many of another separator."""
+    for other in {*",;\t"} - {delimiter}:
+        counts = {sum(cell.count(other) for cell in row) for _, row in lines}
+        if len(counts) == 1 and counts != {0}:
+            raise ValueError(
+                f"each line has as many {other!r} ({counts.pop()}), but columns are separated by "
+                f"{delimiter!r} here, and decimals by '.': rewrite it so, or say header=True or "
+                "False if these belong to names."
+            )
+
+
+def _is_header(number, first, body):
+    """Whether the first row is a header; a ValueError where it cannot be told."""
+    cells = first[1:] or first
+    if not all(map(_is_number, cells)):
+        return not any(map(_is_number, cells)) and not all(map(_is_missing, cells))
+    if _is_number(first[0]):
+        if len(first) > 2 and _counts(first):
+            warnings.warn(
+                f"The first row is 0, 1, 2 … {len(first) - 1}, which is how columns without names "
+                "are numbered. It is read as a sample: if it is a header, say header=True, else "
+                "header=False.",
+                stacklevel=4,
+            )
+        return False
+    column = [row[0] for _, row in body]
+    if not first[0].strip() and (_are_names(column) or _counts(column) or _counts(cells)):
+        return True
+    raise ValueError(
+        f"line {number}, column 1: {first[0]!r} is not a number, but numbers follow: say "
+        "header=True if the line is a header, header=False if it is a sample (a missing value is "
+        "written nan)."
+    )
 
 
 def _is_number(cell):
@@ -151,7 +256,22 @@ def _is_number(cell):
         float(cell)
     except ValueError:
         return False
-    return True
+    return "_" not in cell  # 1_000 is a number in Python only
+
+
+def _is_missing(cell):
+    return cell.strip().lower() in MISSING
+
+
+def _are_names(cells):
+    """Whether no cell of a column is a number, and some are not just missing."""
+    cells = list(cells)
+    return not any(map(_is_number, cells)) and not all(map(_is_missing, cells))
+
+
+def _counts(cells):
+    """Whether cells are 0, 1, 2 and so on, as rows and columns without names are numbered."""
+    return cells == [str(i) for i in range(len(cells))]
 
 
 def _choose(arrays, variable, path):
@@ -160,7 +280,10 @@ def _choose(arrays, variable, path):
     if variable in arrays:
         return arrays[variable]
     wrong = "holds several arrays" if variable is None else f"holds no array named {variable!r}"
-    held = ", ".join(f"{name or 'without a name'} {a.shape}" for name, a in arrays.items())
+    held = ", ".join(
+        f"{name or 'without a name'} {getattr(a, 'shape', 'that cannot be read')}"
+        for name, a in arrays.items()
+    )
     raise ValueError(f"{path} {wrong}; variable= says which to read. It holds: {held or 'none'}.")
 
 
@@ -173,4 +296,6 @@ def _matrix(array, path):
             "features) with at least one of each is needed."
         )
     dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.float64
-    return sparse.csr_matrix(array, dtype=dtype) if sparse.issparse(array) else array.astype(dtype)
+    if sparse.issparse(array):
+        return sparse.csr_matrix(summed(array), dtype=dtype)
+    return array.astype(dtype)

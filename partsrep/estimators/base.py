@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,7 +14,9 @@ from sklearn.base import (
     clone,
 )
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_array
 
+from ..inference import ENTRIES, blocks
 from ..problem import squared_error
 from ..progress import progress
 from ..scale import power_of_four
@@ -41,6 +45,11 @@ def alike(a: BaseEstimator, b: BaseEstimator, but: tuple[str, ...]) -> bool:
     )
 
 
+def codes_of(model: BaseEstimator, X: Any) -> np.ndarray:
+    """The codes of X by a fitted model, as an array, whatever container `set_output` asks for."""
+    return np.asarray(model.transform(X))
+
+
 class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What NMF and SAE share as scikit-learn transformers."""
 
@@ -62,15 +71,37 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         >>> round(NMF(1).fit(D).score(D), 6)
         1.0
         """
-        D_hat = self.inverse_transform(self.transform(X))
-        D = X.toarray() if sp.issparse(X) else np.asarray(X)
-        unit = power_of_four(peak(D))
-        if unit != 1:
+        error = spread = unit = seen = mean = origin = 0.0
+        for block in _blocks_of_samples(X):
+            D_hat = self.inverse_transform(codes_of(self, block))
+            D = np.asarray(block.toarray() if sp.issparse(block) else block, dtype=np.float64)
+            # In units of the first numbers squares neither overflow nor vanish.
+            unit = unit or power_of_four(max(peak(D), peak(D_hat)))
             D, D_hat = D / unit, D_hat / unit
-        error, spread = squared_error(D, D_hat), squared_error(D, D.mean(axis=0, dtype=np.float64))
+            error += squared_error(D, D_hat)
+            # Seen from the first sample, constant features are exactly 0.
+            origin = origin if seen else D[0]
+            D = D - origin
+            now = D.mean(axis=0)
+            step, share = now - mean, len(D) / (seen + len(D))
+            # The spread within these samples, and between them and those before.
+            spread += squared_error(D, now) + seen * share * float(step @ step)
+            mean, seen = mean + share * step, seen + len(D)
         if spread == 0:
             return 1.0 if error == 0 else -np.inf
         return 1 - error / spread
+
+    def _check_codes(self, H) -> Any:
+        """Codes (n, m), any sign, of any container, as numbers of floating point."""
+        H = check_array(
+            H, accept_sparse=("csr", "csc"), dtype=(np.float64, np.float32), input_name="codes X"
+        )
+        if H.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {H.shape[1]} columns, but there are {self.n_components_} parts: "
+                "inverse_transform takes codes (n, m) such as transform returns."
+            )
+        return H
 
     def __sklearn_clone__(self):
         """A clone keeps a fitted `start` fitted: it is where to begin, not a recipe to refit."""
@@ -91,11 +122,19 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return tags
 
     @property
-    def _n_features_out(self) -> int:
+    def n_components_(self) -> int:
+        """The number of parts that the model has."""
         return len(self.components_)
 
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
     def _n_parts(self, D) -> int:
-        """The number of parts asked for: that of the start, or as many as features, if "auto"."""
+        """The number of parts asked for: that of the start, or as many as features, if "auto"; as
+        many as features if None."""
+        if self.n_components is None:
+            return D.shape[1]
         if isinstance(self.n_components, str):
             check_choice("n_components", self.n_components, ("auto",))
             if self.start is None:
@@ -112,7 +151,10 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             if len(self.start) != 2:
                 raise ValueError(f"start must hold two arrays; got {len(self.start)}.")
         elif not hasattr(self.start, "components_"):
-            raise NotFittedError("start must be fitted: call fit on it.")
+            raise NotFittedError(
+                "start must be fitted, or a tuple of two arrays: call fit on it, or see the "
+                f"docstring. It is {self.start!r}."
+            )
         if self.n_init != 1:
             raise ValueError(
                 f"n_init={self.n_init} asks for several random starts, but start is given: "
@@ -120,37 +162,68 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             )
 
 
-def restarts(estimator: BaseEstimator, D, seeds: Iterable[int]) -> list[BaseEstimator]:
+def _blocks_of_samples(X: Any) -> Iterator[Any]:
+    """The samples of any container that the estimators take, a few at a time."""
+    if not hasattr(X, "columns") and not hasattr(X, "blocks"):
+        X = X.tocsr() if sp.issparse(X) else np.atleast_1d(X)
+    size = max(ENTRIES // max(X.shape[-1], 1), 1)
+    read = X.iloc if hasattr(X, "iloc") else X
+    for rows in blocks(max(X.shape[0], 1), size):
+        yield read[rows]
+
+
+def as_seeds(seeds: int | Iterable[int], least: int = 1) -> list[int]:
+    """Seeds that were given one by one, or as their number; at least so many."""
+    if isinstance(seeds, Integral):
+        check_integer("seeds", seeds, least)
+        return list(range(seeds))
+    seeds = list(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else [seeds]
+    for seed in seeds:
+        check_integer("each of seeds", seed, 0)
+    return seeds
+
+
+def restarts(estimator: BaseEstimator, D, seeds: int | Iterable[int]) -> list[BaseEstimator]:
     """Fit clones of an estimator from random starts, one for each seed, by :func:`fit_all`.
 
     Parameters
     ----------
     estimator : NMF or SAE
         An NMF begins at random unless it has a `start`: from the same deterministic start
-        all seeds would agree, and the agreement would say nothing.
+        all seeds would agree, and the agreement would say nothing. Any other estimator of
+        scikit-learn's with a `random_state` will do; its `init`, if it has one, becomes "random".
     D : array-like (n, d)
         The data.
-    seeds : iterable of int
-        Each becomes a `random_state`.
+    seeds : int or iterable of int
+        Each becomes a `random_state`; a number of seeds stands for 0, 1, 2 and so on.
 
     Returns
     -------
     list of fitted estimators, in the order of the seeds.
 
+    Raises
+    ------
+    ValueError
+        Seeds that are no integers ≥ 0, an estimator without `random_state`, or what the estimator
+        says of bad data and settings.
+
     Examples
     --------
     >>> from partsrep import NMF, datasets
     >>> D = datasets.load("digits").D[:100]
-    >>> len(restarts(NMF(n_components=4), D, seeds=range(3)))
+    >>> len(restarts(NMF(n_components=4), D, seeds=3))
     3
     """
 
     def begun_at(seed: int) -> BaseEstimator:
         fresh = clone(estimator).set_params(random_state=seed)
-        if "init" in fresh.get_params() and fresh.start is None:
+        if "init" in fresh.get_params() and getattr(fresh, "start", None) is None:
             fresh.set_params(init="random")
         return fresh
 
+    seeds = as_seeds(seeds)
+    if "random_state" not in clone(estimator).get_params():
+        raise ValueError(f"{estimator!r} has no random_state: each seed would give the same fit.")
     return fit_all([begun_at(seed) for seed in seeds], D)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_non_negative
 
 from .. import descent, multiplicative, projective, starts
@@ -54,8 +55,8 @@ class NMF(PartsModel):
 
     Parameters
     ----------
-    n_components : int or "auto"
-        Number of parts m; "auto" takes that of the start, else d.
+    n_components : int, "auto" or None
+        Number of parts m; "auto" takes that of the start, else d; None is d.
     init : None, "random", "nndsvd", "nndsvda", "nndsvdar", "spa" or "custom"
         "custom": W and H are given to `fit`. None: "nndsvda" where m ≤ min(n, d), the data
         are nonnegative and `n_init` is 1, else "random"; parts made of samples begin at "spa".
@@ -90,11 +91,17 @@ class NMF(PartsModel):
     start : None, a fitted model or (H, X)
         Where to begin: the parts of a fitted model, with their best codes, or (H, X) of shapes
         (n, m) and (d, m). A clone keeps it.
+    verbose, shuffle
+        Accepted as scikit-learn's, without effect: progress shows by itself, and the order of the
+        parts is fixed.
 
     Attributes
     ----------
     components_ : ndarray (m, d)
-        Xᵀ: the parts as rows.
+        Xᵀ: the parts as rows. Parts may also be put here by hand, for `transform`, `score` and
+        `inverse_transform`.
+    n_components_ : int
+        m.
     loss_ : float
         ‖D − HXᵀ‖²_F, over seen entries, each times its weight; for β ≠ 2 twice the divergence.
         Without prices. H is the best one for the parts, with "mu" that of the last iteration.
@@ -168,6 +175,8 @@ class NMF(PartsModel):
         inference=None,
         penalty=None,
         start=None,
+        verbose=0,
+        shuffle=False,
     ):
         self.n_components = n_components
         self.init = init
@@ -185,6 +194,8 @@ class NMF(PartsModel):
         self.inference = inference
         self.penalty = penalty
         self.start = start
+        self.verbose = verbose
+        self.shuffle = shuffle
 
     def fit(self, X, y=None, *, W=None, H=None, mask=None):
         """Factorize X, array or sparse matrix (n, d).
@@ -198,7 +209,7 @@ class NMF(PartsModel):
         mask : None or array-like (n, d)
             Which entries are seen, or their weights ≥ 0; hidden ones may be NaN.
         """
-        self.fit_transform(X, W=W, H=H, mask=mask)
+        self._fit(X, W, H, mask)
         return self
 
     def fit_transform(self, X, y=None, *, W=None, H=None, mask=None):
@@ -207,19 +218,34 @@ class NMF(PartsModel):
         With solver="cd" they are those of ``transform(X)``. With "mu" they are those of the last
         iteration, and `transform` finds them anew: both are as near to the best ones as `tol` asks.
         """
+        return self._fit(X, W, H, mask)
+
+    def _fit(self, X, W, H, mask) -> np.ndarray:
+        """Fit, and return the codes as an array, whatever `set_output` asks for."""
         with all_or_nothing(self):
             D, weights, problem, unit = self._prepared(X, mask)
             begun = self._begun(D, weights, problem, unit, self._given(D, unit, W, H))
             return self._finished(D, weights, unit, self._runs(D, weights, problem, begun))
 
+    def _takes_batches(self) -> bool:
+        """Whether there is a `partial_fit`; else an AttributeError says where there is one."""
+        if self.solver == "cd" and self.inference in (None, NNLS()) and not self._of_samples():
+            return True
+        raise AttributeError(
+            "partial_fit needs solver='cd', inference=NNLS() and parts that are not made of "
+            "samples."
+        )
+
+    @available_if(_takes_batches)
     def partial_fit(self, X, y=None):
         """Improve the parts by a mini-batch X (n', d), for data that come in pieces.
 
         The codes of the batch are the best ones for the present parts. What the parts depend on,
         HᵀH and HᵀD, is kept as a running mean over the batches, the t-th with weight t^−0.3, so
         that what early and poor parts left is forgotten. Several passes over the data in changing
-        order come near a whole fit. `loss_` and `kkt_residual_` are those of the batch, `n_iter_`
-        counts batches; there is no `history_`.
+        order come near a whole fit. Parts that are zero and were never used begin anew with each
+        batch, so that a stream may begin with zeros. `loss_` and `kkt_residual_` are those of the
+        batch, `n_iter_` counts batches; there is no `history_`.
 
         References
         ----------
@@ -233,21 +259,21 @@ class NMF(PartsModel):
             X, _ = self._check_data(X, None, reset=not begun)
             problem = self._problem(X)
             self._check_settings(X, None)
-            if self._solver(problem, False) is not descent or problem.parts.of_samples:
-                raise ValueError(
-                    "partial_fit needs solver='cd', inference=NNLS() and parts that are not made "
-                    "of samples."
-                )
-            batch, unit, *means = getattr(self, "_running", (0, self._unit(X, problem), 0.0, 0.0))
+            self._solver(problem, False)
+            m = self.n_components_ if begun else self._n_parts(X)
+            batch, unit, *means = getattr(self, "_running", (0, Unit(), np.zeros((m, m)), 0.0))
+            if not means[0].any():  # so far all batches were zero, or there was none
+                unit = self._unit(X, problem)
             dtype, problem = X.dtype, unit.problem(problem)
+            components = self._parts_for(X) if begun else np.zeros((m, X.shape[1]))
+            components = components.astype(np.float64) / unit.parts
             X = unit.measured(X).astype(np.float64)  # later batches may be of another size
-            if begun:
-                components = self.components_.astype(np.float64) / unit.parts
-            else:
-                m = self._n_parts(X)
+            idle = ~components.any(axis=1) & (means[0].diagonal() == 0)
+            if idle.any():
                 problem.codes.check(m)
                 begin = self._start(X, m, problem, unit, check_random_state(self.random_state))
-                components = problem.parts.project(starts.rescaled(X, *begin)[1])
+                fresh = problem.parts.project(starts.rescaled(X, *begin)[1])
+                components = problem.parts.project(np.where(idle[:, None], fresh, components))
             share = (batch + 1) ** -BATCH_DECAY
             codes = descent.infer(X, components, problem)
             means = [
@@ -270,12 +296,13 @@ class NMF(PartsModel):
         """
         check_is_fitted(self)
         D, weights = self._check_data(X, mask, reset=False)
-        components = self.components_.astype(D.dtype, copy=False)
-        unit = Unit.of_codes(D, components, self.problem_)
-        H = self._solver(self.problem_, weights is not None).infer(
+        components = self._parts_for(D)
+        problem = self.problem_ if hasattr(self, "problem_") else self._problem(D)
+        unit = Unit.of_codes(D, components, problem)
+        H = self._solver(problem, weights is not None).infer(
             unit.measured(D),
             components / unit.parts,
-            unit.problem(self.problem_),
+            unit.problem(problem),
             weights=weights,
             tol=self.tol,
             max_iter=self._most_iterations,
@@ -285,7 +312,19 @@ class NMF(PartsModel):
     def inverse_transform(self, X):
         """The reconstruction H Xᵀ (n, d) of codes (n, m)."""
         check_is_fitted(self)
-        return X @ self.components_
+        return self._check_codes(X) @ self.components_
+
+    def _parts_for(self, D) -> np.ndarray:
+        """The fitted parts, or those that were put in their place, in the precision of D."""
+        components = check_array(self.components_, dtype=D.dtype, input_name="components_")
+        if components.shape[1] != D.shape[1]:
+            raise ValueError(
+                f"X has {D.shape[1]} features, but the parts in components_ have "
+                f"{components.shape[1]}."
+            )
+        if self._nonnegative():
+            check_non_negative(components, "NMF (components_)")
+        return components
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -302,6 +341,9 @@ class NMF(PartsModel):
 
     def _nonnegative(self) -> bool:
         return getattr(self._parts, "nonnegative", True)
+
+    def _of_samples(self) -> bool:
+        return getattr(self._parts, "of_samples", False)
 
     @property
     def _beta(self) -> float:
@@ -387,6 +429,13 @@ class NMF(PartsModel):
             check_integer("max_iter", self.max_iter)
         check_integer("n_init", self.n_init)
         self._check_start()
+        if self.solver == "mu" and self.init in ("nndsvd", "spa") and self.start is None:
+            warnings.warn(
+                "The multiplicative update ('mu') solver cannot update zeros present in the "
+                f"initialization, and init={self.init!r} has many: use init='nndsvda' or 'random'.",
+                UserWarning,
+                stacklevel=5,
+            )
         if self._beta <= 0 and (D if weights is None else D[weights > 0]).min() == 0:
             raise ValueError(
                 "When beta_loss <= 0 and X contains zeros, the solver may diverge. Add a small "
@@ -516,7 +565,9 @@ class NMF(PartsModel):
                 raise ValueError(
                     f"init='custom' begins from W= and H= given to fit: {name} is not."
                 )
-        m = self.n_components if self.n_components != "auto" else np.shape(H)[0]
+        if self.n_init > 1:
+            raise ValueError("init='custom' is a single start: use n_init=1 or init='random'.")
+        m = np.shape(H)[0] if self.n_components == "auto" else self._n_parts(D)
         given = (
             check_custom(W, "W", (D.shape[0], m), D.dtype) / unit.codes,
             check_custom(H, "H", (m, D.shape[1]), D.dtype) / unit.parts,
@@ -547,6 +598,11 @@ class NMF(PartsModel):
         if init is None and self.n_init == 1:
             init = "spa" if of_samples else "nndsvda" if from_svd and D.min() >= 0 else None
         init = init or "random"
+        if init == "custom":
+            raise ValueError(
+                "init='custom' begins from W= and H= given to fit: partial_fit takes start=(H, X), "
+                "of shapes (n, m) and (d, m), or a fitted model."
+            )
         if init.startswith("nndsvd") and not from_svd:
             raise ValueError(
                 f"init = '{init}' can only be used when n_components <= min(n_samples, "
@@ -616,12 +672,11 @@ def non_negative_factorization(
         The book's D.
     W, H : None or array-like (n, m), (m, d)
         Codes and parts to begin from where `init` is "custom".
-    n_components, init, solver, beta_loss, tol, max_iter, alpha_W, alpha_H, l1_ratio, random_state
+    n_components, init, solver, beta_loss, tol, max_iter, alpha_W, alpha_H, l1_ratio, random_state,
+    verbose, shuffle
         As for :class:`NMF`.
     update_H : bool
         Whether the parts may change; if not, only the codes for the given H are found.
-    verbose, shuffle
-        Accepted for compatibility: progress shows by itself, and the order of parts is fixed.
 
     Returns
     -------
@@ -640,7 +695,7 @@ def non_negative_factorization(
     ((3, 2), (2, 3))
     """
     nmf = NMF(
-        n_components=n_components,
+        n_components,
         init=init,
         solver=solver,
         beta_loss=beta_loss,
@@ -650,15 +705,18 @@ def non_negative_factorization(
         alpha_W=alpha_W,
         alpha_H=alpha_H,
         l1_ratio=l1_ratio,
-    )
+        verbose=verbose,
+        shuffle=shuffle,
+    ).set_output(transform="default")
     if update_H:
         return nmf.fit_transform(X, W=W, H=H), nmf.components_, nmf.n_iter_
+    if H is None:
+        raise ValueError("update_H=False finds the codes for given parts: give these as H=.")
     if W is not None:
         warnings.warn(
             "When update_H=False, the provided initial W is not used.", RuntimeWarning, stacklevel=2
         )
     D, _ = nmf._check_data(X, None, reset=True)
-    m = len(H) if n_components == "auto" else n_components
+    m = np.shape(H)[0] if n_components == "auto" else nmf._n_parts(D)
     nmf.components_ = check_custom(H, "H", (m, D.shape[1]), D.dtype)
-    nmf.problem_ = nmf._problem(D)
     return nmf.transform(X), nmf.components_, 1

@@ -171,6 +171,10 @@ class SAE(PartsModel):
         self.device = device
         self.dtype = dtype
 
+    def __sklearn_is_fitted__(self) -> bool:
+        """Parts that were put there by hand make no autoencoder: `from_weights` does."""
+        return hasattr(self, "module_")
+
     def fit(self, X, y=None):
         """Train on X, array (n, d) or a memory map or shards of that shape.
 

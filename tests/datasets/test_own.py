@@ -1,8 +1,12 @@
 import pickle
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as torch_file
 from scipy import sparse
 from scipy.io import mmwrite, savemat
 
@@ -105,9 +109,20 @@ def table(tmp_path, text, suffix="csv"):
     [
         ("1,2\n3,4\n", None, None),
         ("a,b\n1,2\n3,4\n", ["a", "b"], None),
-        ("s,1,2\nt,3,4\n", None, ["s", "t"]),
         ("id,a,b\ns,1,2\nt,3,4\n", ["a", "b"], ["s", "t"]),
         (",a,b\n0,1,2\n1,3,4\n", ["a", "b"], ["0", "1"]),
+        (",a,b\n7,1,2\n5,3,4\n", ["a", "b"], ["7", "5"]),
+        # pandas' DataFrame(D).to_csv(), with an index of names, of numbers from 0 or of others
+        (",0,1\ns,1,2\nt,3,4\n", ["0", "1"], ["s", "t"]),
+        (",0,1\n0,1,2\n1,3,4\n", ["0", "1"], ["0", "1"]),
+        (",0,1\n7,1,2\n5,3,4\n", ["0", "1"], ["7", "5"]),
+        (",400,410.5\n0,1,2\n1,3,4\n", ["400", "410.5"], ["0", "1"]),
+        (",400,410.5\ns,1,2\nt,3,4\n", ["400", "410.5"], ["s", "t"]),
+        ('\ufeff"",0,1\r\n"s",1,2\r\n"t",3,4\r\n', ["0", "1"], ["s", "t"]),
+        # R's write.table(sep=","), with names of rows or their numbers
+        ('"a","b"\n"s",1,2\n"t",3,4\n', ["a", "b"], ["s", "t"]),
+        ('"a","b"\n"1",1,2\n"2",3,4\n', ["a", "b"], ["1", "2"]),
+        ("400,410.5\ns,1,2\nt,3,4\n", ["400", "410.5"], ["s", "t"]),
         ('\ufeff"a, first","b"\r\n1,2\r\n\r\n3,4\r\n', ["a, first", "b"], None),
     ],
 )
@@ -116,6 +131,63 @@ def test_a_header_and_a_column_of_names_are_recognised(tmp_path, text, features,
     assert read.D.tolist() == [[1, 2], [3, 4]]
     assert features == (None if read.features is None else read.features.tolist())
     assert samples == (None if read.samples is None else read.samples.tolist())
+
+
+AMBIGUOUS = "s,1,2\nt,3,4\n"
+
+
+@pytest.mark.parametrize(
+    "text, header, features, samples, D",
+    [
+        (AMBIGUOUS, False, None, ["s", "t"], [[1, 2], [3, 4]]),
+        (AMBIGUOUS, True, ["1", "2"], ["t"], [[3, 4]]),
+        ("400,410.5\n1,2\n", True, ["400", "410.5"], None, [[1, 2]]),
+        ("400,410.5\n1,2\n", False, None, None, [[400, 410.5], [1, 2]]),
+        (",2,3\n7,5,6\n", True, ["2", "3"], ["7"], [[5, 6]]),
+        ("year,2,3\n1990,5,6\n", True, ["year", "2", "3"], None, [[1990, 5, 6]]),
+        ("1,x,3\n4,5,6\n", True, ["1", "x", "3"], None, [[4, 5, 6]]),
+        ("1,2\n7,5,6\n", True, ["1", "2"], ["7"], [[5, 6]]),
+        ("a;b,c\nk;l,1\n", True, ["c"], ["k;l"], [[1]]),
+        ("1\n2\n", True, ["1"], None, [[2]]),
+    ],
+)
+def test_the_caller_can_say_what_the_first_row_is(tmp_path, text, header, features, samples, D):
+    read = from_file(table(tmp_path, text), header=header)
+    assert read.D.tolist() == D
+    assert features == (None if read.features is None else read.features.tolist())
+    assert samples == (None if read.samples is None else read.samples.tolist())
+
+
+@pytest.mark.parametrize("index", [None, list("stu"), [0, 1, 2], [9, 4, 7]])
+@pytest.mark.parametrize("columns", [None, list("ab"), [400, 410.5]])
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_what_pandas_writes_comes_back_or_a_header_is_asked_for(tmp_path, suffix, columns, index):
+    frame = pd.DataFrame([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], index=index, columns=columns)
+    path = tmp_path / f"frame.{suffix}"
+    frame.to_csv(path, sep="," if suffix == "csv" else "\t")
+    if columns == [400, 410.5] and index == [9, 4, 7]:
+        with pytest.raises(ValueError, match=r"line 1, column 1: '' .*header=True"):
+            from_file(path)
+        read = from_file(path, header=True)
+    else:
+        read = from_file(path)
+    assert np.array_equal(read.D, frame)
+    assert read.features.tolist() == [str(name) for name in frame.columns]
+    assert read.samples.tolist() == [str(name) for name in frame.index]
+
+
+def test_columns_that_count_from_0_are_told_of(tmp_path):
+    """`DataFrame(D).to_csv(index=False)` looks like one more sample."""
+    path = table(tmp_path, "0,1,2\n5,6,7\n")
+    with pytest.warns(UserWarning, match="first row is 0, 1, 2 .* say header=True") as told:
+        assert from_file(path).D.tolist() == [[0, 1, 2], [5, 6, 7]]
+    assert told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert from_file(path, header=True).D.tolist() == [[5, 6, 7]]
+        assert from_file(path, header=False).D.shape == (2, 3)
+        from_file(table(tmp_path, "0,1\n1,0\n"))
+        from_file(table(tmp_path, "0.0,1.0,2.0\n1,0,3\n"))
 
 
 def test_a_table_of_one_column(tmp_path):
@@ -130,10 +202,27 @@ def test_a_table_of_one_column(tmp_path):
         ("1,2\n3,\n", "line 2, column 2: '' is not a number"),
         ("1,x,3\n4,5,6\n", "line 1, column 2: 'x' is not a number"),
         ("a,b\n\n1,2\nt,4\n", "line 4, column 1: 't' is not a number"),
-        (",2,3\n4,5,6\n", "line 1, column 1: '' is not a number"),
+        (",2,3\n4,5,6\n", "line 1, column 1: '' is not a number.*header=True.*written nan"),
+        (AMBIGUOUS, "line 1, column 1: 's' is not a number.*header=True.*header=False"),
+        ("sample,400,410.5\ns0,1,2\ns1,3,4\n", "line 1, column 1: 'sample' .*header=True"),
+        ("year,2,3\n1990,5,6\n", "line 1, column 1: 'year' .*header=True"),
+        ("NA,2,3\n4,5,6\n", "line 1, column 1: 'NA' "),
+        ("1,,\n3,4,5\n", "line 1, column 2: '' is not a number"),
+        ("1,NA,NA\n3,4,5\n", "line 1, column 2: 'NA' is not a number"),
+        ("NA,NA\n3,4\n", "line 1, column 1: 'NA' is not a number"),
+        ("s,NA,n/a\nt,1,2\n", "line 1, column 2: 'NA' is not a number"),
+        ("a,b\nNA,2\nNA,4\n", "line 2, column 1: 'NA' is not a number"),
+        ("a,b\n1_000,2\n3,4\n", "line 2, column 1: '1_000' is not a number"),
+        ("a,b\n1,2,\n3,4,\n", "line 2, column 3: '' is not a number"),
+        ("a,b,c\n1,2\n3,4\n", "line 2 has 2 cells, the first row has 3"),
+        ("a,b\n1,2,3\n4,5\n", "line 2 has 3 cells, the first row has 2.*as R writes"),
+        ("1\n\n3\n", "line 2 is blank: a missing value is written nan"),
         ("1,2\n3,4\n5\n", "line 3 has 1 cells, the first row has 2"),
-        ("a,b\n1,2,3\n", "line 2 has 3 cells, the first row has 2"),
-        ("a;b\n1;2\n", "line 2, column 1: '1;2' is not a number .*separated by ','"),
+        ("1,2\n1,2,3\n", "line 2 has 3 cells, the first row has 2"),
+        ("a;b\n1;2\n", "as many ';' .*separated by ','"),
+        ("a;b\n1;2,5\n3;4,5\n", "as many ';' .*decimals by '\\.'"),
+        ("weight, kg;size\n1;2,5\n", "as many ';'"),
+        ("a\tb\n1\t2\n", r"as many '\\t'"),
         ("a,b\n", "a header but no rows"),
         ("\n\n", "no rows"),
     ],
@@ -188,7 +277,8 @@ def test_a_truncated_file_is_refused(tmp_path, suffix):
 def test_a_pickle_in_disguise_is_never_loaded(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     path.write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(ValueError, match=rf"a\.{suffix}.*never loaded"):
+    why = "not text in UTF-8" if suffix in ("csv", "tsv") else "never loaded"
+    with pytest.raises(ValueError, match=rf"a\.{suffix}.*{why}"):
         from_file(path)
 
 
@@ -198,6 +288,28 @@ def test_object_arrays_are_never_unpickled(tmp_path, suffix):
     WRITERS[suffix](path, np.array([[Bomb()]], dtype=object))
     with pytest.raises(ValueError, match=rf"a\.{suffix}.*never loaded"):
         from_file(path)
+
+
+def test_what_cannot_be_read_beside_the_array_that_is_asked_for_does_not_matter(tmp_path):
+    np.savez(tmp_path / "a.npz", D=D, names=np.array([Bomb()], dtype=object))
+    cell = np.empty((1, 2), dtype=object)
+    cell[:] = [[np.ones(2), np.ones(3)]]
+    savemat(tmp_path / "a.mat", {"D": D, "names": cell})
+    torch_file({"D": torch.tensor(D), "names": torch.ones(2, 2, dtype=torch.bfloat16)},
+               tmp_path / "a.safetensors")  # fmt: skip
+    for path in sorted(tmp_path.iterdir()):
+        assert np.array_equal(from_file(path, variable="D").D, D, equal_nan=True)
+        with pytest.raises(ValueError, match=r"holds several arrays.*D \(2, 3\)"):
+            from_file(path)
+        with pytest.raises(ValueError, match=r"never loaded|not real numbers"):
+            from_file(path, variable="names")
+
+
+def test_duplicates_of_a_sparse_file_are_summed(tmp_path):
+    twice = sparse.csr_matrix((np.ones(4, np.uint8), [0, 0, 1, 1], [0, 2, 4]), shape=(2, 3))
+    sparse.save_npz(tmp_path / "a.npz", twice)
+    read = from_file(tmp_path / "a.npz").D
+    assert read.nnz == 2 and np.array_equal(read.toarray(), twice.toarray())
 
 
 @pytest.mark.parametrize(
