@@ -39,6 +39,7 @@ ROOMS = [
     "enclosure",
     "conditions",
     "datasets",
+    "parameters",
     "book",
     "sweeps",
     "__main__",
