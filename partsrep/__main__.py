@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from .interrupt import loud
+
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
 def partsrep() -> None:
     """When do NMF and sparse autoencoders learn the same parts?"""
+    loud()
 
 
 @app.command()
