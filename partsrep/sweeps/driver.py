@@ -14,6 +14,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import cloudpickle
@@ -312,8 +313,18 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Client]:
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         )
-    with cluster, Client(cluster, set_as_default=False) as client:
-        yield client
+    try:
+        with Client(cluster, set_as_default=False) as client:
+            yield client
+    except BaseException:  # Ctrl-C, a full disk: nobody waits for the points in flight
+        for nanny in cluster.workers.values():
+            nanny.close_gracefully()  # or it would start another
+            if nanny.pid:
+                os.kill(nanny.pid, signal.SIGKILL)
+        raise
+    finally:
+        with suppress(TimeoutError):  # on a busy machine; the points are done all the same
+            cluster.close()
 
 
 @contextmanager
@@ -325,6 +336,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # on Windows
         yield
         return
+    resource_tracker.ensure_running()  # or its start would take the mask off the first worker
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

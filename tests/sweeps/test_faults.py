@@ -311,11 +311,31 @@ def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path):
         _, alive = psutil.wait_procs(family, timeout=60)
     assert not alive
     assert running.returncode == 130
-    assert "Traceback" not in said
-    assert said.strip().splitlines()[-1] == (
-        "partsrep sweep slow.ipynb --grid grid.yml --out out --workers 1"
-    )
+    assert said.strip().splitlines()[-2:] == [
+        "Stopped. What is done is kept; this goes on:",
+        "partsrep sweep slow.ipynb --grid grid.yml --out out --workers 1",
+    ]
+    assert said.count("Stopped.") == 1 and "Traceback" not in said, "no worker says anything"
     assert not records(tmp_path / "out"), "to be interrupted is no fault of the point's"
+
+
+@pytest.mark.parametrize("module", ["numpy", "dask"])
+def test_ctrl_c_during_imports_is_quiet(tmp_path, module):
+    """Of the package itself, or of the sweep: the driver has not begun."""
+    slow(tmp_path, pause=0)
+    # So that one can be sure when: the module says that it is being imported, and then waits.
+    (tmp_path / module).mkdir()
+    waits = "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(600)"
+    (tmp_path / module / "__init__.py").write_text(waits)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+        with driver(tmp_path) as running:
+            wait_for(lambda: (tmp_path / "importing").exists())
+            os.killpg(running.pid, signal.SIGINT)
+            said, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert said.startswith("Stopped.") and "Traceback" not in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_killed_scheduler_ends_the_sweep_which_can_go_on(scheduler, tmp_path, monkeypatch):
