@@ -204,7 +204,7 @@ def sweep(
     limit : int, optional
         Run no more points than this.
     timeout : float
-        Seconds that a point may take.
+        Seconds that a point may take, without the imports of a fresh worker.
     retry : bool
         Run only the points that have failed.
 
