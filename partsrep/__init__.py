@@ -1,5 +1,10 @@
 """partsrep: when do NMF and a sparse autoencoder find the same parts?"""
 
+from .interrupt import quiet
+
+quiet()  # before all else: what follows takes seconds
+
+# ruff: noqa: E402
 from . import datasets, figures, presets
 from .codes import (
     BatchTopK,

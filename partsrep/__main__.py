@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from .interrupt import loud
+
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
 def partsrep() -> None:
     """When do NMF and sparse autoencoders learn the same parts?"""
+    loud()
 
 
 @app.command()
@@ -77,13 +80,15 @@ def sweep(
     Exit code: 0 every point has metrics, 1 some failed, 2 it could not run or go on,
     130 stopped by Ctrl-C.
     """
-    from partsrep import sweeps
-
     out = out or Path("build/sweeps", grid.stem)
     again = ["partsrep", "sweep", str(notebook), "--grid", str(grid), "--out", str(out)]
     again += ["--scheduler", scheduler] if scheduler else []
     again += ["--workers", str(workers)] if workers else []
     again += ["--timeout", f"{timeout:g}"] if timeout != 3600 else []
+    try:
+        from partsrep import sweeps
+    except KeyboardInterrupt:
+        raise _stopped(again) from None
     try:
         if dry_run:
             plan = sweeps.plan(notebook, grid, out)
@@ -95,14 +100,19 @@ def sweep(
         typer.echo(f"The sweep cannot go on: {error}", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
-        typer.echo(f"Stopped. What is done is kept; this goes on:\n{shlex.join(again)}", err=True)
-        raise typer.Exit(130) from None
+        raise _stopped(again) from None
     typer.echo(ended)
     if ended.left:
         typer.echo(f"For those that are left:\n{shlex.join(again)}")
     if ended.failed:
         typer.echo(f"To try again only what failed:\n{shlex.join([*again, '--retry'])}")
         raise typer.Exit(1)
+
+
+def _stopped(again: list[str]) -> typer.Exit:
+    """Say how a sweep that was stopped goes on."""
+    typer.echo(f"Stopped. What is done is kept; this goes on:\n{shlex.join(again)}", err=True)
+    return typer.Exit(130)
 
 
 @app.command()
@@ -125,7 +135,7 @@ def results(
         typer.Option(metavar="FILE.png", help="Where to draw.", show_default="DIR/figure.png"),
     ] = None,
 ) -> None:
-    """Gather the records of a sweep into one table, and draw it.
+    """Gather the records of the newest sweep in a folder into one table, and draw it.
 
     Without options it prints the table's head and the names of its columns. Two parameters and a
     metric make a heat map:
@@ -135,15 +145,22 @@ def results(
     partsrep results DIR --x noise --y overlap --color planted.mcc
     """
     import json
+    import warnings
 
     from partsrep import sweeps
+    from partsrep.sweeps.results import tidy
 
     try:
-        table = sweeps.results(out)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            found = sweeps.records(out)
+        for warning in said:
+            typer.echo(warning.message, err=True)
+        table = tidy(found)
         if csv:
             table.to_csv(csv, index=False)
         if jsonl:
-            lines = [json.dumps(record) for record in sweeps.records(out)]
+            lines = [json.dumps(record) for record in found]
             jsonl.write_text("\n".join(lines) + "\n")
         if x or y or color:
             drawn = figure or (out if out.is_dir() else out.parent) / "figure.png"

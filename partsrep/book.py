@@ -12,10 +12,10 @@ renders that tree with warnings as errors. ``build/html`` is replaced only by a 
 =============== ==========================================================
 """
 
-import ast
 import base64
 import hashlib
 import json
+import math
 import os
 import shlex
 import shutil
@@ -28,8 +28,10 @@ from pathlib import Path
 
 import nbformat
 import yaml
-from papermill import inspect_notebook
+from nbformat.v4 import new_code_cell
 from tqdm import tqdm
+
+from .parameters import Parameter, ParameterError, declared, read_notebook, read_yaml, typed
 
 # One thread, fixed seeds and no progress bars make two runs identical; the kernel is that of this
 # very environment, whatever kernels the user has registered.
@@ -71,7 +73,7 @@ def build(root: Path) -> Path:
     root = root.resolve()
     if not (root / "_config.yml").is_file():
         raise BookError(f"There is no book in {root}: run this in the folder of _config.yml.")
-    runs = published(root)
+    runs = overrules(root)
 
     source = root / "build/src"
     shutil.rmtree(source, ignore_errors=True)
@@ -96,23 +98,45 @@ def build(root: Path) -> Path:
 
 def published(root: Path) -> dict[str, dict]:
     """Every notebook with all its parameters: its own defaults, overruled by ``book/runs.yml``."""
+    return {
+        notebook: {name: parameter.default for name, parameter in cell(root, notebook).items()}
+        | given
+        for notebook, given in overrules(root).items()
+    }
+
+
+def cell(root: Path, notebook: str) -> dict[str, Parameter]:
+    """What the parameters cell of a notebook declares."""
+    try:
+        return declared(read_notebook(root / notebook))
+    except ParameterError as error:
+        raise BookError(f"{notebook}: {error}") from None
+
+
+def overrules(root: Path) -> dict[str, dict]:
+    """Every notebook with what ``book/runs.yml`` sets; it has its own defaults for the rest."""
     notebooks = sorted(path.relative_to(root).as_posix() for path in root.glob("notebooks/*.ipynb"))
-    overrules = yaml.safe_load((root / "book/runs.yml").read_text()) or {}
-    if unknown := sorted(set(overrules) - set(notebooks)):
+    try:
+        listed = read_yaml(root / "book/runs.yml") or {}
+    except ParameterError as error:
+        raise BookError(str(error)) from None
+    if unknown := sorted(set(listed) - set(notebooks)):
         raise BookError(
             f"book/runs.yml names {', '.join(unknown)}; the notebooks are {', '.join(notebooks)}."
         )
     runs = {}
     for notebook in notebooks:
-        declared = inspect_notebook(root / notebook)
-        parameters = {name: ast.literal_eval(p["default"]) for name, p in declared.items()}
-        overrule = overrules.get(notebook) or {}
+        parameters = cell(root, notebook)
+        overrule = listed.get(notebook) or {}
         if unknown := sorted(set(overrule) - set(parameters)):
             raise BookError(
                 f"book/runs.yml sets {', '.join(unknown)} of {notebook}, "
                 f"whose parameters are {', '.join(parameters)}."
             )
-        runs[notebook] = parameters | overrule
+        try:
+            runs[notebook] = {n: typed(n, value, parameters) for n, value in overrule.items()}
+        except ParameterError as error:
+            raise BookError(f"book/runs.yml, {notebook}: {error}") from None
     return runs
 
 
@@ -156,7 +180,7 @@ def brought_up_to_date(root: Path, notebook: str, parameters: dict) -> tuple[Pat
     return cached, f"executed, {time.perf_counter() - start:.1f} s"
 
 
-def execute(root: Path, notebook: str, parameters: dict, cached: Path) -> None:
+def execute(root: Path, notebook: str, given: dict, cached: Path) -> None:
     """Run one notebook by papermill and keep it as ``cached``, without times and random ids."""
     output = Path("build/run") / Path(notebook).name
     (root / output).parent.mkdir(parents=True, exist_ok=True)
@@ -168,7 +192,7 @@ def execute(root: Path, notebook: str, parameters: dict, cached: Path) -> None:
         "--cwd",
         str(Path(notebook).parent),
         "-y",
-        json.dumps(parameters),
+        yaml.safe_dump(given, default_flow_style=True, width=math.inf).strip(),
     ]
     ran = subprocess.run(
         command, cwd=root, env=os.environ | ENVIRONMENT, capture_output=True, text=True
@@ -185,18 +209,26 @@ def execute(root: Path, notebook: str, parameters: dict, cached: Path) -> None:
     # Where a kernel's stream is cut in pieces depends on the load of the machine.
     executed = nbformat.read(root / output, as_version=4)
     executed, _ = CoalesceStreamsPreprocessor().preprocess(executed, {})
-    executed.metadata.papermill = {"parameters": parameters}
-    declared = inspect_notebook(root / notebook)
-    for cell in executed.cells:
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
-        tags = cell.metadata.get("tags", [])
+    parameters = cell(root, notebook)
+    values = {name: parameter.default for name, parameter in parameters.items()} | given
+    executed.metadata.papermill = {"parameters": values}
+    lines = (f"{name} = {value!r}  # {parameters[name].help}" for name, value in values.items())
+    shown = new_code_cell(
+        "\n".join(line.removesuffix("  # ") for line in lines),
+        id="published-parameters",
+        metadata={"tags": ["injected-parameters"]},
+    )
+    kept = []
+    for ran in executed.cells:
+        ran.metadata.pop("papermill", None)
+        ran.metadata.pop("execution", None)
+        tags = ran.metadata.get("tags", [])
+        if "injected-parameters" not in tags:
+            kept.append(ran)
         if "parameters" in tags:
             tags.append("remove-cell")  # or the page would show quick values above slow results
-        if "injected-parameters" in tags:
-            cell.id = "published-parameters"
-            lines = (f"{k} = {v!r}  # {declared[k]['help']}" for k, v in parameters.items())
-            cell.source = "\n".join(line.removesuffix("  # ") for line in lines)
+            kept.append(shown)
+    executed.cells = kept
     cached.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(executed, root / output)
     os.replace(root / output, cached)

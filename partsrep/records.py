@@ -24,7 +24,8 @@ def write_record(
     Parameters
     ----------
     path : str or path
-        Where to write; its folder must exist.
+        Where to write; its folder is made if it is not there, for a run that ends here would
+        otherwise have been in vain.
     parameters : mapping
         What the run was given.
     metrics : mapping
@@ -32,10 +33,10 @@ def write_record(
 
     Raises
     ------
-    FileNotFoundError
-        If the folder of `path` is missing.
     IsADirectoryError
         If `path` is a folder.
+    OSError
+        If the folder cannot be made or written to.
     ValueError
         If a number is NaN or infinite, which JSON cannot say.
     TypeError
@@ -50,11 +51,12 @@ def write_record(
     ...     json.loads(path.read_text())
     {'parameters': {'seed': 0}, 'metrics': {'loss': 0.25}}
     """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, {"parameters": dict(parameters), "metrics": dict(metrics)})
 
 
 def write_whole(path: str | os.PathLike, record: Mapping[str, Any]) -> None:
-    """Write any JSON object in the manner of `write_record`, which says what it raises."""
+    """Write any JSON object in the manner of `write_record`, to a folder that exists."""
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"The record cannot be written to {path}: that is a folder.")

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from partsrep.records import write_record
+from partsrep.records import write_record, write_whole
 
 
 def test_numpy_numbers_become_json(tmp_path):
@@ -47,8 +47,17 @@ def test_other_kinds_are_an_error_that_names_them(tmp_path, value):
 def test_impossible_places_are_errors(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a folder"):
         write_record(tmp_path, {}, {})
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        write_record(tmp_path / "file" / "record.json", {}, {})
+
+
+def test_a_missing_folder_does_not_cost_the_run(tmp_path):
+    path = tmp_path / "of" / "mine" / "record.json"
+    write_record(path, {}, {"loss": 0.5})
+    assert json.loads(path.read_text())["metrics"] == {"loss": 0.5}
     with pytest.raises(FileNotFoundError, match="no folder"):
-        write_record(tmp_path / "missing" / "record.json", {}, {})
+        write_whole(tmp_path / "missing" / "record.json", {})
 
 
 def test_readable_like_any_new_file(tmp_path):

@@ -4,15 +4,17 @@ import logging
 import os
 import pickle
 import shutil
+import signal
 import statistics
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import cloudpickle
@@ -21,11 +23,12 @@ from dask.system import CPU_COUNT
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from filelock import FileLock, Timeout
 
+from ..parameters import Parameter
 from ..progress import bar
 from ..records import write_whole
 from . import points as work
-from .grid import RECORD_PATH, SweepError, parameters, points
-from .points import PARTS, RECORD, Job, Point, PointFailed
+from .grid import RECORD_PATH, SweepError, chosen, opened
+from .points import FULL, PARTS, PLAN, RECORD, Job, Point, PointFailed
 
 #: Points that the scheduler knows at a time: plenty for any cluster, and little for its memory.
 WINDOW = 1000
@@ -39,6 +42,8 @@ class Plan:
     ----------
     out : Path
         Folder of the points.
+    points : list of Point
+        All of them, in the order of the grid.
     todo : list of Point
         Without a record.
     done, failed : list of Point
@@ -50,6 +55,7 @@ class Plan:
     """
 
     out: Path
+    points: list[Point] = field(default_factory=list)
     todo: list[Point] = field(default_factory=list)
     done: list[Point] = field(default_factory=list)
     failed: list[Point] = field(default_factory=list)
@@ -133,14 +139,24 @@ def plan(
     SweepError
         If the notebook or the grid is not in order.
     """
-    found = points(grid, notebook)
-    content, code = nbformat.read(notebook, as_version=4), work.package_code()
+    return _plan(*opened(notebook), grid, out)
+
+
+def _plan(
+    content: nbformat.NotebookNode,
+    parameters: Mapping[str, Parameter],
+    grid: str | os.PathLike | Mapping,
+    out: str | os.PathLike,
+) -> Plan:
+    found = chosen(grid, parameters)
+    hashes = work.notebook_code(content), work.package_code()
     planned = Plan(Path(out))
+    planned.points.extend(work.point(*hashes, *values) for values in found)
+    first = planned.points[0].parameters
     planned.varied.extend(
-        name for name in found[0] if any(point[name] != found[0][name] for point in found)
+        name for name in first if any(p.parameters[name] != first[name] for p in planned.points)
     )
-    for values in found:
-        point = work.point(content, values, code)
+    for point in planned.points:
         record = work.stored(planned.out, point)
         if record is None:
             planned.todo.append(point)
@@ -168,7 +184,9 @@ def sweep(
     A point ends as ``out/NAME/executed.ipynb`` and ``out/NAME/record.json``, named by the hash of
     the notebook's code, its parameters, the files that they name, and the package's code. The
     record comes last and whole. A point that has one is not run again, so a sweep that was stopped
-    goes on when it is started again.
+    goes on when it is started again. ``out/plan.json`` names the points of the newest sweep in the
+    folder, which `partsrep.sweeps.results` shows. The notebook is given what the grid sets, and has
+    its own defaults for the rest.
 
     Parameters
     ----------
@@ -186,7 +204,7 @@ def sweep(
     limit : int, optional
         Run no more points than this.
     timeout : float
-        Seconds that a point may take.
+        Seconds that a point may take, without the imports of a fresh worker.
     retry : bool
         Run only the points that have failed.
 
@@ -200,12 +218,13 @@ def sweep(
         If the notebook or the grid is not in order, another sweep is at work in `out`, or the
         scheduler does not answer.
     OSError
-        If a record cannot be written, as on a full disk.
+        If the disk is full, or the folder cannot be written to.
     """
     began, out = time.perf_counter(), Path(out).absolute()
     if scheduler and workers:
         raise SweepError("The workers of a scheduler are its own: leave out one of the two.")
-    planned = plan(notebook, grid, out)
+    content, parameters = opened(notebook)
+    planned = _plan(content, parameters, grid, out)
     todo = (planned.failed if retry else planned.todo)[:limit]
     summary = Summary(
         out,
@@ -213,10 +232,17 @@ def sweep(
         errors={point.name: work.outcome(work.stored(out, point)) for point in planned.failed},
         left=len(planned.todo),
     )
-    if todo:
-        with _alone(out):
-            job = _job(notebook, out, timeout)
-            with _client(scheduler, workers or min(CPU_COUNT, len(todo))) as client:
+    newest = {
+        "notebook": Path(notebook).as_posix(),
+        "points": [point.name for point in planned.points],
+    }
+    begun = planned.done or planned.failed
+    if todo or (begun and work.newest_plan(out) != newest):
+        workers = workers or min(CPU_COUNT, len(todo))
+        with _alone(out), _client(scheduler, workers) if todo else nullcontext() as client:
+            write_whole(out / PLAN, newest)
+            if todo:
+                job = _job(notebook, content, RECORD_PATH in parameters, out, timeout)
                 _drive(client, job, todo, summary)
     summary.seconds = time.perf_counter() - began
     return summary
@@ -241,12 +267,18 @@ def _alone(out: Path) -> Iterator[None]:
             shutil.rmtree(out / PARTS, ignore_errors=True)
 
 
-def _job(notebook: str | os.PathLike, out: Path, timeout: float) -> Job:
-    """What the points share, the notebook's copy included."""
+def _job(
+    notebook: str | os.PathLike,
+    content: nbformat.NotebookNode,
+    records: bool,
+    out: Path,
+    timeout: float,
+) -> Job:
+    """What the points share, a copy of the notebook as it was planned included."""
     token = uuid.uuid4().hex[:8]
     source = out / PARTS / f"{token}.ipynb"
     source.parent.mkdir()
-    shutil.copy(notebook, source)
+    nbformat.write(content, source)
     return Job(
         notebook=Path(notebook).as_posix(),
         source=str(source),
@@ -254,7 +286,8 @@ def _job(notebook: str | os.PathLike, out: Path, timeout: float) -> Job:
         folder=os.getcwd(),
         seconds=timeout,
         code=work.package_code(),
-        records=RECORD_PATH in parameters(notebook),
+        notebook_code=work.notebook_code(content),
+        records=records,
         token=token,
     )
 
@@ -273,16 +306,42 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Client]:
             with suppress(RuntimeError, OSError):  # if the scheduler is gone
                 client.close()
         return
-    with (
-        LocalCluster(
+    with _deaf_to_ctrl_c():
+        cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
+        )
+    try:
+        with Client(cluster, set_as_default=False) as client:
+            yield client
+    except BaseException:  # Ctrl-C, a full disk: nobody waits for the points in flight
+        for nanny in cluster.workers.values():
+            nanny.close_gracefully()  # or it would start another
+            if nanny.pid:
+                os.kill(nanny.pid, signal.SIGKILL)
+        raise
+    finally:
+        with suppress(TimeoutError):  # on a busy machine; the points are done all the same
+            cluster.close()
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """What is started within never hears Ctrl-C, which a terminal sends to all: the driver does.
+
+    Threads and processes inherit the mask of signals, also those that the cluster starts later.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # or its start would take the mask off the first worker
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _drive(
@@ -322,7 +381,7 @@ def _drive(
 
 
 def _outcome(future: Future, point: Point, job: Job) -> str | None:
-    """The error of a point, if any; what is not its own fault is raised."""
+    """The error of a point, if any; what ends the sweep is raised."""
     if future.status == "finished":
         return None
     if future.status != "error":
@@ -330,14 +389,20 @@ def _outcome(future: Future, point: Point, job: Job) -> str | None:
     failed = future.exception()
     if isinstance(failed, PointFailed):
         return str(failed)
-    if not isinstance(failed, KilledWorker):
+    if isinstance(failed, SweepError | OSError):
         raise failed
+    if not isinstance(failed, KilledWorker):  # such as of a worker without this package
+        return f"{type(failed).__name__}: {failed}"
     message = "Every worker that tried this point was killed, perhaps for its memory."
     error = {"type": "KilledWorker", "message": message, "cell": None}
     record = work.as_record(point, job, None, error, 0, {})
     folder = Path(job.out, point.name)
-    folder.mkdir(exist_ok=True)
-    write_whole(folder / RECORD, record)
+    try:
+        folder.mkdir(exist_ok=True)
+        write_whole(folder / RECORD, record)
+    except OSError as unwritten:
+        if unwritten.errno in FULL:
+            raise
     return work.outcome(record)
 
 

@@ -1,20 +1,22 @@
 """A small YAML file becomes points, checked against the parameters of the notebook."""
 
-import ast
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
-from papermill import inspect_notebook
+from nbformat import NotebookNode
+
+from ..parameters import Parameter, ParameterError, declared, read_notebook, read_yaml, shown, typed
 
 #: Where the engine tells a notebook to write its record: no grid may set it.
 RECORD_PATH = "record_path"
-TYPES = {kind.__name__: kind for kind in (int, float, str, bool, list, dict)}
+#: The kernel that runs a point, which is that of the worker's own environment.
+KERNEL = "python3"
+#: Of points in a grid: more do not fit into memory.
+MOST = 10**7
 
 
 class SweepError(Exception):
@@ -61,45 +63,54 @@ def points(grid: str | os.PathLike | Mapping, notebook: str | os.PathLike) -> li
     [{'noise': 0.0, 'seed': 0}, {'noise': 0.0, 'seed': 1}, {'noise': 0.1, 'seed': 0}, \
 {'noise': 0.1, 'seed': 1}]
     """
-    declared = parameters(notebook)
-    defaults = {name: default for name, (_, default) in declared.items() if name != RECORD_PATH}
+    _, parameters = opened(notebook)
+    return [values for _, values in chosen(grid, parameters)]
+
+
+def opened(notebook: str | os.PathLike) -> tuple[NotebookNode, dict[str, Parameter]]:
+    """A notebook that a sweep can run, and its parameters."""
+    try:
+        content = read_notebook(notebook)
+    except ParameterError as error:
+        raise SweepError(str(error)) from None
+    kernel, spoken = (
+        found if isinstance(found := content.metadata.get(key), Mapping) else {}
+        for key in ("kernelspec", "language_info")
+    )
+    name = kernel.get("name") or KERNEL
+    language = kernel.get("language") or spoken.get("name") or "python"
+    if name != KERNEL or language.lower() != "python":
+        raise SweepError(
+            f"{notebook} asks for the kernel {name!r} ({language}), but a sweep runs {KERNEL!r}, "
+            "the Python that partsrep is installed in: choose that kernel in Jupyter and save."
+        )
+    try:
+        return content, declared(content)
+    except ParameterError as error:
+        raise SweepError(f"{notebook}: {error}") from None
+
+
+def chosen(
+    grid: str | os.PathLike | Mapping, parameters: Mapping[str, Parameter]
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Of every point, what the grid sets, and all its values, the notebook's defaults included."""
+    free = {name: of for name, of in parameters.items() if name != RECORD_PATH}
+    defaults = {name: parameter.default for name, parameter in free.items()}
     found, seen = [], {}
-    for chosen in combine(read(grid)):
-        point = defaults | {name: typed(name, value, declared) for name, value in chosen.items()}
-        key = repr(sorted(point.items()))
+    for point in combine(read(grid)):
+        if RECORD_PATH in point:
+            raise SweepError(f"{RECORD_PATH} is set by the sweep: leave it out of the grid.")
+        try:
+            given = {name: typed(name, value, free) for name, value in point.items()}
+        except ParameterError as error:
+            raise SweepError(str(error)) from None
+        values = defaults | given
+        key = repr(sorted(values.items()))
         if key in seen:
-            raise SweepError(f"Points {seen[key]} and {len(found) + 1} are equal: {chosen}.")
-        found.append(point)
+            raise SweepError(f"Points {seen[key]} and {len(found) + 1} are equal: {given}.")
+        found.append((given, values))
         seen[key] = len(found)
     return found
-
-
-def parameters(notebook: str | os.PathLike) -> dict[str, tuple[str, Any]]:
-    """The notebook's parameters: the type, "" where none is known, and the default of each."""
-    if not Path(notebook).is_file():
-        raise SweepError(f"There is no notebook {notebook}.")
-    try:
-        inspected = inspect_notebook(notebook)
-    except Exception as error:  # of nbformat, of json, or papermill's own
-        raise SweepError(f"{notebook} cannot be read as a notebook: {error}") from error
-    declared = {}
-    for name, found in inspected.items():
-        try:
-            default = ast.literal_eval(found["default"])
-        except (SyntaxError, ValueError):
-            raise SweepError(
-                f"{notebook}: the default of {name} is {found['default']}; a parameter must be "
-                "a plain value, or else a point could not be told from another."
-            ) from None
-        stated = found["inferred_type_name"]
-        known = stated if stated in TYPES else type(default).__name__
-        declared[name] = known if known in TYPES else "", default
-    if not declared:
-        raise SweepError(
-            f"{notebook} has no parameters: tag one of its cells `parameters` and write there, "
-            "for example: seed: int = 0  # of every random draw"
-        )
-    return declared
 
 
 def read(grid: str | os.PathLike | Mapping) -> Mapping:
@@ -107,11 +118,9 @@ def read(grid: str | os.PathLike | Mapping) -> Mapping:
     if isinstance(grid, Mapping):
         return grid
     try:
-        return yaml.safe_load(Path(grid).read_text())
-    except OSError as error:
-        raise SweepError(f"The grid file {grid} cannot be read: {error.strerror}.") from None
-    except yaml.YAMLError as error:
-        raise SweepError(f"The grid file {grid} is not YAML: {error}") from None
+        return read_yaml(grid)
+    except ParameterError as error:
+        raise SweepError(f"The grid file {error}") from None
 
 
 def combine(grid: Mapping) -> list[dict[str, Any]]:
@@ -135,10 +144,18 @@ def combine(grid: Mapping) -> list[dict[str, Any]]:
             if name in setters:
                 raise SweepError(f"{name} is set by {setters[name]!r} and by {section!r}.")
             setters[name] = section
+    _few(math.prod(map(len, parts.values())))
     return [
         {name: value for part in chosen for name, value in part.items()}
         for chosen in product(*parts.values())
     ]
+
+
+def _few(count: int) -> int:
+    if count > MOST:
+        # A number of thousands of digits cannot be shown.
+        raise SweepError(f"A grid has at most {MOST:,} points; this one has more. Cut it in parts.")
+    return count
 
 
 def _mapping(section: str, content: Any) -> Mapping:
@@ -152,6 +169,7 @@ def _grid(content):
         name: value if isinstance(value, list) else [value]
         for name, value in _mapping("grid", content).items()
     }
+    _few(math.prod(map(len, values.values())))
     combinations = product(*values.values()) if values else []
     return [dict(zip(values, chosen, strict=True)) for chosen in combinations]
 
@@ -173,7 +191,8 @@ def _list(content):
         if set(point) != set(content[0]):
             raise SweepError(
                 "The points of 'list' must set the same parameters; "
-                f"one sets {', '.join(content[0])}, another {', '.join(point)}."
+                f"one sets {', '.join(map(str, content[0]))}, "
+                f"another {', '.join(map(str, point))}."
             )
     return [dict(point) for point in content]
 
@@ -181,37 +200,55 @@ def _list(content):
 def _random(content):
     content = dict(_mapping("random", content))
     count, seed = content.pop("count", None), content.pop("seed", 0)
-    if not _whole(count) or count < 1 or not _whole(seed):
-        raise SweepError("The section 'random' needs a count, such as count: 20, and a whole seed.")
+    if not _whole(count) or count < 1 or not _whole(seed) or not 0 <= seed < 2**32:
+        raise SweepError(
+            "The section 'random' needs a count, such as count: 20, and a seed from 0 to 2³² − 1."
+        )
     rng = np.random.RandomState(seed)
-    draws = {name: _draw(name, how, count, rng) for name, how in content.items()}
+    draws = {name: _draw(name, how, _few(count), rng) for name, how in content.items()}
     return [dict(zip(draws, drawn, strict=True)) for drawn in zip(*draws.values(), strict=True)]
 
 
 def _draw(name, how, count, rng):
     kinds = {
-        "uniform": lambda low, high: rng.uniform(low, high, count),
-        "loguniform": lambda low, high: np.exp(rng.uniform(np.log(low), np.log(high), count)),
-        "integers": lambda low, high: rng.randint(low, high + 1, count),
-        "choice": lambda *values: np.array(values, object)[rng.randint(len(values), size=count)],
+        "uniform": lambda low, high: rng.uniform(low, high, count).tolist(),
+        "loguniform": lambda low, high: np.exp(
+            rng.uniform(np.log(low), np.log(high), count)
+        ).tolist(),
+        "integers": lambda low, high: rng.randint(low, high + 1, count).tolist(),
+        "choice": lambda *values: [values[i] for i in rng.randint(len(values), size=count)],
     }
     [(kind, values)] = how.items() if isinstance(how, Mapping) and len(how) == 1 else [(None, None)]
     if kind not in kinds or not isinstance(values, list) or not values:
         raise SweepError(
             f"{name} is drawn by one of {', '.join(kinds)}, such as "
-            f"{name}: {{uniform: [0.0, 1.0]}}; got {how!r}."
+            f"{name}: {{uniform: [0.0, 1.0]}}; got {shown(how)}."
         )
-    if kind != "choice" and not (
-        len(values) == 2
-        and all(isinstance(v, int | float) for v in values)
-        and (values[0] <= values[1] and (kind != "loguniform" or values[0] > 0))
-    ):
-        raise SweepError(f"{name}: {kind} needs [low, high], low first; got {values!r}.")
-    return kinds[kind](*values).tolist()
+    if kind != "choice" and not (len(values) == 2 and _bounds(kind, *values)):
+        raise SweepError(f"{name}: {kind} needs {BOUNDS[kind]}, low first; got {shown(values)}.")
+    return kinds[kind](*(values if kind in ("choice", "integers") else map(float, values)))
+
+
+#: What a section "random" draws between.
+BOUNDS = {
+    "uniform": "finite [low, high]",
+    "loguniform": "finite and positive [low, high]",
+    "integers": "whole [low, high] between −2⁶³ and 2⁶³ − 1",
+}
+
+
+def _bounds(kind, low, high):
+    if kind == "integers":
+        return _whole(low) and _whole(high) and -(2**63) <= low <= high < 2**63 - 1
+    try:
+        low, high = (math.nan if isinstance(v, bool) else float(v) for v in (low, high))
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return low <= high and math.isfinite(high - low) and (kind != "loguniform" or low > 0)
 
 
 def _seeds(content):
-    values = list(range(content)) if _whole(content) else content
+    values = list(range(_few(content))) if _whole(content) else content
     if not isinstance(values, list):
         raise SweepError(f"The section 'seeds' is a number or a list of seeds; got {content!r}.")
     return [{"seed": value} for value in values]
@@ -222,38 +259,3 @@ SECTIONS = {"grid": _grid, "zip": _zip, "list": _list, "random": _random, "seeds
 
 def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def typed(name: str, value: Any, declared: Mapping[str, tuple[str, Any]]) -> Any:
-    """The value as the parameter's type has it: 0 is 0.0 where a float is wanted."""
-    if name == RECORD_PATH:
-        raise SweepError(f"{RECORD_PATH} is set by the sweep: leave it out of the grid.")
-    if name not in declared:
-        raise SweepError(
-            f"The notebook has no parameter {name!r}; it has {_listing(declared.items())}."
-        )
-    kind = declared[name][0]
-    if kind == "float" and _whole(value):
-        value = float(value)
-    wrong = kind and type(value) is not TYPES[kind]
-    if wrong or (isinstance(value, float) and not math.isfinite(value)):
-        hint = ""
-        if kind == "float" and isinstance(value, str) and _is_number(value):
-            hint = f" YAML wants a point and a sign in it: {float(value):.1e}."
-        raise SweepError(f"{name} must be a {kind or 'finite number'}, not {value!r}.{hint}")
-    return value
-
-
-def _listing(declared: Iterable) -> str:
-    return ", ".join(
-        f"{name}: {kind} = {default!r}" if kind else f"{name} = {default!r}"
-        for name, (kind, default) in declared
-        if name != RECORD_PATH
-    )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False

@@ -42,6 +42,25 @@ def imports(sources: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+#: Seconds that the imports may take before each kernel has to do them itself.
+IMPORTS = 300.0
+
+
+def nursery_of(modules: list[str]) -> "Nursery":
+    """A nursery that has imported `modules`, or one without them if that kills it or hangs.
+
+    Then the kernels import them, in the time of their points, whose errors say what is wrong.
+    """
+    nursery = Nursery(modules)
+    if nursery.ready(IMPORTS):
+        return nursery
+    nursery.process.kill()
+    nursery.close()
+    nursery = Nursery([])
+    nursery.ready(IMPORTS)
+    return nursery
+
+
 class Nursery:
     """The process that a worker's kernels are forked from."""
 
@@ -53,6 +72,12 @@ class Nursery:
             env=os.environ | ENVIRONMENT | INLINE,
             start_new_session=True,  # Ctrl-C is the driver's
         )
+
+    def ready(self, seconds: float) -> bool:
+        """Whether its imports are done within that time."""
+        with suppress(RuntimeError):
+            return self.answered(seconds) and bool(self.answer())
+        return False
 
     def ask(self, **request) -> None:
         """Ask for a kernel."""
@@ -93,7 +118,7 @@ class WarmKernel(AsyncKernelManager):
     memory : int or None
         Bytes of data it may take; beyond, Python raises a MemoryError.
     seconds : float
-        How long it may live.
+        How long it may live, which begins when it has been forked.
     seed : int
         Of random numbers that the notebook draws without a seed.
     """
@@ -118,9 +143,6 @@ class WarmKernel(AsyncKernelManager):
         self.write_connection_file()
         arguments = ["-f", self.connection_file, "--HistoryManager.enabled=False"]
         self.nursery.ask(arguments=arguments, **self.request)
-        if not self.nursery.answered(self.timer.interval):
-            self.nursery.process.kill()
-            self.timed_out = True
         self.pid = self.nursery.answer()["pid"]
         self.timer.start()
         return self

@@ -1,8 +1,9 @@
 """The process that warm kernels are forked from. It imports what a notebook imports, once.
 
-Run as a script, ``python -P nursery.py MODULE …``, so that nothing else is imported. A line of its
-input asks for a kernel; it answers with the pid, and when that kernel has ended, with how. It has
-one kernel at a time, and takes it along when its input ends, because then the worker is gone.
+Run as a script, ``python -P nursery.py MODULE …``, so that nothing else is imported. It says when
+its imports are done. Then a line of its input asks for a kernel; it answers with the pid, and when
+that kernel has ended, with how. It has one kernel at a time, and takes it along when its input
+ends, because then the worker is gone.
 """
 
 import atexit
@@ -27,8 +28,11 @@ def main(modules: list[str]) -> None:
         # What cannot be imported will say so in the notebook.
         with suppress(Exception, SystemExit):
             importlib.import_module(module)
+    # A worker of a sweep on one machine has it blocked, which these kernels inherit.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     gc.collect()
     gc.freeze()  # or the first collection of each kernel would copy every page
+    say(answers, ready=True)
     while line := requests.readline():
         pid = os.fork()
         if not pid:

@@ -13,10 +13,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
-from .driver import sweep
+from ..parameters import ParameterError, read_yaml
+from .driver import plan, sweep
 from .grid import SweepError, points
+from .points import stored
 from .results import records
 
 FOLDER = Path("book/results")
@@ -27,7 +27,10 @@ def published(root: Path) -> dict[str, dict[str, Any]]:
     listed = root / FOLDER / "sweeps.yml"
     if not listed.is_file():
         raise SweepError(f"There is no {listed}: run this in the folder of _config.yml.")
-    return yaml.safe_load(listed.read_text())
+    try:
+        return read_yaml(listed)
+    except ParameterError as error:
+        raise SweepError(str(error)) from None
 
 
 def publish(root: Path) -> None:
@@ -40,13 +43,17 @@ def publish(root: Path) -> None:
     """
     for name, entry in published(root).items():
         with chdir(root):  # so that a notebook is named as in the repository
-            ended = sweep(entry["notebook"], FOLDER / f"{name}.yml", Path("build/sweeps", name))
-        print(ended)
-        if ended.failed:
-            raise SweepError(f"{name}: {ended.failed} points failed; its records stay as they are.")
-        by_parameters = {_key(record): record for record in records(ended.out)}
-        grid = points(root / FOLDER / f"{name}.yml", root / entry["notebook"])
-        lines = (json.dumps(by_parameters[_key({"parameters": point})]) for point in grid)
+            arguments = entry["notebook"], FOLDER / f"{name}.yml", Path("build/sweeps", name)
+            ended = sweep(*arguments)
+            print(ended)
+            planned = plan(*arguments)
+            if ended.failed or planned.todo:
+                raise SweepError(
+                    f"{name}: {ended.failed} points failed and {len(planned.todo)} are left; its "
+                    "records stay as they are."
+                )
+            # By name, for the folder may hold records of older versions, too.
+            lines = [json.dumps(stored(planned.out, point)) for point in planned.points]
         fresh = root / FOLDER / f"{name}.jsonl.part"
         fresh.write_text("\n".join(lines) + "\n")
         os.replace(fresh, fresh.with_suffix(""))

@@ -2,6 +2,8 @@
 
 import json
 import os
+import warnings
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,22 +13,32 @@ from matplotlib.figure import Figure
 from .. import figures
 from ..records import validate
 from .grid import SweepError
-from .points import RECORD
+from .points import RECORD, newest_plan
 
 
 def records(out: str | os.PathLike) -> list[dict]:
-    """All records below a folder, or those of a ``.jsonl`` file, each compared with its schema.
+    """The records of a sweep, each compared with its schema.
+
+    Of a folder they are those of its newest sweep: a folder may hold others as well, of older
+    versions of the notebook or of the package, or of points that have left the grid. A warning says
+    how many are left out.
 
     Raises
     ------
     SweepError
-        If there are none, or one is not sound.
+        If there are none, one is not sound, or they are of several versions and nothing tells
+        which of them is wanted.
     """
-    out = Path(out)
+    out, plan, left_out = Path(out), None, 0
     if out.is_file():
         texts = {f"{out}, line {n}": text for n, text in enumerate(out.open(), start=1)}
     else:
         paths = sorted(out.glob(f"*/{RECORD}"))
+        if plan := newest_plan(out):
+            names = set(plan["points"])
+            left_out = len(paths)
+            paths = [path for path in paths if path.parent.name in names]
+            left_out -= len(paths)
         texts = {str(path): path.read_text() for path in paths}
     found = []
     for where, text in texts.items():
@@ -35,9 +47,35 @@ def records(out: str | os.PathLike) -> list[dict]:
             validate(found[-1])
         except ValueError as error:
             raise SweepError(f"{where}: {error}") from None
+    others = (
+        f"{left_out} records in {out} are not of its newest sweep, but of an older version of the "
+        "notebook or of the package, or of points that have left the grid"
+    )
     if not found:
-        raise SweepError(f"There are no records in {out}: a sweep with --out {out} writes them.")
+        why = f": {others}." if left_out else f": a sweep with --out {out} writes them."
+        raise SweepError(f"There are no records in {out}{why}")
+    if left_out:
+        warnings.warn(f"{others}; they are left out.", stacklevel=2)
+    if not plan:
+        _refuse_several_versions(found, out)
     return found
+
+
+def _refuse_several_versions(found: list[dict], out: Path) -> None:
+    """Without the plan of a sweep, nothing tells which version is wanted."""
+    versions = {(r["notebook_code"], r["code"]) for r in found if "notebook_code" in r}
+    points = Counter(json.dumps(record["parameters"], sort_keys=True) for record in found)
+    [(point, count)] = points.most_common(1)
+    if len(versions) > 1 or count > 1:
+        what = (
+            f"{len(versions)} versions of the notebook or of the package"
+            if len(versions) > 1
+            else f"several versions, or of several sweeps: {count} are of the point {point}"
+        )
+        raise SweepError(
+            f"The records in {out} are of {what}. Sweep with --out {out} again, whose plan then "
+            "tells which are current, or keep each version in a place of its own."
+        )
 
 
 def results(out: str | os.PathLike) -> pd.DataFrame:

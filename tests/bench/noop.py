@@ -58,7 +58,8 @@ def main(count: int, report: Path) -> None:
                 summary = driver.Summary(out, cached=0, errors={}, left=count)
                 before = {name: used(process) for name, process in running.items()}
                 with driver._alone(out.absolute()):
-                    job = driver._job(arguments[0], out, 60.0)
+                    content, _ = driver.opened(arguments[0])
+                    job = driver._job(arguments[0], content, False, out, 60.0)
                     timed(found, "drive", driver._drive, client, job, planned.todo, summary, noop)
                 for name, process in running.items():
                     seconds, memory = used(process)

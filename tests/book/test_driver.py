@@ -101,6 +101,29 @@ def test_publishes_parameters_and_hides_defaults(project):
     assert "seed: int" not in page
 
 
+def test_a_notebook_of_which_nothing_is_set_shows_its_defaults(project):
+    executed = nbformat.read(project / "build/src/notebooks/second.ipynb", as_version=4)
+    _title, defaults, published, code = executed.cells
+    assert "remove-cell" in defaults.metadata.tags
+    assert published.source == "seed = 0  # of every draw\nn_components = 4  # number of parts"
+    assert code.outputs[0].text == "4 parts from seed 0\n"
+
+
+def test_only_what_is_published_is_set_and_it_arrives_as_it_is(project):
+    """The rest keeps its default: a pair stays one, though JSON has none."""
+    path = project / "notebooks/first.ipynb"
+    write_notebook(path, "print(repr([seed, n_components, pair, tol, text, sizes]))")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].source += "\npair = (1, 2)\ntol = 0.5\ntext = 'a # b'\nsizes = [1]"
+    nbformat.write(notebook, path)
+    runs = "{notebooks/first.ipynb: {tol: 1.0e-5, text: '2020-01-01', sizes: [1.0e-7, null]}}"
+    (project / "book/runs.yml").write_text(runs)
+    build(project)
+    executed = nbformat.read(project / "build/src/notebooks/first.ipynb", as_version=4)
+    said = executed.cells[-1].outputs[0].text
+    assert said == "[0, 4, (1, 2), 1e-05, '2020-01-01', [1e-07, None]]\n"
+
+
 def test_unchanged_book_is_left_alone(project, capsys):
     before = snapshot(project / "build")
     build(project)
@@ -207,6 +230,9 @@ def test_swap_that_was_cut_short_is_mended(project):
     [
         ("notebooks/first.ipynb: {parts: 7}", "sets parts of .* are seed, n_components"),
         ("notebooks/third.ipynb: {seed: 1}", "names notebooks/third.ipynb; .* notebooks/first"),
+        ("notebooks/first.ipynb: {seed: 0.5}", "runs.yml, notebooks/first.ipynb: seed must be a"),
+        ("notebooks/first.ipynb: {seed: .nan}", "seed must be a int, not nan"),
+        ("notebooks/first.ipynb: {seed: 1, seed: 2}", "the key 'seed' comes twice"),
     ],
 )
 def test_unknown_names_are_errors_that_show_the_valid_ones(project, runs, words):

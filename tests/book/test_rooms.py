@@ -9,6 +9,7 @@ import partsrep
 
 # From the ground up; the packages' front doors come last.
 ROOMS = [
+    "interrupt",
     "validation",
     "progress",
     "records",
@@ -40,6 +41,7 @@ ROOMS = [
     "enclosure",
     "conditions",
     "datasets",
+    "parameters",
     "book",
     "sweeps",
     "__main__",

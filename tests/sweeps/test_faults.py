@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,9 +21,9 @@ from typer.testing import CliRunner
 from partsrep.__main__ import app
 from partsrep.book import script
 from partsrep.records import validate
-from partsrep.sweeps import SweepError, plan, sweep
+from partsrep.sweeps import SweepError, kernels, plan, sweep
 from partsrep.sweeps.driver import Summary, _drive
-from partsrep.sweeps.points import Job, package_code
+from partsrep.sweeps.points import Job, PointFailed, package_code, run
 
 SLOW = """\
 import ctypes, os
@@ -152,6 +152,75 @@ def test_a_failed_point_is_recorded_with_its_error_and_the_rest_goes_on(failed):
     assert "3 done, 7 failed, 0 cached, 0 left" in first.output
 
 
+ODD = """\
+from pathlib import Path
+place = Path(record_path)
+out, name = place.parents[2], place.parent.name.split("-")[0]
+if seed == 1:  # where the folder of the point would be
+    (out / name).write_text("mine")
+elif seed == 2:
+    place.mkdir()
+elif seed == 3:
+    place.write_text("[" * 100_000)
+elif seed == 4:
+    place.write_text('{"metrics": {"a": ' + "9" * 5000 + "}}")
+elif seed == 5:
+    place.write_bytes(bytes(range(256)))
+elif seed == 6:
+    place.write_text('{"metrics": {"a": [Infinity]}}')
+elif seed == 7:
+    print("\\ud800")
+if 0 < seed < 7:
+    record_path = ""
+metrics = {"seed": seed}"""
+
+
+def test_a_point_whose_record_cannot_be_written_ends_nothing_else(scheduler, tmp_path):
+    notebook, out = write(tmp_path / "odd.ipynb", ODD), tmp_path / "out"
+    ended = sweep(notebook, {"seeds": 10}, out, scheduler=scheduler)
+    found = records(tmp_path / "out")
+    assert set(range(10)) - set(found) == {1}, "its folder cannot be made, so it has no record"
+    errors = {seed: record["error"]["type"] for seed, record in found.items() if record["error"]}
+    assert {seed: errors.pop(seed) for seed in (2, 3, 4, 5, 6)} == {
+        **{2: "BadRecord", 3: "BadRecord", 4: "BadRecord", 5: "BadRecord", 6: "ValueError"}
+    }
+    assert set(errors) <= {7}, "whether a kernel can print that is not ours"
+    assert ended.done == 9 - 5 - len(errors) and ended.left == 0
+    assert any("FileExistsError" in error for error in ended.errors.values())
+    assert not (out / ".parts").exists()
+    again = plan(notebook, {"seeds": 10}, out)
+    assert len(again.todo) == 1, "it is tried again"
+
+
+def by_hand(folder: Path, code: str, seconds: float) -> dict:
+    """The record of a point that runs within this process."""
+    notebook = write(folder / "tiny.ipynb", code)
+    [point] = plan(notebook, {"seeds": 1}, folder / "out").todo
+    where = {"source": str(notebook), "out": str(folder / "out"), "folder": str(folder)}
+    fields = {"code": package_code(), "notebook_code": "0" * 16, "records": True}
+    job = Job(notebook="tiny.ipynb", token=folder.name, seconds=seconds, **where, **fields)
+    with suppress(PointFailed):
+        run(point, job)
+    return records(folder / "out")[0]
+
+
+def test_a_point_has_its_time_for_itself_and_imports_have_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    (tmp_path / "slowly.py").write_text("import time\ntime.sleep(6)")
+    record = by_hand(tmp_path, "import slowly\nmetrics = {'seed': seed}", seconds=5)
+    assert record["error"] is None
+    assert record["machine"]["seconds"] < 5
+
+
+@pytest.mark.parametrize("code", ["time.sleep(600)", "os._exit(3)", "os.kill(os.getpid(), 11)"])
+def test_imports_that_hang_or_die_are_the_points_own(tmp_path, monkeypatch, code):
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setattr(kernels, "IMPORTS", 10.0)
+    (tmp_path / "badly.py").write_text(f"import os, time\n{code}")
+    error = by_hand(tmp_path, "import badly\nmetrics = {}", seconds=5)["error"]
+    assert error["type"] == ("TimeoutError" if "sleep" in code else "DeadKernelError"), error
+
+
 def test_a_point_that_hangs_is_ended_in_the_kernel_or_in_an_import(scheduler, tmp_path):
     (tmp_path / "hangs.py").write_text("import time\ntime.sleep(600)")
     for name, code in {"loop": "while True: pass", "import": "import hangs"}.items():
@@ -242,11 +311,31 @@ def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path):
         _, alive = psutil.wait_procs(family, timeout=60)
     assert not alive
     assert running.returncode == 130
-    assert "Traceback" not in said
-    assert said.strip().splitlines()[-1] == (
-        "partsrep sweep slow.ipynb --grid grid.yml --out out --workers 1"
-    )
+    assert said.strip().splitlines()[-2:] == [
+        "Stopped. What is done is kept; this goes on:",
+        "partsrep sweep slow.ipynb --grid grid.yml --out out --workers 1",
+    ]
+    assert said.count("Stopped.") == 1 and "Traceback" not in said, "no worker says anything"
     assert not records(tmp_path / "out"), "to be interrupted is no fault of the point's"
+
+
+@pytest.mark.parametrize("module", ["numpy", "dask"])
+def test_ctrl_c_during_imports_is_quiet(tmp_path, module):
+    """Of the package itself, or of the sweep: the driver has not begun."""
+    slow(tmp_path, pause=0)
+    # So that one can be sure when: the module says that it is being imported, and then waits.
+    (tmp_path / module).mkdir()
+    waits = "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(600)"
+    (tmp_path / module / "__init__.py").write_text(waits)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+        with driver(tmp_path) as running:
+            wait_for(lambda: (tmp_path / "importing").exists())
+            os.killpg(running.pid, signal.SIGINT)
+            said, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert said.startswith("Stopped.") and "Traceback" not in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_killed_scheduler_ends_the_sweep_which_can_go_on(scheduler, tmp_path, monkeypatch):
@@ -316,6 +405,7 @@ def test_a_point_that_kills_its_workers_is_recorded(scheduler, tmp_path):
     notebook = write(tmp_path / "tiny.ipynb")
     todo = plan(notebook, {"seeds": 2}, tmp_path).todo
     fields = {"source": "", "folder": "", "seconds": 1, "records": True, "token": "t"}
+    fields["notebook_code"] = "0" * 16
     job = Job(notebook="tiny.ipynb", out=str(tmp_path), code=package_code(), **fields)
     summary = Summary(tmp_path, cached=0, errors={}, left=2)
 

@@ -1,13 +1,18 @@
 """A grid file: what points it makes, and what it says when it is wrong."""
 
+import json
 import math
 
+import nbformat
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import write
+from typer.testing import CliRunner
 
+from partsrep.__main__ import app
 from partsrep.sweeps import SweepError, points
 from partsrep.sweeps.grid import combine
 
@@ -18,6 +23,7 @@ data: str = "planted"  # a name
 fast: bool = True  # or slow
 sizes: list = [1, 2]  # of layers
 k = 3  # without a type
+any = None  # of whatever kind
 record_path: str = ""  # where to write a record"""
 
 
@@ -32,7 +38,7 @@ def test_the_simplest_grid(notebook, tmp_path):
     assert [(point["seed"], point["noise"]) for point in found] == [
         (seed, noise) for seed in (0, 1, 2) for noise in (0.0, 0.1)
     ]
-    rest = {"data": "planted", "fast": True, "sizes": [1, 2], "k": 3}
+    rest = {"data": "planted", "fast": True, "sizes": [1, 2], "k": 3, "any": None}
     assert all(point.items() >= rest.items() for point in found)
     assert not any("record_path" in point for point in found)
 
@@ -126,6 +132,37 @@ def test_whole_numbers_are_floats_where_floats_are_wanted(notebook):
         ("random: {count: 2, noise: 0.1}", "one of uniform, loguniform"),
         ("grid: [1]", "maps parameters to values"),
         ("grid: {seed: [0, 1}", "is not YAML"),
+        ("grid: {noise: [0], seed: [1, 2], noise: [1]}", "the key 'noise' comes twice"),
+        ("seeds: 2\nseeds: 3", "the key 'seeds' comes twice"),
+        ("grid: {any: [2020-01-01]}", 'any must be .*in quotes: "2020-01-01"'),
+        ("grid: {data: [2020-01-01]}", 'data must be a str.*in quotes: "2020-01-01"'),
+        ("grid: {data: [2020-13-45]}", "is not YAML"),
+        ("grid: {sizes: [[[.inf]]]}", "sizes must be a list.*inf is in it"),
+        ("grid: {any: [{a: {b: .nan}}]}", "any must be .*nan is in it"),
+        ("grid: {any: [{1: 2}]}", "any must be .*its key 1 is no text"),
+        ("zip: {any: [[.nan]]}", "nan is in it"),
+        ("list: [{any: [-.inf]}]", "-inf is in it"),
+        ("random: {count: 2, any: {choice: [.inf, .nan]}}", "(inf|nan) is in it"),
+        ("seeds: [[.inf]]", "seed must be a int"),
+        (f"grid: {{noise: [1{'0' * 400}]}}", "noise must be a float, not 1000"),
+        (f"seeds: 1{'0' * 400}", "at most 10,000,000 points"),
+        ("seeds: 1000000000000", "at most 10,000,000 points"),
+        ("random: {count: 1000000000000, noise: {uniform: [0, 1]}}", "at most 10,000,000"),
+        (f"random: {{count: 1{'0' * 400}, noise: {{uniform: [0, 1]}}}}", "at most 10,000,000"),
+        ("random: {count: 2, seed: -1, noise: {uniform: [0, 1]}}", "a seed from 0"),
+        (f"random: {{count: 2, seed: {2**70}, noise: {{uniform: [0, 1]}}}}", "a seed from 0"),
+        ("random: {count: 2, noise: {uniform: [0, .inf]}}", "uniform needs finite"),
+        ("random: {count: 2, noise: {uniform: [.nan, 1]}}", "uniform needs finite"),
+        ("random: {count: 2, noise: {uniform: [-1.7e+308, 1.7e+308]}}", "uniform needs finite"),
+        (f"random: {{count: 2, noise: {{uniform: [0, 1{'0' * 400}]}}}}", "uniform needs finite"),
+        ("random: {count: 2, noise: {uniform: [a, b]}}", "uniform needs finite"),
+        ("random: {count: 2, noise: {loguniform: [1, .inf]}}", "loguniform needs finite"),
+        (f"random: {{count: 2, seed: 0, k: {{integers: [0, {2**70}]}}}}", "integers needs whole"),
+        ("random: {count: 2, k: {integers: [0.5, 3]}}", "integers needs whole"),
+        ("random: {count: 2, k: {integers: [0, .inf]}}", "integers needs whole"),
+        ("list: [{1: 0}, {2: 0}]", "one sets 1, another 2"),
+        ("grid: {1: [2]}", "no parameter 1"),
+        ("grid: &a {any: [*a]}", "any must be .*holds itself"),
     ],
 )
 def test_what_is_wrong_is_said(notebook, tmp_path, grid, words):
@@ -133,6 +170,48 @@ def test_what_is_wrong_is_said(notebook, tmp_path, grid, words):
     file.write_text(grid)
     with pytest.raises(SweepError, match=f"(?s){words}"):
         points(file, notebook)
+
+
+def test_the_command_says_it_and_exits_with_2(notebook, tmp_path):
+    (tmp_path / "grid.yml").write_bytes(bytes(range(256)))
+    arguments = ["sweep", str(notebook), "--grid", str(tmp_path / "grid.yml"), "--dry-run"]
+    ran = CliRunner().invoke(app, arguments)
+    assert ran.exit_code == 2 and "is not YAML" in ran.output
+
+
+def test_numbers_of_numpy_are_numbers(notebook):
+    grid = {"grid": {"seed": list(np.arange(2)), "noise": [np.float64(0.5)]}}
+    assert [repr(p["seed"]) + repr(p["noise"]) for p in points(grid, notebook)] == ["00.5", "10.5"]
+
+
+def test_a_choice_of_lists_stays_one(notebook):
+    section = {"count": 20, "sizes": {"choice": [[1, 2], [3, [4]], [5]]}, "seed": 1}
+    found = combine({"random": section})
+    assert {str(point["sizes"]) for point in found} == {"[1, 2]", "[3, [4]]", "[5]"}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"kernelspec": {"name": "mine", "language": "python"}}, "asks for the kernel 'mine'"),
+        ({"kernelspec": {"name": "ir", "language": "R"}}, r"asks for the kernel 'ir' \(R\)"),
+        ({"language_info": {"name": "julia"}}, "julia"),
+        ({}, None),
+        ({"kernelspec": {"name": "python3"}}, None),
+        ({"kernelspec": "odd"}, None),
+        ({"language_info": {"name": "python"}}, None),
+    ],
+)
+def test_a_foreign_kernel_is_named_and_none_is_python3(tmp_path, metadata, words):
+    path = write(tmp_path / "tiny.ipynb")
+    content = nbformat.read(path, as_version=4)
+    content.metadata = nbformat.from_dict(metadata)
+    path.write_text(json.dumps(content))
+    if words is None:
+        assert points({"seeds": 2}, path)
+    else:
+        with pytest.raises(SweepError, match=words):
+            points({"seeds": 2}, path)
 
 
 def test_missing_files_and_notebooks_without_parameters_are_errors(notebook, tmp_path):

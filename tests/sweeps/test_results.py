@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tiny import SUM, write
 from typer.testing import CliRunner
 
 from partsrep.__main__ import app
 from partsrep.records import validate
-from partsrep.sweeps import SweepError, picture, records, results
+from partsrep.sweeps import SweepError, picture, records, results, sweep
 from partsrep.sweeps.published import check, publish
 from partsrep.sweeps.results import tidy
 
@@ -116,6 +117,83 @@ def test_nothing_to_show_is_an_error(swept, some, tmp_path):
     assert code == 2 and "record.json: Not the record of a point" in said
 
 
+NEWER = "metrics = {'sum': 1000 + seed + noise}"
+
+
+@pytest.fixture
+def newer(swept, scheduler, tmp_path, monkeypatch) -> Path:
+    """That sweep, and in the same folder, for four of the points, another of an edited notebook."""
+    folder = shutil.copytree(swept[0], tmp_path / "newer")
+    monkeypatch.chdir(folder)
+    write(folder / "tiny.ipynb", NEWER)
+    (folder / "fewer.yml").write_text("grid: {seed: [0, 1], noise: [0.0, 0.1]}")
+    assert sweep("tiny.ipynb", "fewer.yml", "out", scheduler=scheduler).done == 4
+    assert len(list(folder.glob("out/*/record.json"))) == 10
+    return folder
+
+
+def test_results_are_those_of_the_newest_sweep(newer, tmp_path):
+    with pytest.warns(UserWarning, match="^6 records in out are not of its newest sweep"):
+        table = results("out")
+    assert len(table) == 4
+    np.testing.assert_allclose(table["sum"], 1000 + table["seed"] + table["noise"])
+    code, said = command("results", "out", "--csv", "t.csv", "--jsonl", "t.jsonl")
+    assert code == 0 and said.startswith("6 records in out are not of its newest sweep")
+    assert pd.read_csv("t.csv")["sum"].min() == 1000 and len(records("t.jsonl")) == 4
+    code, said = command("results", "out", "--x", "noise", "--y", "seed", "--color", "sum")
+    assert code == 0 and "6 records" in said
+
+
+def test_the_older_notebook_or_grid_is_the_newest_sweep_again(newer, scheduler):
+    """All its points are done; the plan alone changes."""
+    write(newer / "tiny.ipynb")
+    ended = sweep("tiny.ipynb", "grid.yml", "out", scheduler=scheduler)
+    assert (ended.done, ended.cached) == (0, 6)
+    with pytest.warns(UserWarning, match="^4 records"):
+        table = results("out")
+    assert len(table) == 6 and table["sum"].max() < 1000
+    sweep("tiny.ipynb", "fewer.yml", "out", scheduler=scheduler)
+    with pytest.warns(UserWarning, match="^6 records"):
+        assert sorted(set(results("out")["seed"])) == [0, 1], "a point that has left the grid"
+
+
+def test_a_newest_sweep_without_records_shows_no_older_ones(newer):
+    plan = json.loads(Path("out/plan.json").read_text())
+    Path("out/plan.json").write_text(json.dumps(plan | {"points": ["0" * 16]}))
+    with pytest.raises(SweepError, match="no records in out: 10 records in out are not of its"):
+        results("out")
+    Path("out/plan.json").write_text("{")
+    with pytest.raises(SweepError, match=r"plan.json is not JSON"):
+        results("out")
+
+
+def test_without_a_plan_several_versions_are_refused(newer, tmp_path):
+    """As in a file of lines, or in a folder of before there were plans."""
+    Path("out/plan.json").unlink()
+    with pytest.raises(SweepError, match="of 2 versions of the notebook"):
+        results("out")
+    code, said = command("results", "out", "--csv", "t.csv")
+    assert code == 2 and "2 versions" in said and not Path("t.csv").exists()
+    lines = [json.loads(path.read_text()) for path in sorted(Path("out").glob("*/record.json"))]
+
+    def stored(found: list[dict]) -> Path:
+        Path("t.jsonl").write_text("".join(json.dumps(record) + "\n" for record in found))
+        return Path("t.jsonl")
+
+    with pytest.raises(SweepError, match="2 versions"):
+        results(stored(lines))
+    other = [line | {"code": "0" * 16} for line in lines[:1]]
+    with pytest.raises(SweepError, match="2 versions"):
+        results(stored([line for line in lines if line["metrics"]["sum"] < 1000] + other))
+    old = [{k: v for k, v in line.items() if k != "notebook_code"} for line in lines]
+    with pytest.raises(
+        SweepError, match="several versions, or of several sweeps: 2 are of the point"
+    ):
+        results(stored(old))
+    alone = [record for record in old if record["metrics"]["sum"] < 1000]
+    assert len(results(stored(alone))) == 6, "records of before they said their version"
+
+
 @pytest.fixture
 def project(swept, tmp_path) -> Path:
     """A repository with one published sweep, the one of the others' tests."""
@@ -143,6 +221,28 @@ def test_published_records_come_in_the_order_of_the_grid(project):
         (seed, noise) for seed in (0, 1, 2) for noise in (0.0, 0.1)
     ]
     assert not list((project / "book/results").glob("*.part"))
+
+
+def test_published_records_are_of_the_notebook_as_it_is(project):
+    """After an edit, and again: the folder holds records of both versions."""
+    for code, least in ((NEWER, 1000), (SUM, 0), (NEWER, 1000)):
+        write(project / "tiny.ipynb", code)
+        publish(project)
+        found = records(project / "book/results/tiny.jsonl")
+        sums = [r["parameters"]["seed"] + r["parameters"]["noise"] + least for r in found]
+        np.testing.assert_allclose([record["metrics"]["sum"] for record in found], sums)
+        assert len({record["notebook_code"] for record in found}) == 1
+    (project / "book/results/tiny.yml").write_text("grid: {seed: [2], noise: [0.1]}")
+    publish(project)
+    [record] = records(project / "book/results/tiny.jsonl")
+    assert record["metrics"]["sum"] == 1002.1
+
+
+def test_a_sweep_that_is_listed_twice_is_an_error(project):
+    listed = project / "book/results/sweeps.yml"
+    listed.write_text(f"{listed.read_text()}\n{listed.read_text()}")
+    with pytest.raises(SweepError, match="key 'tiny' comes twice"):
+        publish(project)
 
 
 def test_a_stale_record_fails_and_one_within_its_tolerance_does_not(project):

@@ -12,7 +12,7 @@ import nbformat
 import papermill
 import pytest
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
-from tiny import PARAMETERS, SUM, snapshot, write
+from tiny import PARAMETERS, RECORD, SUM, snapshot, write
 from typer.testing import CliRunner
 
 from partsrep.__main__ import app
@@ -111,6 +111,20 @@ def test_data_that_parameters_name_are_part_of_the_point(tmp_path, monkeypatch):
     assert other.name != mine.name
 
 
+@pytest.mark.parametrize(
+    "value", ["mine.csv", ["mine.csv"], [["a", "b, mine.csv"]], {"a": "mine.csv"}]
+)
+def test_files_are_found_wherever_a_parameter_names_them(tmp_path, monkeypatch, value):
+    monkeypatch.chdir(tmp_path)
+    write(Path("tiny.ipynb"), parameters=f"{PARAMETERS}\ndata = {value!r}")
+    names = set()
+    for content in ("1,2", "1,3"):
+        Path("mine.csv").write_text(content)
+        [point] = plan("tiny.ipynb", {"seeds": 1}, "out").todo
+        names.add(point.name)
+    assert len(names) == 2
+
+
 def test_a_torn_or_foreign_record_counts_as_none(project):
     torn, foreign, *_ = sorted(Path("out").glob("*/record.json"))
     torn.write_text(torn.read_text()[:-9])
@@ -144,6 +158,65 @@ def test_wrong_input_ends_before_anything_is_written(tmp_path, monkeypatch):
         sweep("tiny.ipynb", {"seeds": 1}, "out", scheduler="tcp://127.0.0.1:1")
     with pytest.raises(SweepError, match="leave out one of the two"):
         sweep("tiny.ipynb", {"seeds": 1}, "out", scheduler="tcp://127.0.0.1:1", workers=2)
+
+
+# Every form in which a cell may set a parameter; papermill's own reading gets most of it wrong.
+MANY = """\
+\"\"\"The parameters.\"\"\"
+import math
+%matplotlib inline
+seed: int = 0  # of every draw
+pair = (1, 2)
+text = 'a = b # c'  # width = 2*height
+lines = \"\"\"a
+b\"\"\"
+one, (two, three) = 1, (2, 3)
+four = five = 4; six: int | None = None
+nested = {"a": [1, (2, 3)],  # a = 1
+          "b": {"c": None}}
+long = \\
+    -1.5e-3
+print(seed)
+record_path: str = ""  # where to write a record"""
+NAMES = ["pair", "text", "lines", "one", "two", "three", "four", "five", "six", "nested", "long"]
+
+
+def test_a_notebook_keeps_the_defaults_that_the_grid_leaves_out(scheduler, tmp_path):
+    folder = tmp_path / "a {folder}"  # papermill fills in what stands in braces
+    folder.mkdir()
+    code = f"metrics = {{name: repr(globals()[name]) for name in {['seed', *NAMES]}}}"
+    notebook = write(folder / "many.ipynb", code, MANY)
+    grid = {"grid": {"seed": [1], "nested": [{"a": ['x"\\\n', 1e-5, None, True]}]}}
+    ended = sweep(notebook, grid, folder / "out", scheduler=scheduler)
+    assert ended.done == 1, ended
+    [path] = (folder / "out").glob("*/record.json")
+    record = json.loads(path.read_text())
+    names = {}
+    exec(MANY.replace("%matplotlib inline", ""), names)
+    expected = (
+        {name: names[name] for name in NAMES}
+        | {"seed": 1}
+        | {k: v[0] for k, v in grid["grid"].items()}
+    )
+    assert record["metrics"] == {name: repr(value) for name, value in expected.items()}
+    assert record["parameters"] == json.loads(json.dumps(expected))
+    cells = nbformat.read(path.with_name("executed.ipynb"), as_version=4).cells
+    [given] = [c.source for c in cells if "injected-parameters" in c.metadata.get("tags", [])]
+    assigned = [line.split(" = ")[0] for line in given.splitlines() if " = " in line]
+    assert assigned == ["seed", "nested", "record_path"]
+
+
+def test_a_notebook_without_a_kernel_or_of_an_old_format_runs(scheduler, tmp_path):
+    code = {"cell_type": "code", "language": "python", "outputs": [], "metadata": {}}
+    sources = [PARAMETERS, SUM, RECORD]
+    cells = [code | {"input": source} for source in sources]
+    cells[0]["metadata"] = {"tags": ["parameters"]}
+    old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}}
+    (tmp_path / "old.ipynb").write_text(json.dumps(old | {"worksheets": [{"cells": cells}]}))
+    ended = sweep(tmp_path / "old.ipynb", {"seeds": [3]}, tmp_path / "out", scheduler=scheduler)
+    assert ended.done == 1, ended
+    [path] = (tmp_path / "out").glob("*/record.json")
+    assert json.loads(path.read_text())["metrics"] == {"sum": 3.0}
 
 
 DIRTY = """\
@@ -235,6 +308,7 @@ def test_workers_with_other_code_are_refused(tmp_path):
     notebook = write(tmp_path / "tiny.ipynb")
     [point] = plan(notebook, {"seeds": 1}, tmp_path).todo
     fields = {"notebook": "", "source": "", "folder": "", "seconds": 1, "records": True}
+    fields["notebook_code"] = ""
     job = Job(out=str(tmp_path), code="other", token="", **fields)
     assert job.code != package_code()
     with pytest.raises(SweepError, match="restart the workers"):
@@ -246,7 +320,7 @@ def test_a_point_whose_worker_died_before_it_could_tell_is_not_run_again(tmp_pat
     notebook, out = write(tmp_path / "tiny.ipynb"), tmp_path / "out"
     [point] = plan(notebook, {"seeds": 1}, out).todo
     where = {"source": str(notebook), "out": str(out), "folder": str(tmp_path)}
-    fields = {"seconds": 60, "code": package_code(), "records": True}
+    fields = {"seconds": 60, "code": package_code(), "notebook_code": "0" * 16, "records": True}
     job = Job(notebook="tiny.ipynb", token="one", **where, **fields)
     run(point, job)
     before = snapshot(out)

@@ -1,0 +1,441 @@
+"""The parameters of a notebook: what its cell declares, and the values that YAML sets them to.
+
+papermill reads the cell line by line with a pattern and misreads much of what Python allows there,
+such as ``s = (1, 2)``. Here Python itself parses the cell. What is not a plain assignment of a
+literal, and so could give a parameter another value than the one read, is an error.
+"""
+
+import ast
+import io
+import math
+import os
+import tokenize
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import yaml
+from IPython.core.inputtransformer2 import TransformerManager
+
+#: The types of values that are told apart; a parameter may have several.
+KINDS = ("int", "float", "str", "bool", "list", "dict", "tuple", "None")
+#: From here on Python refuses to write an integer down.
+TOO_LONG = 10**4300
+
+
+class ParameterError(ValueError):
+    """A notebook, its parameters cell, a YAML file or a value is not in order."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A line of the parameters cell.
+
+    Attributes
+    ----------
+    default : object
+        As JSON has it: a tuple is a list.
+    kinds : tuple of str
+        Names of the types that a value may have; empty, if any will do.
+    help : str
+        The comment behind it.
+    """
+
+    default: Any
+    kinds: tuple[str, ...]
+    help: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Such as ``int | None``; empty, if any will do."""
+        return " | ".join(self.kinds)
+
+    def line(self, name: str) -> str:
+        """The parameter as its cell could have it."""
+        return f"{name}{self.kind and f': {self.kind}'} = {self.default!r}"
+
+
+def read_notebook(path: str | os.PathLike) -> nbformat.NotebookNode:
+    """A notebook, whichever version of the format it is in, as of version 4."""
+    if not Path(path).is_file():
+        raise ParameterError(f"There is no notebook {path}.")
+    try:
+        notebook = nbformat.v4.upgrade(nbformat.read(path, as_version=4))
+        for cell in notebook.cells:
+            cell.cell_type, cell.source, cell.metadata.get("tags")
+    except Exception as error:  # of nbformat, of JSON, or of whatever a file may hold
+        raise ParameterError(
+            f"{path} cannot be read as a notebook: {error}. It must be an .ipynb file, as Jupyter "
+            "saves it."
+        ) from error
+    return notebook
+
+
+def declared(notebook: nbformat.NotebookNode) -> dict[str, Parameter]:
+    """The parameters of a notebook, in order.
+
+    Raises
+    ------
+    ParameterError
+        If there is not one cell tagged ``parameters``, it is not Python, a default is not a literal
+        that JSON can hold, or a parameter is set or changed by anything but plain assignments.
+    """
+    source = _source(notebook)
+    try:
+        code = TransformerManager().transform_cell(source)  # magics become calls
+        statements = ast.parse(code).body
+    except SyntaxError as error:
+        raise ParameterError(
+            f"its parameters cell is not Python: {error.msg}, line {error.lineno}: {error.text}"
+        ) from None
+    comments = _comments(code)
+    defaults, annotated, helps, changed = {}, {}, {}, {}
+    for statement in statements:
+        text = _short(ast.get_source_segment(code, statement))
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            annotated[statement.target.id] = _kinds(statement.annotation)
+        for target, value in _assignments(statement):
+            if isinstance(target, ast.Name):
+                written = ast.get_source_segment(code, value)
+                defaults[target.id] = _default(target.id, value, written)
+                helps[target.id] = comments.get(statement.end_lineno, "")
+            else:
+                _refuse_bound(target, text)
+        if not isinstance(statement, ast.Assign | ast.AnnAssign):
+            _refuse_bound(statement, text)
+        changed |= dict.fromkeys(_roots(statement), text)
+    _refuse_changes(defaults, annotated, changed)
+    if not defaults:
+        raise ParameterError(
+            "it has no parameters: tag one of its cells `parameters` and write there, "
+            "for example: seed: int = 0  # of every random draw"
+        )
+    found = {}
+    for name, (value, literal) in defaults.items():
+        kinds = _known(annotated.get(name), literal)
+        found[name] = Parameter(_converted(value, kinds), kinds, helps[name])
+    return found
+
+
+def _source(notebook: nbformat.NotebookNode) -> str:
+    cells = [
+        cell.source
+        for cell in notebook.cells
+        if cell.cell_type == "code" and "parameters" in (cell.metadata.get("tags") or [])
+    ]
+    if len(cells) > 1:
+        raise ParameterError(
+            f"it has {len(cells)} cells tagged `parameters`: the values that are set come after "
+            "the first, and the others would overrule them. Make them one."
+        )
+    source = "".join(cells)
+    if source.lstrip().startswith("%%"):
+        raise ParameterError(
+            f"its parameters cell begins with {source.split()[0]}, which hides the parameters: "
+            "move it to another cell."
+        )
+    return source
+
+
+def _comments(code: str) -> dict[int, str]:
+    tokens = tokenize.generate_tokens(io.StringIO(code).readline)
+    return {
+        token.start[0]: token.string.lstrip("# ").rstrip()
+        for token in tokens
+        if token.type == tokenize.COMMENT
+    }
+
+
+def _assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Targets and their values: ``s = t = 1`` is two of them, and so is ``s, t = 1, 2``."""
+    if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        yield statement.target, statement.value
+    elif isinstance(statement, ast.Assign):
+        for target in statement.targets:
+            yield from _unpacked(target, statement.value)
+
+
+def _unpacked(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    several = ast.Tuple | ast.List
+    if (
+        isinstance(target, several)
+        and isinstance(value, several)
+        and len(target.elts) == len(value.elts)
+        and not any(isinstance(one, ast.Starred) for one in [*target.elts, *value.elts])
+    ):
+        for pair in zip(target.elts, value.elts, strict=True):
+            yield from _unpacked(*pair)
+    else:
+        yield target, value
+
+
+def _default(name: str, value: ast.expr, text: str) -> tuple[Any, Any]:
+    """The value of a literal as JSON has it, and as Python has it."""
+    try:
+        literal = ast.literal_eval(value)
+        return plain(literal), literal
+    except ParameterError as error:
+        why = f" ({error})"
+    except (ValueError, TypeError, MemoryError, RecursionError):
+        why = ""
+    raise ParameterError(
+        f"the default of {name} is {_short(text)}; a parameter must be a plain value, or else "
+        f"a point could not be told from another{why}. Compute what it needs in the next cell."
+    )
+
+
+def _bound(node: ast.AST) -> set[str]:
+    """Names that a statement binds, other than by an import or a definition."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+        return set()
+    if isinstance(node, ast.comprehension):  # its variable is its own
+        return _bound(node.iter).union(*map(_bound, node.ifs))
+    if isinstance(node, ast.Name):
+        return set() if isinstance(node.ctx, ast.Load) else {node.id}
+    captured = set()
+    if isinstance(node, ast.pattern):
+        captured = {getattr(node, "name", None), getattr(node, "rest", None)} - {None}
+    return captured.union(*map(_bound, ast.iter_child_nodes(node)))
+
+
+def _roots(node: ast.AST) -> set[str]:
+    """Names that it gives another meaning, or whose value it may change in place.
+
+    These are names that it imports or defines, ``s`` of ``s[0] = 1``, and of ``s.append(2)`` as a
+    line of its own, for which there is no other reason.
+    """
+    found = set()
+    for inner in ast.walk(node):
+        match inner:
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                found |= {(alias.asname or alias.name).split(".")[0] for alias in names}
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.ClassDef(name=name)
+                | ast.ExceptHandler(name=name)
+            ):
+                found.add(name)
+            case ast.Subscript(ctx=context) | ast.Attribute(ctx=context):
+                found |= set() if isinstance(context, ast.Load) else {_root(inner)}
+            case ast.Expr(value=ast.Call(func=ast.Attribute() as method)):
+                found.add(_root(method))
+    return found - {None}
+
+
+def _root(node: ast.AST) -> str | None:
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def _refuse_bound(node: ast.AST, text: str) -> None:
+    if names := _bound(node):
+        raise ParameterError(
+            f"its parameters cell sets {', '.join(sorted(names))} by {text!r}: a parameter is set "
+            "by a plain line, such as seed: int = 0. Compute what depends on it in the next cell."
+        )
+
+
+def _refuse_changes(defaults: Mapping, annotated: Mapping, changed: Mapping[str, str]) -> None:
+    if "*" in changed:
+        raise ParameterError(
+            f"its parameters cell says {changed['*']!r}, which may set any parameter: "
+            "import names one by one, or in another cell."
+        )
+    for name, text in changed.items():
+        if name in defaults or name in annotated:
+            raise ParameterError(
+                f"its parameters cell changes {name} by {text!r}: a parameter is set by a plain "
+                f"line, such as {name} = …. Change it in the next cell."
+            )
+    if missing := [name for name in annotated if name not in defaults]:
+        raise ParameterError(
+            f"the {missing[0]} of its parameters cell has no default: give it a value there."
+        )
+
+
+def _kinds(annotation: ast.expr) -> set[str] | None:
+    """The names of types in an annotation; None, where it is of another kind."""
+    match annotation:
+        case ast.Constant(value=None):
+            return {"None"}
+        case ast.Constant(value=str(text)):
+            try:
+                return _kinds(ast.parse(text, mode="eval").body)
+            except SyntaxError:
+                return None
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            if name in ("Any", "object"):
+                return set(KINDS)
+            return {name.lower()} if name.lower() in KINDS else None
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _union([_kinds(left), _kinds(right)])
+        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):
+            members = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            if name in ("Optional", "Union"):
+                own = [{"None"}] if name == "Optional" else []
+                return _union([*map(_kinds, members), *own])
+            if name in ("Annotated", "Final"):
+                return _kinds(members[0])
+            return _kinds(annotation.value)
+    return None
+
+
+def _union(kinds: list[set[str] | None]) -> set[str] | None:
+    return None if None in kinds else set().union(*kinds)
+
+
+def _known(annotated: set[str] | None, default: Any) -> tuple[str, ...]:
+    """The types of a parameter: those annotated, or else that of its default."""
+    if annotated is None:
+        return () if default is None else (_kind(default),)
+    if default is None:
+        annotated = annotated | {"None"}
+    return () if annotated >= set(KINDS) else tuple(kind for kind in KINDS if kind in annotated)
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else type(value).__name__
+
+
+def typed(name: str, value: Any, parameters: Mapping[str, Parameter]) -> Any:
+    """A value for a parameter as its type has it: 0 is 0.0 where a float is wanted.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such parameter, or the value is not of its type or nothing that JSON can
+        hold.
+    """
+    if name not in parameters:
+        known = ", ".join(parameter.line(name) for name, parameter in parameters.items())
+        raise ParameterError(f"The notebook has no parameter {name!r}; it has {known}.")
+    parameter = parameters[name]
+    try:
+        given = plain(value)
+        if given != value:  # such as a tuple, which is none in the record
+            raise ParameterError(f"JSON has no {_kind(value)}")
+    except ParameterError as error:
+        wanted = parameter.kind or "plain value"
+        raise ParameterError(f"{name} must be a {wanted}, not {shown(value)}: {error}.") from None
+    given = _converted(given, parameter.kinds)
+    if parameter.kinds and _kind(given) not in parameter.kinds:
+        raise ParameterError(
+            f"{name} must be a {parameter.kind}, not {shown(given)}.{_hint(parameter, given)}"
+        )
+    return given
+
+
+def _converted(value: Any, kinds: tuple[str, ...]) -> Any:
+    """An integer as a float, where only that is wanted and is exact."""
+    if _kind(value) == "int" and "float" in kinds and "int" not in kinds and abs(value) < 2**53:
+        return float(value)
+    return value
+
+
+def _hint(parameter: Parameter, given: Any) -> str:
+    if "float" in parameter.kinds and isinstance(given, str):
+        try:
+            number = float(given)
+        except ValueError:
+            return ""
+        if math.isfinite(number):
+            return f" YAML wants a point and a sign in it: {number:.1e}."
+    if "tuple" in parameter.kinds and isinstance(given, list):
+        return " YAML has lists but no tuples: make its default in the parameters cell a list."
+    return ""
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON has it: numpy's numbers are Python's, and tuples are lists.
+
+    Raises
+    ------
+    ParameterError
+        If JSON cannot hold it; the message says why.
+
+    Examples
+    --------
+    >>> plain({"sizes": (1, np.int64(2))})
+    {'sizes': [1, 2]}
+    """
+    return _plain(value, ())
+
+
+def _plain(value: Any, within: tuple[int, ...]) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if id(value) in within:
+        raise ParameterError("it holds itself")
+    inside = (*within, id(value))
+    match value:
+        case None | bool() | str():
+            return value
+        case float():
+            if math.isfinite(value):
+                return value
+            raise ParameterError(f"{value} is in it, and JSON has finite numbers only")
+        case int():
+            if abs(value) < TOO_LONG:
+                return value
+            raise ParameterError("it has an integer of thousands of digits")
+        case list() | tuple():
+            return [_plain(one, inside) for one in value]
+        case dict():
+            for key in value:
+                if not isinstance(key, str):
+                    raise ParameterError(f"its key {key!r} is no text, as JSON's keys are")
+            return {key: _plain(one, inside) for key, one in value.items()}
+        case date():
+            raise ParameterError(f'{value} is a date, which is a text in quotes: "{value}"')
+    raise ParameterError(f"JSON has no {type(value).__name__}")
+
+
+def shown(value: Any) -> str:
+    """What a message shows of a value."""
+    try:
+        return _short(repr(value))
+    except ValueError:  # of an integer that is too long
+        return f"a {_kind(value)}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+class _Loader(yaml.SafeLoader):
+    """A key that comes twice is an error; YAML's own loader forgets the first."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = []
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else []:
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            name = self.construct_object(key, deep=True)
+            if name in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {name!r} comes twice", key.start_mark
+                )
+            seen.append(name)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: str | os.PathLike) -> Any:
+    """What a YAML file holds.
+
+    Raises
+    ------
+    ParameterError
+        If it cannot be read, is not YAML, or a key comes twice.
+    """
+    try:
+        return yaml.load(Path(path).read_text(), _Loader)
+    except OSError as error:
+        raise ParameterError(f"{path} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise ParameterError(f"{path} is not YAML: {error}") from None
