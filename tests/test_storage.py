@@ -484,13 +484,13 @@ def test_the_weights_are_copies():
         ((U, X, b, c, "jumprelu", theta[:-1]), "threshold has shape"),
         ((U, X, b, c, "jumprelu", -theta), r"np\.maximum"),
         ((U, X, b, c, BatchTopK(k), -0.5), r"np\.maximum"),
-        ((U, X, b, c, "jumprelu", np.nan), "finite"),
+        ((U, X, b, c, "jumprelu", np.nan), "threshold contains NaN"),
         ((U, X, b, c, "relu", 0.5), "has no threshold to give"),
         ((U, X, b, c, TopK(k), 0.5), "has no threshold to give"),
         ((U, X, b, c, JumpReLU(0.5), 0.5), "has no threshold to give"),
         ((U, X, b, c, TopK(m + 1)), "needs at least 6"),
         ((U, X, b, c, "tanh"), "tanh"),
-        ((U, X, b, c, TopK), "must be an object"),
+        ((U, X, b, c, TopK), r"Here: activation=TopK\(k\)"),
     ],
 )
 def test_weights_that_make_no_layer(weights, said):
