@@ -1,6 +1,6 @@
 """partsrep: when do NMF and a sparse autoencoder find the same parts?"""
 
-from . import datasets, figures, presets
+from . import convert, datasets, figures, presets
 from .codes import (
     BatchTopK,
     FeatureChoice,
@@ -57,6 +57,7 @@ __all__ = [
     "choose_n_components",
     "compare",
     "consensus",
+    "convert",
     "datasets",
     "encodability",
     "encodability_on",

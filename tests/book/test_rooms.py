@@ -31,6 +31,7 @@ ROOMS = [
     "online",
     "estimators",
     "storage",
+    "convert",
     "presets",
     "compare",
     "verdict",
