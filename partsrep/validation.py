@@ -123,7 +123,7 @@ def check_data(
         whom = f"{type(estimator).__name__} (its parts are nonnegative)"
         raise ValueError(f"Negative values in data passed to {whom}.")
     dtype = D.dtype if dtype is None else np.dtype(dtype)
-    check_scale(D, dtype)
+    check_scale(D, dtype=dtype)
     return D if D.dtype == dtype else D.astype(dtype)
 
 
@@ -140,7 +140,7 @@ def check_weights(X: Any, name: str, dtype: Any, *shapes: tuple[int, ...]) -> np
     return flat.reshape(X.shape)
 
 
-def check_scale(D: Any, dtype: Any = None) -> None:
+def check_scale(D: Any, *, dtype: Any = None) -> None:
     """Raise a ValueError where the sum of squares of D would overflow or vanish."""
     dtype = D.dtype if dtype is None else dtype
     if not representable(D, dtype):
@@ -256,7 +256,7 @@ def check_choice(name: str, value: Any, choices: Any) -> None:
     """Raise a ValueError that lists the valid choices of a named setting."""
     try:
         known = value in choices
-    except (TypeError, ValueError):  # what cannot be a key, or has no single truth value
+    except (RuntimeError, TypeError, ValueError):  # no key, or of no single truth value
         known = False
     if not known:
         listed = ", ".join(map(repr, choices))

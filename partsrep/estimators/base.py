@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 from ..problem import squared_error
 from ..progress import progress
-from ..validation import check_choice, check_integer
+from ..validation import as_array, check_choice, check_integer, streamed
 
 
 @contextmanager
@@ -62,7 +62,8 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         1.0
         """
         D_hat = self.inverse_transform(self.transform(X))
-        D = X.toarray() if sp.issparse(X) else np.asarray(X)
+        X = X if streamed(X) else as_array(X)
+        D = X.toarray() if sp.issparse(X) else np.asarray(X, np.float64)
         error, spread = squared_error(D, D_hat), squared_error(D, D.mean(axis=0, dtype=np.float64))
         if spread == 0:
             return 1.0 if error == 0 else -np.inf
