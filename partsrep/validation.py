@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from numbers import Integral, Real
+from numbers import Integral, Number, Real
 from typing import Any
 
 import numpy as np
@@ -48,11 +48,11 @@ def as_array(X: Any, name: str = "X") -> Any:
             f"{name}[:10_000] say, or np.asarray({name}) if all of it fits."
         )
     readable = any(hasattr(X, name) for name in ("__array__", "__array_interface__", "toarray"))
-    if not (readable or isinstance(X, Real | memoryview)):
+    if not (readable or isinstance(X, Number | memoryview)):
         raise ValueError(
-            f"{name} is a {type(X).__name__}, which is no array: give one (samples x features), or "
-            "what numpy reads as one, a memory map, or partsrep.datasets.shards(paths). Of batches "
-            "make one array, or write each to a file and give the shards."
+            f"{name} is a {type(X).__name__}, which is no array: give one, or what numpy reads as "
+            "one. Data (samples x features) may also be partsrep.datasets.shards(paths); of batches "
+            "make one array, or write each to a file and give shards."
         )
     half = str(getattr(X, "dtype", None)) in ("float16", "bfloat16")
     return X.astype(np.float32) if half else X

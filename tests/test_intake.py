@@ -517,10 +517,35 @@ def test_names_of_a_wrong_kind(name, value):
         SAE(m, **{name: value}).fit(D)
 
 
-@pytest.mark.parametrize("name, value", [("activation", nn.ReLU()), ("activation", TopK)])
-def test_weights_are_given_with_a_choice_that_is_one(name, value):
-    with pytest.raises(ValueError, match=LISTED[name]):
-        SAE.from_weights(U, X, activation=value)
+@pytest.mark.parametrize("threshold", [None, 0.5])
+@pytest.mark.parametrize("value", WRONG["activation"])
+def test_weights_are_given_with_an_activation_that_is_one(value, threshold):
+    if isinstance(value, str) and value == "jumprelu":
+        return  # which here has its threshold beside it
+    with pytest.raises(ValueError, match="choose one of 'relu', 'logistic', 'jumprelu', ReLU"):
+        SAE.from_weights(U, X, activation=value, threshold=threshold)
+
+
+@pytest.mark.parametrize("wrong", [None, "U", nn.Linear(d, m), (row for row in U)])
+@pytest.mark.parametrize("name", ["encoder", "decoder", "bias", "decoder_bias", "threshold"])
+def test_weights_that_are_no_arrays(name, wrong):
+    given = {"encoder": U, "decoder": X, "activation": BatchTopK(k), "threshold": 1.0}
+    if wrong is None and "bias" in name:
+        return  # there is none
+    said = (
+        "needs its threshold" if (name, wrong) == ("threshold", None) else f"{name} is a .* array"
+    )
+    with pytest.raises(ValueError, match=said):
+        SAE.from_weights(**(given | {name: wrong}))
+
+
+@pytest.mark.parametrize("make, kind", [param for param in KINDS if "object" not in str(param)])
+def test_a_start_takes_every_kind_of_number(make, kind):
+    start = tuple(make(kind, np.abs(W))[0] for W in (U, X))
+    fits = [SAE(start=s, max_epochs=2, random_state=0).fit(D) for s in (start, (abs(U), abs(X)))]
+    np.testing.assert_array_equal(fits[0].components_, fits[1].components_)
+    listed = tuple(np.abs(W).tolist() for W in (U, X))
+    assert SAE(start=listed, max_epochs=2, random_state=0).fit(D).loss_ == fits[0].loss_
 
 
 # Devices ---------------------------------------------------------------------------------------

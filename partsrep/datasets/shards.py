@@ -154,7 +154,8 @@ class Shards:
 def shards(paths: str | Path | Iterable[str | Path], *, variable: str | None = None) -> Shards:
     """Activations, or other data, in .npy and .safetensors files, without loading them.
 
-    Only rows that are asked for are read. ``SAE.fit`` takes the result as its data.
+    Only rows that are asked for are read. ``SAE`` takes the result as its data, in `fit`,
+    `transform` and `score`; what needs all samples at once says so.
 
     Parameters
     ----------

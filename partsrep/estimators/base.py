@@ -97,8 +97,9 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             check_choice("n_components", self.n_components, ("auto",))
             if self.start is None:
                 return D.shape[1]
-            start = self.start[1].T if isinstance(self.start, tuple) else self.start.components_
-            return len(start)
+            if isinstance(self.start, tuple):
+                return np.shape(self.start[1])[-1]
+            return len(self.start.components_)
         check_integer("n_components", self.n_components)
         return int(self.n_components)
 

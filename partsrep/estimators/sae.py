@@ -131,7 +131,7 @@ class SAE(PartsModel):
     device : None, str or torch.device
         Where Adam and L-BFGS train; None: the CPU. The fitted model is back on the CPU.
     dtype : None, "float32" or "float64"
-        What to train in; None: that of the data.
+        What to train in; None: that of the data, see below.
 
     Attributes
     ----------
@@ -158,13 +158,19 @@ class SAE(PartsModel):
     Raises
     ------
     ValueError
-        NaN, infinity, empty, sparse or non-numeric data, negative data for nonnegative parts;
-        unknown or impossible settings.
+        NaN, infinity, empty or non-numeric data, numbers whose squares leave the range of their
+        precision, negative data for nonnegative parts, what is no array, such as a DataLoader;
+        unknown or impossible settings, a device that is not there.
+    TypeError
+        Sparse data.
 
     Notes
     -----
-    Data of float32 is trained in float32, everything else in float64. A sample of zeros without
-    biases has zero codes. More parts than samples or features are allowed.
+    Data are an array or what numpy reads as one, a torch tensor, a memory map, or
+    :func:`partsrep.datasets.shards`, which stay in their files. Data of float32, float16 or bfloat16
+    is trained in float32, everything else in float64. Codes and reconstructions are in the
+    precision of the weights, whatever that of the data. A sample of zeros without biases has zero
+    codes. More parts than samples or features are allowed.
 
     Examples
     --------
@@ -217,7 +223,9 @@ class SAE(PartsModel):
         self.dtype = dtype
 
     def fit(self, X, y=None):
-        """Train on X, array (n, d) or a memory map or shards of that shape.
+        """Train on X, array (n, d) or a memory map, tensor or shards of that shape.
+
+        Shards are for "auto" and "adam", with parts that are not made of samples.
 
         Ctrl-C during epochs ends them: the model is fitted with the best so far. Before that it is
         left as it was.
@@ -334,8 +342,9 @@ class SAE(PartsModel):
         Returns
         -------
         SAE
-            Fitted, in float32 if all arrays are of at most that precision, else in float64. Nothing
-            is known of its training: there is no `loss_`, `history_` and `n_iter_`.
+            Fitted, in float32 if all arrays are of at most that precision, else in float64; of
+            torch's tensors the values count, wherever they are. Nothing is known of its training:
+            there is no `loss_`, `history_` and `n_iter_`.
 
         Raises
         ------
@@ -350,11 +359,14 @@ class SAE(PartsModel):
         >>> sae.transform([[2.0, 2.0]])
         array([[2., 0.]])
         """
+        names, *kind = CHOICES["activation"]
+        check_kind("activation", activation, names | {"jumprelu": None}, *kind)
+        jumps = isinstance(activation, str) and activation == "jumprelu"
         given = {"encoder": encoder, "decoder": decoder, "bias": bias, "decoder_bias": decoder_bias}
         given = {
             name: np.asarray(as_array(value, name))
             for name, value in given.items()
-            if value is not None
+            if value is not None or "bias" not in name
         }
         single = all(np.can_cast(value.dtype, np.float32) for value in given.values())
         dtype = np.float32 if single else np.float64
@@ -371,7 +383,7 @@ class SAE(PartsModel):
                     "threshold must be at least 0. Where there is a ReLU before it, one below 0 is "
                     "the same as 0: give np.maximum(threshold, 0)."
                 )
-            if activation == "jumprelu":
+            if jumps:
                 activation = JumpReLU(float(threshold.mean()))
             elif not isinstance(activation, SELECTIONS) and not getattr(
                 activation, "bandwidth", None
@@ -380,7 +392,7 @@ class SAE(PartsModel):
                     f"activation={activation!r} has no threshold to give: 'jumprelu' has, "
                     "JumpReLU with a bandwidth, BatchTopK and FeatureChoice."
                 )
-        elif activation == "jumprelu" or isinstance(activation, SELECTIONS):
+        elif jumps or isinstance(activation, SELECTIONS):
             raise ValueError(
                 f"activation={activation!r} needs its threshold, a number or one a unit."
             )
