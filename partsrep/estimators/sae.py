@@ -167,8 +167,8 @@ class SAE(PartsModel):
     Notes
     -----
     Data are an array or what numpy reads as one, a torch tensor, a memory map, or
-    :func:`partsrep.datasets.shards`, which stay in their files. Data of float32, float16 or bfloat16
-    is trained in float32, everything else in float64. Codes and reconstructions are in the
+    :func:`partsrep.datasets.shards`, which stay in their files. Data of float32, float16 or
+    bfloat16 is trained in float32, everything else in float64. Codes and reconstructions are in the
     precision of the weights, whatever that of the data. A sample of zeros without biases has zero
     codes. More parts than samples or features are allowed.
 
