@@ -50,9 +50,9 @@ def as_array(X: Any, name: str = "X") -> Any:
     readable = any(hasattr(X, name) for name in ("__array__", "__array_interface__", "toarray"))
     if not (readable or isinstance(X, Number | memoryview)):
         raise ValueError(
-            f"{name} is a {type(X).__name__}, which is no array: give one, or what numpy reads as one. "
-            "Data (samples x features) may also be partsrep.datasets.shards(paths). Of batches "
-            "make one array, or write each to a file and give shards."
+            f"{name} is a {type(X).__name__}, which is no array: give one, or what numpy reads as "
+            "one. Data (samples x features) may also be partsrep.datasets.shards(paths). Batches "
+            "have to become one array, or files whose shards are given."
         )
     half = str(getattr(X, "dtype", None)) in ("float16", "bfloat16")
     return X.astype(np.float32) if half else X
