@@ -5,7 +5,7 @@ from .interrupt import quiet
 quiet()  # before all else: what follows takes seconds
 
 # ruff: noqa: E402
-from . import datasets, figures, presets
+from . import convert, datasets, figures, presets
 from .codes import (
     BatchTopK,
     FeatureChoice,
@@ -62,6 +62,7 @@ __all__ = [
     "choose_n_components",
     "compare",
     "consensus",
+    "convert",
     "datasets",
     "encodability",
     "encodability_on",

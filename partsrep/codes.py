@@ -35,7 +35,7 @@ from .inference import (
     stationarity,
     sweeps,
 )
-from .validation import check_integer, check_number
+from .validation import check_fields, check_integer, check_number
 
 GAIN = 1e-6  # relative, for which TopK.infer goes on looking for a better support
 STEPS = 10  # projected gradient steps in one call of Simplex.improve
@@ -149,9 +149,9 @@ class JumpReLU:
     homogeneous = False
 
     def __post_init__(self):
-        check_number("JumpReLU's threshold", self.threshold)
+        check_fields(self, check_number, "threshold")
         if self.bandwidth is not None:
-            check_number("JumpReLU's bandwidth", self.bandwidth, above=True)
+            check_fields(self, check_number, "bandwidth", above=True)
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         return self.above(Z, self.threshold)
@@ -210,7 +210,7 @@ class TopK:
     exact = False
 
     def __post_init__(self):
-        check_integer("TopK's k", self.k)
+        check_fields(self, check_integer, "k")
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         return _largest_kept(Z, self.k)
@@ -345,7 +345,7 @@ class BatchTopK:
     homogeneous = True
 
     def __post_init__(self):
-        check_integer("BatchTopK's k", self.k)
+        check_fields(self, check_integer, "k")
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         return _largest_kept(Z.flatten(-2), self.k * Z.shape[-2]).view_as(Z)
@@ -397,8 +397,8 @@ class FeatureChoice:
     homogeneous = True
 
     def __post_init__(self):
-        check_integer("FeatureChoice's k", self.k)
-        check_number("FeatureChoice's zipf", self.zipf)
+        check_fields(self, check_integer, "k")
+        check_fields(self, check_number, "zipf")
 
     def budgets(self, n_samples: int, n_components: int) -> np.ndarray:
         """The m_j (m,), largest first, that sum to k·n."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy.linalg import orth, subspace_angles
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from . import figures
@@ -18,7 +18,7 @@ from .inference import Pursuit, exact_nnls
 from .matching import match, unit_rows
 from .parts import sparseness
 from .problem import data_norm, squared_error
-from .validation import check_integer
+from .validation import check_integer, check_matrix
 
 ACTIVE = 0.05  # of a unit's largest code: what a smaller one is, noise may have made
 
@@ -457,14 +457,14 @@ def compare(
     >>> bool(compare(nmf, sae, D).mcc > 0.9)
     True
     """
-    check_integer("draws", draws)
+    draws = check_integer("draws", draws)
     for model in (a, b):
         check_is_fitted(model, "components_")
-    D = check_array(D, dtype=(np.float64, np.float32), input_name="D")
+    D = check_matrix(D, "D")
     fit_a, fit_b = Fit(a, D), Fit(b, D)
     matching = match(fit_a.live_parts, fit_b.live_parts)
     if heldout is not None:
-        heldout = check_array(heldout, dtype=(np.float64, np.float32), input_name="heldout")
+        heldout = check_matrix(heldout, "heldout")
         heldout = Split(Fit(a, heldout), Fit(b, heldout), matching.pairs)
     return Comparison(
         fit_a,

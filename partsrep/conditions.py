@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import null_space
 from scipy.optimize import linprog, minimize, nnls
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from .enclosure import floor, layers
@@ -16,7 +15,7 @@ from .estimators import SAE
 from .inference import exact_nnls, linear_encoder
 from .matching import unit_rows
 from .problem import data_norm, squared_error
-from .validation import check_integer, check_number
+from .validation import check_integer, check_matrix, check_number
 
 EPS = float(np.finfo(float).eps)
 ROUNDING = 1e-13  # of the largest singular value: a direction that is smaller is rounding
@@ -130,8 +129,8 @@ def encodability(X: Any, patterns: Any, *, tol: float = 0.0) -> Encodability:
     >>> encodability(X, 1 - np.eye(3)).encodable
     array([False, False, False])
     """
-    X = check_array(X, dtype=np.float64, input_name="X")
-    active = check_array(patterns, dtype=np.float64, input_name="patterns") > 0
+    X = check_matrix(X, "X", np.float64)
+    active = check_matrix(patterns, "patterns", np.float64) > 0
     check_number("tol", tol)
     m = X.shape[1]
     if active.shape[1] != m:
@@ -272,12 +271,12 @@ def encodability_on(
     >>> answer.codes, answer.reconstruction
     (array([False, False, False]), True)
     """
-    D = check_array(D, dtype=np.float64, input_name="D")
-    X = check_array(X, dtype=np.float64, input_name="X")
+    D = check_matrix(D, "D", np.float64)
+    X = check_matrix(X, "X", np.float64)
     if D.shape[1] != len(X):
         raise ValueError(f"D has {D.shape[1]} features, but X, (d, m), has {len(X)} rows.")
     if H is not None:
-        H = check_array(H, dtype=np.float64, input_name="H")
+        H = check_matrix(H, "H", np.float64)
         if H.shape != (len(D), X.shape[1]):
             raise ValueError(f"H has shape {H.shape}, but D and X ask for {(len(D), X.shape[1])}.")
     check_number("tol", tol)
@@ -441,7 +440,7 @@ def noise_law(X: Any, activity: Any) -> NoiseLaw:
     >>> noise_law(np.eye(4)[:, :2], 0.5)
     NoiseLaw(negative_mass=0.5, gap=0.0, relative_gap=0.0, amplification=1.0)
     """
-    X = check_array(X, dtype=np.float64, input_name="X")
+    X = check_matrix(X, "X", np.float64)
     d, m = X.shape
     rates = np.broadcast_to(np.asarray(activity, float), (m,))
     if not ((rates >= 0) & (rates <= 1)).all():
@@ -547,9 +546,9 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     (True, True, True)
     """
     check_is_fitted(nmf, "components_")
-    D = check_array(D, dtype=np.float64, ensure_non_negative=True, input_name="D")
-    P = check_array(nmf.components_, dtype=np.float64, input_name="components_")
-    check_integer("max_epochs", max_epochs)
+    D = check_matrix(D, "D", np.float64, ensure_non_negative=True)
+    P = check_matrix(nmf.components_, "components_", np.float64)
+    max_epochs = check_integer("max_epochs", max_epochs)
     if (P < 0).any():
         raise ValueError("A certificate is for nonnegative parts: these have negative entries.")
     if P.shape[1] != D.shape[1]:

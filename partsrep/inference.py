@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import nnls
 
-from .validation import check_integer
+from .validation import check_fields, check_integer
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Layer:
     gain: bool = False
 
     def __post_init__(self):
-        check_integer("an encoder's steps", self.steps)
+        check_fields(self, check_integer, "steps")
         if self.gain and not self.tied:
             raise ValueError("gain=True needs tied=True: weights of its own have any gain.")
 
@@ -89,7 +89,7 @@ class Pursuit:
     gain = False
 
     def __post_init__(self):
-        check_integer("Pursuit's k", self.k)
+        check_fields(self, check_integer, "k")
 
 
 #: The encoders by name.

@@ -21,7 +21,7 @@ from scipy.special import xlogy
 from torch.nn.functional import binary_cross_entropy, mse_loss
 
 from .inference import blocks, priced
-from .validation import check_integer, check_number, peak
+from .validation import check_fields, check_integer, check_number, peak
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class L1:
     by_norm: bool = False
 
     def __post_init__(self):
-        check_number("L1's weight", self.weight)
+        check_fields(self, check_number, "weight")
 
     def __call__(self, output: Output) -> torch.Tensor:
         sizes = output.H.abs()
@@ -101,7 +101,7 @@ class L0:
     weight: float
 
     def __post_init__(self):
-        check_number("L0's weight", self.weight)
+        check_fields(self, check_number, "weight")
 
     def __call__(self, output: Output) -> torch.Tensor:
         active = output.module.problem.codes.active(output.Z, output.module.threshold)
@@ -129,8 +129,8 @@ class KL:
     FLOOR = 1e-8
 
     def __post_init__(self):
-        check_number("KL's weight", self.weight)
-        check_number("KL's target", self.target, above=True)
+        check_fields(self, check_number, "weight")
+        check_fields(self, check_number, "target", above=True)
         if self.target >= 1:
             raise ValueError(f"KL's target must be below 1; got {self.target!r}.")
 
@@ -162,7 +162,7 @@ class Hoyer:
     weight: float
 
     def __post_init__(self):
-        check_number("Hoyer's weight", self.weight)
+        check_fields(self, check_number, "weight")
 
     def __call__(self, output: Output) -> torch.Tensor:
         H = output.H
@@ -198,8 +198,7 @@ class Decay:
     positive: float = 0.0
 
     def __post_init__(self):
-        check_number("Decay's negative", self.negative)
-        check_number("Decay's positive", self.positive)
+        check_fields(self, check_number, "negative", "positive")
 
     def __call__(self, output: Output) -> torch.Tensor:
         module = output.module
@@ -236,9 +235,9 @@ class AuxK:
     zipf: bool = False
 
     def __post_init__(self):
-        check_number("AuxK's weight", self.weight)
+        check_fields(self, check_number, "weight")
         if self.k is not None:
-            check_integer("AuxK's k", self.k)
+            check_fields(self, check_integer, "k")
 
     def __call__(self, output: Output) -> torch.Tensor:
         module, Z = output.module, output.Z
@@ -293,7 +292,7 @@ class PriorKL:
     weight: float
 
     def __post_init__(self):
-        check_number("PriorKL's weight", self.weight)
+        check_fields(self, check_number, "weight")
 
     def __call__(self, output: Output) -> torch.Tensor:
         log_variance = output.module.log_variance_of(output.D)
@@ -324,8 +323,7 @@ class Elastic:
     l2: float = 0.0
 
     def __post_init__(self):
-        check_number("Elastic's l1", self.l1)
-        check_number("Elastic's l2", self.l2)
+        check_fields(self, check_number, "l1", "l2")
 
     def __call__(self, F: np.ndarray) -> float:
         if self.l1 == self.l2 == 0:
@@ -376,8 +374,8 @@ class LogVolume:
     delta: float = 0.1
 
     def __post_init__(self):
-        check_number("LogVolume's weight", self.weight)
-        check_number("LogVolume's delta", self.delta, above=True)
+        check_fields(self, check_number, "weight")
+        check_fields(self, check_number, "delta", above=True)
 
     def __call__(self, P: np.ndarray) -> float:
         return float(self.weight * np.linalg.slogdet(self._spread(P))[1])

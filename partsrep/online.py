@@ -16,7 +16,7 @@ from .objective import Objective
 from .parts import Parts
 from .problem import Problem, squared_error
 from .progress import Interrupted, arrays, progress
-from .validation import check_integer, check_number
+from .validation import check_fields, check_integer, check_number
 
 ALIVE = 0.1  # of the largest part's norm: the norms of used and unused parts lie far apart
 
@@ -74,8 +74,8 @@ class Online:
     epsilon: float = 2e-4
 
     def __post_init__(self):
-        for name in ("plasticity", "mean", "negative", "positive", "epsilon"):
-            check_number(f"Online's {name}", getattr(self, name), above=name in ("mean", "epsilon"))
+        check_fields(self, check_number, "plasticity", "negative", "positive")
+        check_fields(self, check_number, "mean", "epsilon", above=True)
         if self.mean >= 1:
             raise ValueError(f"Online's mean must be below 1; got {self.mean!r}.")
         for name in ("negative", "positive"):

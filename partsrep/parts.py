@@ -27,7 +27,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from .inference import apply, diagonal, project_simplex, stationarity, sweeps
-from .validation import check_number
+from .validation import check_fields, check_number
 
 Array = TypeVar("Array")  # numpy array or torch tensor: `Parts.project` uses what both have
 
@@ -237,7 +237,7 @@ class Sparseness(Rowwise):
     homogeneous = True
 
     def __post_init__(self):
-        check_number("Sparseness's value", self.value, above=True)
+        check_fields(self, check_number, "value", above=True)
         if self.value >= 1:
             raise ValueError(f"Sparseness's value must be below 1; got {self.value!r}.")
 

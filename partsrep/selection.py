@@ -16,7 +16,7 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
 from . import figures
@@ -24,7 +24,7 @@ from .estimators import NMF, restarts
 from .matching import match, unit_rows
 from .problem import data_norm, factorization_loss
 from .progress import progress
-from .validation import check_integer, check_number
+from .validation import check_integer, check_matrix, check_number
 
 NEIGHBOURS = 0.3  # of the fits: so many must have found a part for it to be kept
 SAME = 1e-5  # distance of parts of norm 1 that rounding may have made, in float32 too
@@ -295,7 +295,7 @@ def choose_n_components(
             "choose_n_components hides entries of D by dense masks and takes no sparse matrix: "
             "give it D.toarray(), or a sample of the rows of a large D."
         )
-    D = check_array(D, dtype=(np.float64, np.float32), input_name="D")
+    D = check_matrix(D, "D")
     values = _checked_values(values, len(D))
     estimator = NMF(tol=ROUGH) if estimator is None else estimator
     if not has_fit_parameter(estimator, "mask"):
@@ -303,7 +303,7 @@ def choose_n_components(
     check_number("holdout", holdout, above=True)
     if holdout > 0.5:
         raise ValueError(f"holdout must be at most 0.5, half of the entries; got {holdout!r}.")
-    check_integer("repeats", repeats, 2)
+    repeats = check_integer("repeats", repeats, 2)
     rng = check_random_state(random_state)
     masks = [speckle(D.shape, holdout, rng) for _ in range(repeats)]
     if not all(D[~mask].any() and D[mask].any() for mask in masks):

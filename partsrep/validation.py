@@ -1,16 +1,66 @@
 """What data and settings are accepted, and the errors the others get: thin, over scikit-learn."""
 
-from numbers import Integral, Real
+import math
+from collections.abc import Callable
+from numbers import Integral, Number, Real
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
     check_array,
     check_non_negative,
     validate_data,
 )
+
+
+def as_array(X: Any, name: str = "X") -> Any:
+    """Numbers as numpy knows them; what scikit-learn's checks can take stays as it is.
+
+    Of a torch tensor, or a list of them, the values on the CPU, without gradients. Half precision
+    (float16, bfloat16) becomes float32, which is exact.
+
+    Raises
+    ------
+    ValueError
+        Anything that numpy cannot read as an array, such as a DataLoader, a generator or a path; a
+        tensor without values; shards, which are not in memory.
+
+    Examples
+    --------
+    >>> as_array(torch.ones(2, dtype=torch.bfloat16, requires_grad=True))
+    array([1., 1.], dtype=float32)
+    """
+    if isinstance(X, torch.Tensor):
+        try:
+            X = X.detach().cpu().resolve_neg()
+            half = X.is_floating_point() and X.itemsize < 4
+            return (X.float() if half else X).numpy()
+        except (NotImplementedError, RuntimeError, TypeError) as error:
+            raise ValueError(f"{name} is a torch tensor that is no array: {error}") from error
+    if isinstance(X, list | tuple):
+        return [as_array(row, name) if isinstance(row, torch.Tensor) else row for row in X]
+    if streamed(X):
+        raise ValueError(
+            f"{name} are shards, and here it has to be in memory: give some of its rows, "
+            f"{name}[:10_000] say, or np.asarray({name}) if all of it fits."
+        )
+    readable = any(hasattr(X, name) for name in ("__array__", "__array_interface__", "toarray"))
+    if not (readable or isinstance(X, Number | memoryview)):
+        raise ValueError(
+            f"{name} is a {type(X).__name__}, which is no array: give one, or what numpy reads as "
+            "one. Data (samples x features) may also be partsrep.datasets.shards(paths). Batches "
+            "have to become one array, or files whose shards are given."
+        )
+    half = str(getattr(X, "dtype", None)) in ("float16", "bfloat16")
+    return X.astype(np.float32) if half else X
+
+
+def streamed(X: Any) -> bool:
+    """Whether data stay in files, as :func:`partsrep.datasets.shards` do."""
+    return hasattr(X, "extremes")
 
 
 def check_data(
@@ -22,6 +72,8 @@ def check_data(
     in_place: bool = False,
     missing: bool = False,
     squares: bool = True,
+    stream: bool = False,
+    dtype: Any = None,
 ) -> Any:
     """Validate the data matrix of an estimator and return it as float32 or float64.
 
@@ -42,38 +94,48 @@ def check_data(
     missing : bool
         Whether NaN is accepted.
     squares : bool
-        Whether sums of squares must be possible in D's precision.
+        Whether sums of squares must be possible in the precision.
+    stream : bool
+        Whether shards are accepted; they stay in their files.
+    dtype : dtype or None
+        The precision wanted; None: float32 where X is float32 or half precision, else float64.
 
     Returns
     -------
-    D : ndarray, CSR or CSC matrix (n, d)
-        In float32 where X is float32, else in float64.
+    D : ndarray, CSR or CSC matrix, or Shards (n, d)
 
     Raises
     ------
     ValueError
-        NaN, infinity, negative or masked entries, no samples, no features, one dimension, text,
-        numbers whose squares are too large or too small for their precision, if these are needed.
+        NaN, infinity, negative or masked entries, no samples, no features, one dimension, text, no
+        array, numbers whose squares are too large or too small for their precision, if these are
+        needed.
     """
     if np.ma.is_masked(X):
         raise ValueError(
             "X is a masked array that hides entries: NMF takes fit(X.filled(0), mask=~X.mask)."
         )
-    D = validate_data(
-        estimator,
-        summed(X) if in_place else X,
-        reset=reset,
-        accept_sparse=("csr", "csc") if in_place else False,
-        dtype=(np.float64, np.float32),
-        order=None if in_place else "C",
-        force_writeable=not in_place,  # torch shares the memory and warns of read-only arrays
-        ensure_all_finite="allow-nan" if missing else True,
-    )
-    if nonnegative:
-        check_non_negative(D, f"{type(estimator).__name__} (its parts are nonnegative)")
+    if stream and streamed(X):
+        D = validate_data(estimator, X, reset=reset, skip_check_array=True)
+    else:
+        X = as_array(X)
+        D = validate_data(
+            estimator,
+            summed(X) if in_place else X,
+            reset=reset,
+            accept_sparse=("csr", "csc") if in_place else False,
+            dtype=(np.float64, np.float32),
+            order=None if in_place else "C",
+            force_writeable=not in_place,  # torch shares the memory and warns of read-only arrays
+            ensure_all_finite="allow-nan" if missing else True,
+        )
+    if nonnegative and extremes(D)[0] < 0:
+        whom = f"{type(estimator).__name__} (its parts are nonnegative)"
+        raise ValueError(f"Negative values in data passed to {whom}.")
+    dtype = D.dtype if dtype is None else np.dtype(dtype)
     if squares:
-        check_scale(D)
-    return D
+        check_scale(D, dtype=dtype)
+    return D if D.dtype == dtype else D.astype(dtype)
 
 
 def summed(X: Any) -> Any:
@@ -91,6 +153,19 @@ def summed(X: Any) -> Any:
     return D
 
 
+def check_matrix(X: Any, name: str, dtype: Any = (np.float64, np.float32), **checks: Any) -> Any:
+    """A matrix that goes with no estimator, by scikit-learn's checks; see :func:`as_array`."""
+    return check_array(as_array(X, name), dtype=dtype, input_name=name, **checks)
+
+
+def check_weights(X: Any, name: str, dtype: Any, *shapes: tuple[int, ...]) -> np.ndarray:
+    """Validate given weights of one of some shapes; a copy is returned."""
+    X = np.asarray(as_array(X, name))
+    check_shape(name, X.shape, shapes)
+    flat = check_array(X.reshape(1, -1), dtype=dtype, copy=True, input_name=name)
+    return flat.reshape(X.shape)
+
+
 def check_scale(D: Any, degree: float = 2.0, dtype: Any = None) -> None:
     """Raise a ValueError where a sum of powers of D would overflow or vanish in a precision, by
     default D's own."""
@@ -98,7 +173,7 @@ def check_scale(D: Any, degree: float = 2.0, dtype: Any = None) -> None:
     if largest == 0:
         return
     power, limits = degree * np.log(largest), np.finfo(dtype)
-    if not np.log(limits.tiny) < power < np.log(limits.max) - np.log(D.size):
+    if not np.log(limits.tiny) < power < np.log(limits.max) - np.log(math.prod(D.shape)):
         raise ValueError(
             f"The largest entry of X, {largest:g}, is too {'large' if largest > 1 else 'small'} "
             f"for sums of {'squares' if degree == 2 else f'its power {degree:g}'} in {dtype}: "
@@ -106,10 +181,18 @@ def check_scale(D: Any, degree: float = 2.0, dtype: Any = None) -> None:
         )
 
 
-def peak(D: Any) -> float:
-    """The largest magnitude in D, dense or sparse; NaN apart."""
+def extremes(D: Any) -> tuple[float, float]:
+    """The lowest and the highest entry, of a sparse D of those stored; NaN do not count."""
+    if streamed(D):
+        return D.extremes
     values = D.data if sp.issparse(D) else D
-    return max(float(np.nanmax(values, initial=0)), -float(np.nanmin(values, initial=0)))
+    return float(np.nanmin(values, initial=np.inf)), float(np.nanmax(values, initial=-np.inf))
+
+
+def peak(D: Any) -> float:
+    """The largest magnitude in D, dense, sparse or in shards; NaN apart."""
+    low, high = extremes(D)
+    return max(high, -low, 0.0)
 
 
 def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -138,7 +221,7 @@ def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[np.ndarray, np.ndar
     """
     if sp.issparse(D):
         raise ValueError("mask= needs a dense array of data; call X.toarray() if it fits.")
-    weights = check_array(mask, dtype=D.dtype, input_name="mask")
+    weights = check_matrix(mask, "mask", D.dtype)
     if weights.shape != D.shape:
         raise ValueError(f"mask has shape {weights.shape}, but X has shape {D.shape}.")
     check_non_negative(weights, "mask (weights of the entries of X)")
@@ -170,7 +253,7 @@ def check_shape(name: str, shape: tuple[int, ...], wanted: tuple[tuple[int, ...]
 
 def check_factor(F: Any, name: str, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
     """Validate a given factor (a start) against the shape it must have; a copy is returned."""
-    F = check_array(F, dtype=dtype, copy=True, order="C", input_name=f"start's {name}")
+    F = check_matrix(F, f"start's {name}", dtype, copy=True, order="C")
     if F.shape != shape:
         raise ValueError(f"start's {name} has shape {F.shape}; this problem needs {shape}.")
     return F
@@ -195,20 +278,96 @@ def check_custom(F: Any, name: str, shape: tuple[int, int], dtype: np.dtype) -> 
 
 def check_choice(name: str, value: Any, choices: Any) -> None:
     """Raise a ValueError that lists the valid choices of a named setting."""
-    if value not in choices:
+    try:
+        known = value in choices
+    except (RuntimeError, TypeError, ValueError):  # no key, or of no single truth value
+        known = False
+    if not known:
         listed = ", ".join(map(repr, choices))
         raise ValueError(f"{name}={value!r} is not known; choose one of {listed}.")
 
 
-def check_integer(name: str, value: Any, minimum: int = 1) -> None:
-    """Raise a ValueError unless `value` is an integer of at least `minimum`."""
+def check_kind(
+    name: str, value: Any, names: dict[str, Any], objects: str, fits: Callable[[Any], bool]
+) -> Any:
+    """The choice that a name stands for, or the object given in its place.
+
+    Parameters
+    ----------
+    name : str
+        The setting.
+    value : str or object
+    names : dict
+        The choices that have a name.
+    objects : str
+        How the others are written, one after the other: ``"TopK(k) JumpReLU(threshold)"``.
+    fits : callable
+        Whether an object is such a choice.
+
+    Raises
+    ------
+    ValueError
+        Any other name or object: it lists what is accepted, and says what to write where a class, a
+        name or another library's object stands for one of these.
+
+    Examples
+    --------
+    >>> check_kind("codes", "TopK", {"relu": None}, "TopK(k)", lambda value: False)
+    Traceback (most recent call last):
+    ...
+    ValueError: codes='TopK' is not known; choose one of 'relu', TopK(k). Here: codes=TopK(k).
+    """
+    if isinstance(value, str) and value in names:
+        return names[value]
+    if not isinstance(value, str | type) and fits(value):
+        return value
+    own = value if isinstance(value, str) else getattr(value, "__name__", type(value).__name__)
+    choices = [*map(repr, names), *objects.split(" ")]
+    meant = [c for c in choices if c.partition("(")[0].strip("'").lower() == own.lower()]
+    hint = f" Here: {name}={meant[-1]}." if meant else ""
+    raise ValueError(f"{name}={value!r} is not known; choose one of {', '.join(choices)}.{hint}")
+
+
+def check_integer(name: str, value: Any, minimum: int = 1) -> int:
+    """`value` as an int; a ValueError unless it is an integer of at least `minimum`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < minimum:
         raise ValueError(f"{name} must be an integer of at least {minimum}; got {value!r}.")
+    return int(value)
 
 
-def check_number(name: str, value: Any, minimum: float = 0.0, *, above: bool = False) -> None:
-    """Raise a ValueError unless `value` is a finite number of at least (or above) `minimum`."""
-    number = isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value)
-    if not number or value < minimum or (above and value == minimum):
+def check_number(name: str, value: Any, minimum: float = 0.0, *, above: bool = False) -> float:
+    """`value` as a float; a ValueError unless it is finite and at least (or above) `minimum`."""
+    given = isinstance(value, Real) and not isinstance(value, bool)
+    try:
+        number = float(value) if given else math.nan
+    except OverflowError:  # an integer beyond all floats
+        number = math.inf
+    if not math.isfinite(number) or number < minimum or (above and number == minimum):
         bound = "above" if above else "of at least"
         raise ValueError(f"{name} must be a finite number {bound} {minimum:g}; got {value!r}.")
+    return number
+
+
+def check_fields(choice: Any, check: Callable[..., Any], *names: str, **bound: Any) -> None:
+    """Check fields of a frozen dataclass, which become what the check returns: plain numbers."""
+    for name in names:
+        value = check(f"{type(choice).__name__}'s {name}", getattr(choice, name), **bound)
+        object.__setattr__(choice, name, value)
+
+
+def check_device(device: Any) -> None:
+    """Raise a ValueError unless torch can compute on a device, which may be None."""
+    if device is None:
+        return
+    try:
+        torch.zeros(1, device=torch.device(device)).cpu()
+    except (AssertionError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        there = ["cpu"]
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        if accelerator is not None:
+            count = torch.accelerator.device_count()
+            there += [f"{accelerator.type}:{index}" for index in range(count)]
+        raise ValueError(
+            f"device={device!r} is not here: there is {', '.join(map(repr, there))}. A model from "
+            "elsewhere trains on the CPU after set_params(device=None)."
+        ) from error

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 
 from . import figures
 from .compare import Fit
 from .estimators import NMF, restarts
 from .estimators.base import as_seeds
 from .matching import match
-from .validation import check_integer
+from .validation import check_integer, check_matrix
 
 # The rule: NMF must agree with itself so far; and so much less with the other method is the same.
 DETERMINED, MARGIN = 0.8, 0.05
@@ -167,8 +167,8 @@ def verdict(
     seeds = as_seeds(seeds, least=2)
     if len(set(seeds)) < max(len(seeds), 2):
         raise ValueError(f"seeds must be at least two different ones; got {seeds}.")
-    check_integer("draws", draws)
-    D = check_array(D, dtype=(np.float64, np.float32), input_name="D")
+    draws = check_integer("draws", draws)
+    D = check_matrix(D, "D")
     # Were two fits begun at the same point, they could agree for that.
     others = [seed + max(seeds) - min(seeds) + 1 for seed in seeds]
     fits_a, fits_b = restarts(_several(a), D, seeds), restarts(_several(b), D, others)

@@ -1,10 +1,11 @@
 """Data in files that are too large for memory: rows are read when they are asked for."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from mmap import ACCESS_READ, mmap
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 # does not know, is the upper half of a float32.
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 READ = {"f8": np.float64, "f4": np.float32, "f2": np.float32, "u2": np.float32}
+BLOCK = 2**22  # entries that are looked at together
 
 
 @dataclass(frozen=True)
@@ -31,20 +33,21 @@ class Shard:
         """The precision that rows are read in."""
         return np.dtype(READ[self.stored[1:]])
 
-    def rows(self, index: np.ndarray) -> np.ndarray:
-        """Some rows, and no others, from the file."""
-        # Opened each time: an open mapping holds a file descriptor, of which a process has few.
+    def read(self, runs: Iterable[tuple[int, np.ndarray]]) -> None:
+        """Fill buffers, each with the bytes of so many rows from one on."""
+        # A mapping is slower to make than a few rows are to read, and could not stay: it holds
+        # a file descriptor, and kills the process where the file shrinks.
+        file = os.open(self.path, os.O_RDONLY)
         try:
-            with open(self.path, "rb") as file:
-                mapped = mmap(file.fileno(), 0, access=ACCESS_READ)
-            count = self.shape[0] * self.shape[1]
-            numbers = np.frombuffer(mapped, self.stored, count, self.offset)
-        except ValueError as error:
-            raise ValueError(f"{self.path} is shorter than it was: {error}") from error
-        rows = numbers.reshape(self.shape)[index]
-        if self.stored == STORED["BF16"]:
-            return (rows.astype(np.uint32) << 16).view(np.float32)
-        return rows
+            for row, buffer in runs:
+                place, left = self.offset + row * buffer.shape[1], buffer.reshape(-1)
+                while len(left):
+                    count = os.preadv(file, [left], place)
+                    if not count:
+                        raise ValueError(f"{self.path} is shorter than it was: no row {row}.")
+                    place, left = place + count, left[count:]
+        finally:
+            os.close(file)
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,9 +64,12 @@ class Shards:
         Rows of all files, and columns.
     dtype : dtype
         float32 or float64.
+    extremes : (float, float)
+        The lowest and the highest entry; to know them, all files are read once.
     """
 
     files: tuple[Shard, ...]
+    precision: np.dtype | None = None
 
     @cached_property
     def _sizes(self) -> np.ndarray:
@@ -81,7 +87,17 @@ class Shards:
 
     @property
     def dtype(self) -> np.dtype:
-        return self.files[0].dtype
+        return self.precision or self.files[0].dtype
+
+    def astype(self, dtype: Any) -> "Shards":
+        """The same rows, to be read in another precision."""
+        return replace(self, precision=np.dtype(dtype))
+
+    @cached_property
+    def extremes(self) -> tuple[float, float]:
+        blocks = self.blocks(max(BLOCK // self.shape[1], 1))
+        low, high = zip(*((float(b.min()), float(b.max())) for b in blocks), strict=True)
+        return min(low), max(high)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -103,20 +119,29 @@ class Shards:
         if outside.any():
             raise IndexError(f"There is no row {index[outside][0]}: there are {n} rows.")
         index = np.where(index < 0, index + n, index).astype(np.intp)
-        place = np.searchsorted(self._ends, index, side="right")
-        within = index - (self._ends - self._sizes)[place]
-        block = np.empty((*index.shape, d), self.dtype)
-        for number in np.unique(place):
-            here = place == number
-            block[here] = self.files[number].rows(within[here])
-        finite = np.isfinite(block).all(axis=-1)
+        # File by file, and in each from front to back; rows that lie together are read together.
+        order = np.argsort(index, axis=None, kind="stable")
+        ordered = index.reshape(-1)[order]
+        place = np.searchsorted(self._ends, ordered, side="right")
+        within = ordered - (self._ends - self._sizes)[place]
+        begins = np.flatnonzero(np.diff(ordered, prepend=-2) + np.diff(place, prepend=-1) != 1)
+        stored = np.empty((len(ordered), d), self.files[0].stored)
+        buffer = stored.view(np.uint8)
+        runs = pairwise([*begins.tolist(), len(ordered)])
+        for number, some in groupby(runs, lambda run: place[run[0]]):
+            self.files[number].read((int(within[run]), buffer[run:end]) for run, end in some)
+        if stored.dtype == STORED["BF16"]:
+            stored = (stored.astype(np.uint32) << 16).view(np.float32)
+        finite = np.isfinite(stored).all(axis=1)
         if not finite.all():
             first = np.argmin(finite)
             raise ValueError(
-                f"{self.files[place.flat[first]].path} holds NaN or infinity in row "
-                f"{within.flat[first]}: mend or leave out such rows."
+                f"{self.files[place[first]].path} holds NaN or infinity in row {within[first]}: "
+                "mend or leave out such rows."
             )
-        return block
+        block = np.empty_like(stored, self.dtype)
+        block[order] = stored
+        return block.reshape(*index.shape, d)
 
     def blocks(self, size: int) -> Iterator[np.ndarray]:
         """All rows in order, so many at a time."""
@@ -129,7 +154,8 @@ class Shards:
 def shards(paths: str | Path | Iterable[str | Path], *, variable: str | None = None) -> Shards:
     """Activations, or other data, in .npy and .safetensors files, without loading them.
 
-    Only rows that are asked for are read. ``SAE.fit`` takes the result as its data.
+    Only rows that are asked for are read. ``SAE`` takes the result as its data, in `fit`,
+    `transform` and `score`; what needs all samples at once says so.
 
     Parameters
     ----------

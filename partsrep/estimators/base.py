@@ -20,7 +20,7 @@ from ..inference import ENTRIES, blocks
 from ..problem import squared_error
 from ..progress import progress
 from ..scale import power_of_four
-from ..validation import check_choice, check_integer, peak
+from ..validation import as_array, check_choice, check_integer, peak, streamed
 
 
 @contextmanager
@@ -139,8 +139,9 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             check_choice("n_components", self.n_components, ("auto",))
             if self.start is None:
                 return D.shape[1]
-            start = self.start[1].T if isinstance(self.start, tuple) else self.start.components_
-            return len(start)
+            if isinstance(self.start, tuple):
+                return np.shape(self.start[1])[-1]
+            return len(self.start.components_)
         check_integer("n_components", self.n_components)
         return int(self.n_components)
 
@@ -164,8 +165,8 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
 def _blocks_of_samples(X: Any) -> Iterator[Any]:
     """The samples of any container that the estimators take, a few at a time."""
-    if not hasattr(X, "columns") and not hasattr(X, "blocks"):
-        X = X.tocsr() if sp.issparse(X) else np.atleast_1d(X)
+    if not streamed(X) and not hasattr(X, "columns"):
+        X = X.tocsr() if sp.issparse(X) else np.atleast_1d(as_array(X))
     size = max(ENTRIES // max(X.shape[-1], 1), 1)
     read = X.iloc if hasattr(X, "iloc") else X
     for rows in blocks(max(X.shape[0], 1), size):

@@ -1,30 +1,45 @@
 """SAE: the front door to sparse autoencoders."""
 
 import warnings
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import is_dataclass, replace
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .. import alternating, gradient, lbfgs, online, starts
 from ..autoencoder import Autoencoder, stacked
-from ..codes import ACTIVATIONS, BatchTopK, FeatureChoice, JumpReLU, Logistic, ReLU, TopK
+from ..codes import (
+    ACTIVATIONS,
+    BatchTopK,
+    FeatureChoice,
+    Gaussian,
+    JumpReLU,
+    Logistic,
+    ReLU,
+    TopK,
+)
 from ..descent import in_memory
-from ..inference import ENCODERS, Pursuit, blocks, exact_nnls, linear_encoder
-from ..objective import L0, Objective
-from ..parts import DECODERS
+from ..inference import ENCODERS, Layer, Pursuit, blocks, exact_nnls, linear_encoder
+from ..objective import L0, Objective, PriorKL
+from ..parts import DECODERS, Cone, Hull, Parts
 from ..problem import Problem
 from ..progress import Interrupted, progress
 from ..validation import (
+    as_array,
     check_choice,
     check_data,
+    check_device,
     check_factor,
     check_integer,
+    check_kind,
+    check_matrix,
     check_number,
-    check_shape,
+    check_weights,
+    extremes,
 )
 from .base import PartsModel, alike, all_or_nothing
 from .nmf import NMF
@@ -36,6 +51,36 @@ STACK = 2**23
 ENOUGH, STARTS, TRIAL = 8192, 6, 120
 # Codes that depend on a batch until their thresholds are frozen.
 SELECTIONS = (BatchTopK, FeatureChoice)
+# What an argument takes: names, how objects are written, and whether an object is one of its kind.
+# Activations and penalties may be home-made.
+CHOICES = {
+    "activation": (
+        ACTIVATIONS,
+        "ReLU() JumpReLU(threshold) TopK(k) BatchTopK(k) MutualChoice(k) FeatureChoice(k) "
+        "Logistic() Gaussian()",
+        lambda value: callable(value) and hasattr(value, "check") and hasattr(value, "homogeneous"),
+    ),
+    "decoder": (
+        DECODERS,
+        "Hull() Cone()",
+        lambda value: isinstance(value, Parts | Hull | Cone),
+    ),
+    "encoder": (
+        ENCODERS,
+        "Unrolled(steps) Pursuit(k) Layer(tied,bias,steps)",
+        lambda value: isinstance(value, Layer | Pursuit),
+    ),
+}
+PENALTIES = (
+    {},
+    "L1(weight) L0(weight) KL(weight) Hoyer(weight) Decay(negative) AuxK() PriorKL(weight)",
+    # An activation can be called too; a price of an NMF's factor has a system.
+    lambda value: (
+        is_dataclass(value)
+        and callable(value)
+        and not (hasattr(value, "check") or hasattr(value, "system"))
+    ),
+)
 
 
 class SAE(PartsModel):
@@ -86,7 +131,7 @@ class SAE(PartsModel):
     device : None, str or torch.device
         Where Adam and L-BFGS train; None: the CPU. The fitted model is back on the CPU.
     dtype : None, "float32" or "float64"
-        What to train in; None: that of the data.
+        What to train in; None: that of the data, see below.
 
     Attributes
     ----------
@@ -113,13 +158,19 @@ class SAE(PartsModel):
     Raises
     ------
     ValueError
-        NaN, infinity, empty, sparse or non-numeric data, negative data for nonnegative parts;
-        unknown or impossible settings.
+        NaN, infinity, empty or non-numeric data, numbers whose squares leave the range of their
+        precision, negative data for nonnegative parts, what is no array, such as a DataLoader;
+        unknown or impossible settings, a device that is not there.
+    TypeError
+        Sparse data.
 
     Notes
     -----
-    Data of float32 is trained in float32, everything else in float64. A sample of zeros without
-    biases has zero codes. More parts than samples or features are allowed.
+    Data are an array or what numpy reads as one, a torch tensor, a memory map, or
+    :func:`partsrep.datasets.shards`, which stay in their files. Data of float32, float16 or
+    bfloat16 is trained in float32, everything else in float64. Codes and reconstructions are in the
+    precision of the weights, whatever that of the data. A sample of zeros without biases has zero
+    codes. More parts than samples or features are allowed.
 
     Examples
     --------
@@ -176,7 +227,9 @@ class SAE(PartsModel):
         return hasattr(self, "module_")
 
     def fit(self, X, y=None):
-        """Train on X, array (n, d) or a memory map or shards of that shape.
+        """Train on X, array (n, d) or a memory map, tensor or shards of that shape.
+
+        Shards are for "auto" and "adam", with parts that are not made of samples.
 
         Ctrl-C during epochs ends them: the model is fitted with the best so far. Before that it is
         left as it was.
@@ -216,6 +269,7 @@ class SAE(PartsModel):
 
     def _prepared(self, X) -> tuple[Problem, np.ndarray, int]:
         """The problem, the data and the number of parts, all checked."""
+        check_device(self.device)
         problem = self._problem()
         D = self._data(X, problem, reset=True)
         if self.learning_rate is not None:
@@ -292,8 +346,9 @@ class SAE(PartsModel):
         Returns
         -------
         SAE
-            Fitted, in float32 if all arrays are of at most that precision, else in float64. Nothing
-            is known of its training: there is no `loss_`, `history_` and `n_iter_`.
+            Fitted, in float32 if all arrays are of at most that precision, else in float64; of
+            torch's tensors the values count, wherever they are. Nothing is known of its training:
+            there is no `loss_`, `history_` and `n_iter_`.
 
         Raises
         ------
@@ -308,27 +363,31 @@ class SAE(PartsModel):
         >>> sae.transform([[2.0, 2.0]])
         array([[2., 0.]])
         """
+        names, *kind = CHOICES["activation"]
+        check_kind("activation", activation, names | {"jumprelu": None}, *kind)
+        jumps = isinstance(activation, str) and activation == "jumprelu"
         given = {"encoder": encoder, "decoder": decoder, "bias": bias, "decoder_bias": decoder_bias}
-        given = {name: np.asarray(value) for name, value in given.items() if value is not None}
+        given = {
+            name: np.asarray(as_array(value, name))
+            for name, value in given.items()
+            if value is not None or "bias" not in name
+        }
         single = all(np.can_cast(value.dtype, np.float32) for value in given.values())
         dtype = np.float32 if single else np.float64
-        m, d = check_array(encoder, dtype=dtype, input_name="encoder").shape
+        m, d = check_matrix(given["encoder"], "encoder", dtype).shape
         shapes = {"encoder": (m, d), "decoder": (d, m), "bias": (m,), "decoder_bias": (d,)}
         weights = dict.fromkeys(shapes)
         for name, value in given.items():
-            value = check_array(value, dtype=dtype, ensure_2d=False, input_name=name)
-            check_shape(name, value.shape, (shapes[name],))
-            weights[name] = torch.tensor(value)
+            weights[name] = torch.from_numpy(check_weights(value, name, dtype, shapes[name]))
 
         if threshold is not None:
-            threshold = np.asarray(threshold, dtype)
-            check_shape("threshold", threshold.shape, ((), (m,)))
-            if not (np.isfinite(threshold) & (threshold >= 0)).all():
+            threshold = check_weights(threshold, "threshold", dtype, (), (m,))
+            if (threshold < 0).any():
                 raise ValueError(
-                    "threshold must be finite and at least 0. Where there is a ReLU before it, one "
-                    "below 0 is the same as 0: give np.maximum(threshold, 0)."
+                    "threshold must be at least 0. Where there is a ReLU before it, one below 0 is "
+                    "the same as 0: give np.maximum(threshold, 0)."
                 )
-            if activation == "jumprelu":
+            if jumps:
                 activation = JumpReLU(float(threshold.mean()))
             elif not isinstance(activation, SELECTIONS) and not getattr(
                 activation, "bandwidth", None
@@ -337,7 +396,7 @@ class SAE(PartsModel):
                     f"activation={activation!r} has no threshold to give: 'jumprelu' has, "
                     "JumpReLU with a bandwidth, BatchTopK and FeatureChoice."
                 )
-        elif activation == "jumprelu" or isinstance(activation, SELECTIONS):
+        elif jumps or isinstance(activation, SELECTIONS):
             raise ValueError(
                 f"activation={activation!r} needs its threshold, a number or one a unit."
             )
@@ -360,53 +419,62 @@ class SAE(PartsModel):
         return sae
 
     def transform(self, X):
-        """Codes H (n, m) of X (n, d); the codes of one sample depend on no other."""
+        """Codes H (n, m) of X (n, d), in the precision of the model, which is that of its weights.
+
+        The codes of one sample depend on no other.
+        """
         check_is_fitted(self)
         D = self._data(X, self.problem_, reset=False)
-        H = np.empty((len(D), len(self.components_)), D.dtype)
-        with torch.no_grad():
-            for rows in blocks(len(D), gradient.ROWS):
-                H[rows] = self.module_.encode(gradient.batch(D, rows, self.module_)).numpy()
-        return H
+        return self._mapped(self.module_.encode, D, len(self.components_))
 
     def inverse_transform(self, X):
-        """The reconstruction D̂ (n, d) of codes (n, m)."""
+        """The reconstruction D̂ (n, d) of codes (n, m), in the precision of the model."""
         check_is_fitted(self)
+        m, d = self.components_.shape
+        H = check_matrix(X, "X", self.components_.dtype)
+        if H.shape[1] != m:
+            raise ValueError(f"X has {H.shape[1]} codes a sample, but the model has {m} parts.")
+        return self._mapped(self.module_.decode, H, d)
+
+    def _mapped(self, function: Callable, rows, width: int) -> np.ndarray:
+        """What a function of the module makes of rows, some at a time."""
+        mapped = np.empty((len(rows), width), self.components_.dtype)
         with torch.no_grad():
-            return self.module_.decode(torch.as_tensor(np.asarray(X))).numpy()
+            for some in blocks(len(rows), gradient.ROWS):
+                mapped[some] = function(gradient.batch(rows, some, self.module_)).cpu().numpy()
+        return mapped
 
     @property
     def _solver(self) -> str:
         return "online" if isinstance(self.solver, online.Online) else self.solver
 
+    @property
+    def _batch(self) -> int:
+        return int(self.batch_size)
+
     def _nonnegative(self) -> bool:
         parts = DECODERS.get(self.decoder) if isinstance(self.decoder, str) else self.decoder
         return getattr(parts, "nonnegative", False)
 
-    def _data(self, X, problem: Problem, *, reset: bool) -> np.ndarray:
-        """X as what is trained on; shards stay where they are."""
-        if hasattr(X, "blocks"):
-            return self._shards(X, problem, reset=reset)
-        D = check_data(self, X, reset=reset, nonnegative=problem.parts.nonnegative)
-        if problem.objective.fit == "bernoulli" and (D.min() < 0 or D.max() > 1):
-            raise ValueError(
-                f'loss="bernoulli" needs data in [0, 1]; these reach from {D.min():g} to '
-                f"{D.max():g}: scale them."
-            )
-        return D if self.dtype is None else D.astype(self.dtype, copy=False)
-
-    def _shards(self, X, problem: Problem, *, reset: bool):
-        if reset:
-            self.n_features_in_ = X.shape[1]
-        elif X.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input."
-            )
-        signed = problem.parts.nonnegative or problem.objective.fit == "bernoulli"
-        if signed and any(block.min() < 0 for block in X.blocks(gradient.ROWS)):
-            raise ValueError("Negative values in data passed to SAE: choose free parts.")
-        return X
+    def _data(self, X, problem: Problem, *, reset: bool):
+        """X as what is trained on, or in the precision of the model; shards stay in their files."""
+        whole = problem.parts.of_samples or self._solver not in ("auto", "adam")
+        D = check_data(
+            self,
+            X,
+            reset=reset,
+            nonnegative=problem.parts.nonnegative,
+            stream=not (reset and whole),
+            dtype=self.dtype if reset else self.components_.dtype,
+        )
+        if problem.objective.fit == "bernoulli":
+            low, high = extremes(D)
+            if low < 0 or high > 1:
+                raise ValueError(
+                    f'loss="bernoulli" needs data in [0, 1]; these reach from {low:g} to {high:g}: '
+                    "scale them."
+                )
+        return D
 
     def _problem(self) -> Problem:
         """The four choices that the arguments name."""
@@ -418,14 +486,13 @@ class SAE(PartsModel):
         check_choice("dtype", self.dtype, (None, "float32", "float64"))
         if self.loss == "bernoulli" and self.output != "logistic":
             raise ValueError('loss="bernoulli" needs reconstructions in (0, 1): output="logistic".')
-        codes = _named("activation", self.activation, ACTIVATIONS)
-        parts = _named("decoder", self.decoder, DECODERS)
-        layer = _named("encoder", self.encoder, ENCODERS)
+        codes, parts, layer = (
+            check_kind(name, getattr(self, name), *kind) for name, kind in CHOICES.items()
+        )
         penalties = () if self.penalty is None else self.penalty
         penalties = tuple(penalties) if isinstance(penalties, list | tuple) else (penalties,)
-        for name, choice in (("activation", codes), *(("penalty", p) for p in penalties)):
-            if not callable(choice) or isinstance(choice, type):
-                raise ValueError(f"{name}={choice!r} must be an object such as TopK(5) or L1(0.1).")
+        for penalty in penalties:
+            check_kind("penalty", penalty, *PENALTIES)
         if self.bias == "both":
             if parts.of_samples:
                 raise ValueError(f'bias="both" does not go with {parts!r}.')
@@ -434,6 +501,8 @@ class SAE(PartsModel):
             if isinstance(layer, Pursuit):
                 raise ValueError("A pursuit has no encoder bias: set bias=False.")
             layer = replace(layer, bias=True)
+        if any(isinstance(p, PriorKL) for p in penalties) and not isinstance(codes, Gaussian):
+            raise ValueError(f"PriorKL is a price of Gaussian() codes; these are {codes!r}.")
         learned = isinstance(codes, JumpReLU) and codes.bandwidth is not None
         if any(isinstance(p, L0) for p in penalties) and not learned:
             raise ValueError(
@@ -475,7 +544,7 @@ class SAE(PartsModel):
             ], None
         held = isinstance(D, np.ndarray) and in_memory(D)
         tensor = torch.as_tensor(D).to(self.device) if held else D
-        together = max(1, STACK // (m * (D.shape[1] + self.batch_size)))
+        together = max(1, STACK // (m * (D.shape[1] + self._batch)))
         if self._solver in ("lbfgs", "online") or problems[0].parts.of_samples:
             together = 1
         runs, interrupt = [], None
@@ -524,7 +593,7 @@ class SAE(PartsModel):
             D,
             learning_rate=default if self.learning_rate is None else self.learning_rate,
             max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
+            batch_size=self._batch,
             tol=self.tol,
             rngs=rngs,
         )
@@ -572,7 +641,7 @@ class SAE(PartsModel):
     def _best_of(self, candidates: list, D: np.ndarray, problem: Problem, rng) -> tuple:
         """The candidate that leads farthest in a few epochs, and how far."""
         m, d = candidates[0][0].shape
-        candidates = candidates[: max(1, STACK // (m * (d + self.batch_size)))]
+        candidates = candidates[: max(1, STACK // (m * (d + self._batch)))]
         module = Autoencoder(problem, *map(_tensor, _stacked(candidates)))
         tensor = torch.as_tensor(D)
         module.scale_to(tensor)
@@ -582,7 +651,7 @@ class SAE(PartsModel):
             tensor,
             learning_rate=0.03,
             max_epochs=min(TRIAL, self.max_epochs),
-            batch_size=self.batch_size,
+            batch_size=self._batch,
             tol=self.tol,
             rngs=[np.random.RandomState(rng.randint(2**31)) for _ in candidates],
         )
@@ -654,14 +723,6 @@ def _stacked(weights: list[tuple]) -> list[np.ndarray | None]:
         full = [np.zeros_like(given[0]) if own is None else own for own in kind if given]
         stacked.append(np.stack(full) if given else None)
     return stacked
-
-
-def _named(argument: str, value, choices: dict):
-    """The choice of a name, or the object given in its place."""
-    if not isinstance(value, str):
-        return value
-    check_choice(argument, value, choices)
-    return choices[value]
 
 
 def _tensor(weights: np.ndarray | None) -> torch.Tensor | None:

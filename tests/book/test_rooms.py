@@ -33,6 +33,7 @@ ROOMS = [
     "online",
     "estimators",
     "storage",
+    "convert",
     "presets",
     "compare",
     "verdict",

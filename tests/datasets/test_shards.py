@@ -1,6 +1,8 @@
 """Rows of several files, read when they are asked for."""
 
+import os
 import pickle
+import sys
 import tracemalloc
 
 import numpy as np
@@ -137,6 +139,44 @@ def test_what_is_not_finite_is_found_where_it_is_read(tmp_path, suffix, value):
         stream[[0, 23, 22 + 23, 23 + 5]]
 
 
+@pytest.mark.parametrize("suffixes", ENDINGS)
+def test_extremes_and_other_precisions(tmp_path, suffixes, monkeypatch):
+    monkeypatch.setattr(sys.modules["partsrep.datasets.shards"], "BLOCK", 20)  # of five rows
+    stream = shards(cut(tmp_path, suffixes))
+    assert stream.extremes == (D.min(), D.max())
+    single = stream.astype(np.float32)
+    assert (single.dtype, single.shape, stream.dtype) == (np.float32, D.shape, np.float64)
+    np.testing.assert_array_equal(single[:], D.astype(np.float32))
+    assert single[[3, 9]].dtype == single[3].dtype == next(single.blocks(2)).dtype == np.float32
+    assert repr(single) == "Shards(3 files, 23 x 4, float32)"
+    np.testing.assert_array_equal(single.astype("float64")[:], D)
+
+
+def test_a_batch_opens_each_file_once_and_reads_rows_that_lie_together_at_once(
+    tmp_path, monkeypatch
+):
+    """Many small files cost what is read of them, not their number times the batch."""
+    stream = shards([write(tmp_path / f"{i}.npy", D) for i in range(5)])
+    calls = {"open": 0, "preadv": 0}
+
+    def counted(name):
+        function = getattr(os, name)
+
+        def call(*arguments):
+            calls[name] += 1
+            return function(*arguments)
+
+        monkeypatch.setattr(os, name, call)
+
+    for name in calls:
+        counted(name)
+    rows = np.array([25, 3, 24, 2, 100, 50, 26, 101, 4])
+    np.testing.assert_array_equal(stream[rows], np.tile(D, (5, 1))[rows])
+    assert calls == {"open": 4, "preadv": 4}
+    stream[:]
+    assert calls == {"open": 9, "preadv": 9}
+
+
 def test_no_files():
     with pytest.raises(ValueError, match="at least one file"):
         shards([])
@@ -181,8 +221,10 @@ def test_a_file_that_changes_afterwards(tmp_path, suffix):
     path = write(tmp_path / f"changed{suffix}", D)
     stream = shards(path)
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(ValueError, match=f"changed{suffix} is shorter"):
-        stream[0]
+    np.testing.assert_array_equal(stream[:22], D[:22])
+    for rows in (-1, slice(None), [0, 22]):
+        with pytest.raises(ValueError, match=f"changed{suffix} is shorter than it was"):
+            stream[rows]
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".safetensors"])

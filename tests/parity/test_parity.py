@@ -7,10 +7,10 @@ import sae_lens
 import torch
 from dictionary_learning import dictionary
 from dictionary_learning.trainers import batch_top_k, matryoshka_batch_top_k, top_k
-from mappings import mappings
 from sparsify import SparseCoder, SparseCoderConfig
 
-PAGE = mappings()
+from partsrep import SAE, convert
+
 n, d, m, k = 64, 12, 20, 4
 
 
@@ -70,7 +70,7 @@ def test_saelens(kind, settings, input_bias):
         d_in=d, d_sae=m, dtype="float64", apply_b_dec_to_input=input_bias, **settings
     )
     model = with_weights(getattr(sae_lens, f"{kind}SAE")(config))
-    sae = PAGE["from_saelens"](arrays(model), config.to_dict())
+    sae = convert.from_saelens(arrays(model), config.to_dict())
     H = model.encode(D)
     assert_same(sae, H, model.decode(H))
 
@@ -86,7 +86,7 @@ def test_saelens_batch_topk_as_it_is_saved():
     used = sae_lens.JumpReLUSAE(saved)
     used.load_state_dict(state)
     H = used.encode(D)
-    assert_same(PAGE["from_saelens"](arrays(used), saved.to_dict()), H, used.decode(H))
+    assert_same(convert.from_saelens(arrays(used), saved.to_dict()), H, used.decode(H))
 
 
 @pytest.mark.parametrize("input_bias", [True, False])
@@ -95,12 +95,12 @@ def test_saelens_folds_a_scale_as_we_do(input_bias):
         d_in=d, d_sae=m, dtype="float64", apply_b_dec_to_input=input_bias
     )
     model, s = with_weights(sae_lens.JumpReLUSAE(config)), 0.3
-    sae = PAGE["from_saelens"](arrays(model), config.to_dict())
+    sae = convert.from_saelens(arrays(model), config.to_dict())
     weights = sae.encoder_, sae.components_.T, sae.bias_, sae.decoder_bias_, sae.threshold_
-    U, X, b, c, theta = PAGE["fold_keeping_codes"](s, *weights)
+    U, X, b, c, theta = convert.fold_keeping_codes(s, *weights)
     model.fold_activation_norm_scaling_factor(s)
     H = model.encode(D)
-    assert_same(PAGE["SAE"].from_weights(U, X, b, c, "jumprelu", theta), H, model.decode(H))
+    assert_same(SAE.from_weights(U, X, b, c, "jumprelu", theta), H, model.decode(H))
 
 
 # dictionary_learning -------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def test_saelens_folds_a_scale_as_we_do(input_bias):
         (dictionary.AutoEncoder(d, m), {}),
         (dictionary.AutoEncoderNew(d, m), {}),
         (dictionary.JumpReluAutoEncoder(d, m), {}),
-        (top_k.AutoEncoderTopK(d, m, k), {}),
+        (top_k.AutoEncoderTopK(d, m, k), {"batch": False}),
         (batch_top_k.BatchTopKSAE(d, m, k), {"batch": True}),
         (matryoshka_batch_top_k.MatryoshkaBatchTopKSAE(d, m, k, [5, 15]), {"input_bias": True}),
     ],
@@ -121,7 +121,7 @@ def test_saelens_folds_a_scale_as_we_do(input_bias):
 @pytest.mark.parametrize("threshold", [-1.0, 2.5])
 def test_dictionary_learning(model, options, threshold):
     model = with_weights(model, threshold if hasattr(model, "k") else None)
-    sae = PAGE["from_dictionary_learning"](arrays(model), **options)
+    sae = convert.from_dictionary_learning(arrays(model), **options)
     H = model.encode(D)
     assert_same(sae, H, model.decode(H))
 
@@ -129,7 +129,7 @@ def test_dictionary_learning(model, options, threshold):
 def test_dictionary_learning_with_the_bias_taken_from_the_data():
     model = with_weights(dictionary.JumpReluAutoEncoder(d, m))
     model.apply_b_dec_to_input = True
-    sae = PAGE["from_dictionary_learning"](arrays(model), input_bias=True)
+    sae = convert.from_dictionary_learning(arrays(model), input_bias=True)
     H = model.encode(D)
     assert_same(sae, H, model.decode(H))
 
@@ -138,14 +138,14 @@ def test_dictionary_learning_with_the_bias_taken_from_the_data():
 def test_dictionary_learning_folds_a_scale_as_we_do(kind):
     batch = kind is batch_top_k.BatchTopKSAE
     model, s = with_weights(kind(d, m, k) if batch else kind(d, m), 1.5), 0.3
-    sae = PAGE["from_dictionary_learning"](arrays(model), batch=batch)
+    sae = convert.from_dictionary_learning(arrays(model), batch=batch)
     weights = sae.encoder_, sae.components_.T, sae.bias_, sae.decoder_bias_, sae.threshold_
-    U, X, b, c, theta = PAGE["fold_keeping_parts"](s, *weights)
+    U, X, b, c, theta = convert.fold_keeping_parts(s, *weights)
     D_hat = model.decode(model.encode(s * D)) / s
     model.scale_biases(1 / s)
     H = model.encode(D)
     torch.testing.assert_close(model.decode(H), D_hat)
-    assert_same(PAGE["SAE"].from_weights(U, X, b, c, "jumprelu", theta), H, D_hat)
+    assert_same(SAE.from_weights(U, X, b, c, "jumprelu", theta), H, D_hat)
 
 
 # sparsify ------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_sparsify():
     model = with_weights(SparseCoder(d, config))
     values, where, _ = model.encode(D)
     H = torch.zeros(n, m, dtype=D.dtype).scatter(-1, where, values)
-    assert_same(PAGE["from_sparsify"](arrays(model), config.to_dict()), H, model(D).sae_out)
+    assert_same(convert.from_sparsify(arrays(model), config.to_dict()), H, model(D).sae_out)
 
 
 # overcomplete --------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def test_sparsify():
 )
 def test_overcomplete(model, options):
     model = with_weights(model)
-    sae = PAGE["from_overcomplete"](arrays(model), **options)
+    sae = convert.from_overcomplete(arrays(model), **options)
     _, H, D_hat = model(D)
     assert_same(sae, H, D_hat)
 
@@ -183,7 +183,7 @@ def test_overcomplete_batch_topk_with_its_threshold():
     for batch in D.split(16):
         model(batch)
     model.eval()
-    sae = PAGE["from_overcomplete"](arrays(model), threshold=float(model.running_threshold))
+    sae = convert.from_overcomplete(arrays(model), threshold=float(model.running_threshold))
     _, H, D_hat = model(D)
     assert_same(sae, H, D_hat)
 
@@ -194,7 +194,7 @@ def test_overcomplete_at_the_threshold():
     model.thresholds.fill_(0.0)
     model.encoder.final_block[0].weight.copy_(torch.eye(m, d))
     model.encoder.final_block[0].bias.fill_(0.0)
-    sae = PAGE["from_overcomplete"](arrays(model))
+    sae = convert.from_overcomplete(arrays(model))
     at = torch.eye(d, dtype=torch.float64)
     assert (sae.transform(at.numpy()) == model.encode(at)[1].numpy()).all()
     assert sae.transform(at.numpy()).sum() == d
