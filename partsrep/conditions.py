@@ -21,7 +21,7 @@ EPS = float(np.finfo(float).eps)
 ROUNDING = 1e-13  # of the largest singular value: a direction that is smaller is rounding
 ZERO = 1e-8  # a margin up to this is 0, where the largest entry of each feature is 1
 INACTIVE = 1e-9  # of a part's largest code
-DROWNED = 1e-10  # a margin up to this has too few digits left
+SMALL = 1e-5  # a margin whose square, by which rows are divided, drowns in rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +113,7 @@ def encodability(X: Any, patterns: Any, *, tol: float = 0.0) -> Encodability:
     not depend on the units of features: 0 is what is at most 1e-8 there. Parts nearer than 1e-13 to
     the span of others count as in it. Between that and 1e-8 or so the span itself is known to few
     digits, and so are margins: their error is about 1e-16 divided by that distance.
+    For a margin below 1e-5 the row is one of those that do it, but need not be the shortest.
 
     Raises
     ------
@@ -146,11 +147,11 @@ def encodability(X: Any, patterns: Any, *, tol: float = 0.0) -> Encodability:
     units = _peaks(X.T)
     balanced, rows = _shortest_rows(X / units[:, None], occurs, together)
     margin[balanced <= ZERO] = 0
-    # Features in units so far apart that distances drown in rounding: a row that need not be the
-    # shortest one.
-    drowned = (margin <= DROWNED) & (balanced > ZERO)
-    encoder[drowned] = rows[drowned] / units
-    margin[drowned] = 1 / (_norms(encoder[drowned]) * _norms(X.T[drowned]))
+    # The other row is not the shortest, but it loses no digits to units that are far apart.
+    small = (margin <= SMALL) & (balanced > ZERO)
+    encoder[small] = rows[small] / units
+    shown = 1 / (_norms(encoder[small]) * _norms(X.T[small]))
+    margin[small] = np.maximum(margin[small], shown)
     encodable = margin > tol
     encoder[~encodable] = np.nan
     return Encodability(margin, encodable, encoder, together)

@@ -14,11 +14,14 @@ from . import figures
 from .compare import Fit
 from .estimators import NMF, restarts
 from .estimators.base import as_seeds
-from .matching import match
+from .matching import match, unit_rows
 from .validation import check_integer, check_matrix
 
-# The rule: NMF must agree with itself so far; and so much less with the other method is the same.
-DETERMINED, MARGIN = 0.8, 0.05
+# The rule, on scales where 0 is chance. Of the reference with itself, 1 being equal parts: so much.
+# Of the other method with it, 1 being as much as with itself: so much.
+DETERMINED, AGREED = 0.5, 0.8
+ROOM = 0.02  # between chance and the reference's own MCC, else there is nothing to measure
+MIXTURES = 20  # of each kind that says what chance is, for each fit of the reference
 STARTS = 5  # of each fit of NMF, if it does not say itself how many
 
 
@@ -34,8 +37,17 @@ class Verdict:
         Mean MCC between the methods, over all pairs of their fits.
     seed_mcc : float
         Mean MCC between two fits of the reference, over all pairs.
+    chance : float
+        What the reference's parts match with no method at all: the larger of the mean MCC with as
+        many random samples and with as many random convex mixtures of the parts themselves, scaled
+        to norm 1. Parts without zeros are much alike, and so is all that is made of them.
+    agreement : float
+        (mcc − chance) / (seed_mcc − chance): 0 is chance, 1 as much as the reference has with
+        itself. NaN where the denominator is at most 0.02.
     interval : (float, float)
         From 2.5 % to 97.5 % of the bootstrap distribution of mcc − seed_mcc.
+    agreement_interval : (float, float)
+        The same of `agreement`, at the chance that was found.
     between : ndarray (S, S)
         MCC of each fit of a with each of b.
     within : ndarray (S, S)
@@ -47,6 +59,8 @@ class Verdict:
     """
 
     interval: tuple[float, float]
+    agreement_interval: tuple[float, float]
+    chance: float
     between: np.ndarray
     within: np.ndarray
     reference: str
@@ -63,28 +77,38 @@ class Verdict:
         return float(np.nanmean(self.within))
 
     @property
+    def agreement(self) -> float:
+        return float(_agreement(self.mcc, self.seed_mcc, self.chance))
+
+    @property
+    def determined(self) -> bool:
+        """Whether the reference agrees with itself clearly more than by chance."""
+        own = self.seed_mcc - self.chance
+        return own > ROOM and own >= DETERMINED * (1 - self.chance)
+
+    @property
     def agree(self) -> bool | None:
-        if self.seed_mcc < DETERMINED:
+        low, high = self.agreement_interval
+        if not self.determined or low <= AGREED <= high:
             return None
-        low, high = self.interval
-        return True if low > -MARGIN else False if high < -MARGIN else None
+        return low > AGREED
 
     @property
     def reason(self) -> str:
         """The verdict in a sentence."""
         a, b = self.names
         own = a if self.reference == "a" else b
-        low, high = self.interval
-        if self.seed_mcc < DETERMINED:
+        low, high = self.agreement_interval
+        if not self.determined:
             return (
                 f"undetermined: {own} does not agree with itself, its seed-to-seed MCC is "
-                f"{self.seed_mcc:.2f}, below {DETERMINED}"
+                f"{self.seed_mcc:.2f}, where chance has {self.chance:.2f}"
             )
         word = {True: "agree", False: "disagree", None: "undetermined"}[self.agree]
         return (
-            f"{word}: the MCC between {a} and {b} minus that between seeds of {own} is "
-            f"{self.mcc - self.seed_mcc:+.3f}, 95 % interval [{low:+.3f}, {high:+.3f}] against "
-            f"−{MARGIN}"
+            f"{word}: of the MCC between seeds of {own}, as far as it is above chance, that "
+            f"between {a} and {b} has {self.agreement:z.2f}, 95 % interval [{low:z.2f}, {high:z.2f}] "
+            f"against {AGREED}"
         )
 
     def table(self) -> pd.DataFrame:
@@ -93,9 +117,13 @@ class Verdict:
             "agree": {True: "yes", False: "no", None: "undetermined"}[self.agree],
             "MCC between methods": self.mcc,
             "MCC from seed to seed": self.seed_mcc,
+            "MCC by chance": self.chance,
             "difference": self.mcc - self.seed_mcc,
             "  2.5 %": self.interval[0],
             "  97.5 %": self.interval[1],
+            "agreement, chance 0, seeds 1": self.agreement,
+            "agreement, 2.5 %": self.agreement_interval[0],
+            "agreement, 97.5 %": self.agreement_interval[1],
             "seeds": len(self.between),
         }
         return pd.DataFrame({"verdict": rows}, dtype=object)
@@ -113,7 +141,9 @@ class Verdict:
         return f"{self.reason}\n{self._text()}"
 
     def _text(self) -> pd.DataFrame:
-        return self.table().map(lambda entry: f"{entry:.3f}" if isinstance(entry, float) else entry)
+        return self.table().map(
+            lambda entry: f"{entry:z.3f}" if isinstance(entry, float) else entry
+        )
 
 
 def verdict(
@@ -128,11 +158,14 @@ def verdict(
     r"""Decide whether two methods find the same parts, as far as one of them finds its own again.
 
     Both are fitted with as many seeds, from random starts unless they have a `start`. The mean MCC
-    between the methods is held against that between fits of NMF: undetermined while NMF's own is
-    under 0.8; agree if the difference is above −0.05 with 95 % confidence, disagree if it is below.
+    between the methods, r, is held against that between fits of NMF, s, both above the chance c
+    (:class:`Verdict`): undetermined while (s − c)/(1 − c) is under 0.5, or s − c at most 0.02;
+    agree if the agreement (r − c)/(s − c) is above 0.8 with 95 % confidence, disagree if it is
+    below.
 
-    The interval is a bootstrap one. What is drawn again are the fits of each method, not their
-    pairs, which share fits; a fit is never paired with itself.
+    That NMF finds its parts again from seed to seed is evidence, not proof, that the data determine
+    them. The intervals are bootstrap ones. What is drawn again are the fits of each method, not
+    their pairs, which share fits; a fit is never paired with itself.
 
     Parameters
     ----------
@@ -146,7 +179,7 @@ def verdict(
     draws : int
         Of the bootstrap.
     random_state : int, RandomState or None
-        Of the bootstrap.
+        Of the bootstrap, and of the samples and mixtures that say what chance is.
 
     Returns
     -------
@@ -178,10 +211,12 @@ def verdict(
     own = parts_a if reference == "a" else parts_b
     within = _matrix(own, own)
     np.fill_diagonal(within, np.nan)
-    differences = _bootstrap(between, within, reference, draws, check_random_state(random_state))
-    low, high = np.nanpercentile(differences, [2.5, 97.5])
+    rng = check_random_state(random_state)
+    means = _bootstrap(between, within, reference, draws, rng)
+    chance = _chance(own, D, rng)
+    intervals = _interval(means[0] - means[1]), _interval(_agreement(*means, chance))
     names = type(a).__name__, type(b).__name__
-    return Verdict((float(low), float(high)), between, within, reference, fits_a, fits_b, names)
+    return Verdict(*intervals, chance, between, within, reference, fits_a, fits_b, names)
 
 
 def _several(estimator: BaseEstimator) -> BaseEstimator:
@@ -196,10 +231,34 @@ def _matrix(parts: list[np.ndarray], others: list[np.ndarray]) -> np.ndarray:
     return np.array([[match(one, other).mcc for other in others] for one in parts])
 
 
+def _agreement(mcc: Any, seed_mcc: Any, chance: float) -> np.ndarray:
+    """Where between chance (0) and the reference with itself (1); NaN where these are the same."""
+    room = np.asarray(seed_mcc) - chance
+    return np.where(room > ROOM, (mcc - chance) / np.where(room > ROOM, room, 1), np.nan)
+
+
+def _chance(fits: list[np.ndarray], D: np.ndarray, rng: np.random.RandomState) -> float:
+    """The larger mean MCC of fits' parts with random samples and with mixtures of their own."""
+    samples, mixtures = [], []
+    for parts in fits:
+        m = len(parts)
+        for _ in range(MIXTURES):
+            samples.append(match(parts, D[rng.choice(len(D), m, replace=len(D) < m)]).mcc)
+            mixtures.append(match(parts, rng.dirichlet(np.ones(m), m) @ unit_rows(parts)).mcc)
+    return float(max(np.mean(samples), np.mean(mixtures)))
+
+
+def _interval(draws: np.ndarray) -> tuple[float, float]:
+    """From 2.5 % to 97.5 %; NaN if all draws are."""
+    known = draws[~np.isnan(draws)]
+    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+    return float(low), float(high)
+
+
 def _bootstrap(
     between: np.ndarray, within: np.ndarray, reference: str, draws: int, rng: np.random.RandomState
-) -> np.ndarray:
-    """Differences of the means (draws,), NaN where one fit of the reference was drawn alone."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means between and within (draws,), the second NaN where one fit was drawn alone."""
     S = len(between)
     # How often each fit was drawn.
     a, b = (rng.multinomial(S, np.full(S, 1 / S), size=draws).astype(float) for _ in range(2))
@@ -208,4 +267,4 @@ def _bootstrap(
     pairs = S**2 - np.sum(own**2, axis=1)
     sums = np.einsum("ri,ij,rj->r", own, np.nan_to_num(within), own)
     mean_within = np.divide(sums, pairs, out=np.full(draws, np.nan), where=pairs > 0)
-    return mean_between - mean_within
+    return mean_between, mean_within

@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from problems import disjoint_parts, random_matrix, seeds
 from scipy.optimize import minimize, nnls
@@ -17,6 +18,7 @@ from partsrep import (
     SAE,
     AuxK,
     BatchTopK,
+    FeatureChoice,
     Gaussian,
     Hoyer,
     JumpReLU,
@@ -426,7 +428,8 @@ def test_like_sets_what_the_recipe_says(model, expected):
         (SAE(3, decoder="nonnegative"), {"parts": "nonnegative", "codes": ReLU()}),
         (SAE(3), {"parts": "free"}),
         (SAE(3, decoder=Hull()), {"parts": Hull()}),
-        (SAE(3, activation=BatchTopK(2)), {"codes": TopK(2)}),
+        (SAE(3, activation=BatchTopK(2)), {"codes": ReLU()}),
+        (SAE(3, activation=FeatureChoice(2, zipf=1.0)), {"codes": ReLU()}),
         (SAE(3, activation=JumpReLU(0.01)), {"codes": ReLU()}),
         (SAE(3, encoder=Pursuit(2)), {"codes": TopK(2)}),
         (SAE(3, encoder="tied", decoder="nonnegative"), {"inference": Layer(tied=True)}),
@@ -453,7 +456,7 @@ def test_like_an_autoencoder(model, expected):
         (presets.sparse_nmf(3), "cannot be held in that set"),
         (NMF(3, alpha_W=0.1), "only an L1 price"),
         (SAE(3, output="logistic"), "another link"),
-        (SAE(3, bias="both"), "one more part"),
+        (SAE(3, bias="both"), "one with signs does what no part can"),
         (SAE(3, activation="logistic"), "never zero"),
         (SAE(3, penalty=Hoyer(0.1)), "no such price"),
         (SAE(3, activation=Gaussian()), "or signed"),
@@ -467,3 +470,22 @@ def test_where_theory_knows_no_counterpart_it_says_why(model, reason):
 def test_like_wants_a_fitted_model():
     with pytest.raises(NotFittedError):
         presets.like(NMF(3))
+
+
+@pytest.mark.parametrize("selection", [BatchTopK(2), FeatureChoice(2), FeatureChoice(2, zipf=1.0)])
+def test_a_budget_of_all_samples_becomes_no_budget_of_each(selection):
+    """Of a budget for all samples, one sample may use more than its mean: TopK forbids it."""
+    Z = torch.tensor([[4.0, 3.0, 2.0], [2.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    used = (selection(Z) > 0).sum(dim=1)
+    assert used.sum() <= 2 * len(Z) and used.max() > 2
+    model = SAE(3, activation=selection, decoder="nonnegative")
+    row = presets.recipe(model).loc["codes"]
+    assert row["set"] == "codes=ReLU()" and "T13" in row["because"]
+
+
+def test_a_decoder_bias_is_not_said_to_be_a_part():
+    """T1: one with signs reconstructs what no NMF with one more part does."""
+    with pytest.raises(ValueError, match="with signs") as told:
+        presets.recipe(SAE(2, bias="both"))
+    assert "take NMF with one more" not in str(told.value)
+    assert "signs" in presets.recipe(NMF(2)).loc["offset", "because"]

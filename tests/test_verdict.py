@@ -12,27 +12,67 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 SHORT = {"decoder": "nonnegative", "max_epochs": 40}
 
 
-def made(between, within, interval, reference="a"):
+def made(between, within, chance, interval, reference="a"):
     within = np.full((3, 3), within)
     np.fill_diagonal(within, np.nan)
-    return Verdict(interval, np.full((3, 3), between), within, reference, [], [], ("NMF", "SAE"))
+    between = np.full((3, 3), between)
+    names = ("NMF", "SAE")
+    return Verdict((-0.1, 0.1), interval, chance, between, within, reference, [], [], names)
 
 
 @pytest.mark.parametrize(
-    ("within", "interval", "agree"),
+    ("within", "chance", "interval", "agree"),
     [
-        (0.79, (-0.01, 0.01), None),
-        (0.9, (-0.049, 0.1), True),
-        (0.9, (-0.2, -0.051), False),
-        (0.9, (-0.06, -0.04), None),
+        (0.79, 0.6, (0.9, 1.1), None),  # less than half way from chance to 1
+        (0.81, 0.6, (0.9, 1.1), True),
+        (0.93, 0.9, (0.9, 1.1), None),
+        (0.99, 0.975, (0.9, 1.1), None),  # more than half way, but there is no room
+        (0.9, 0.6, (0.81, 1.2), True),
+        (0.9, 0.6, (-0.2, 0.79), False),
+        (0.9, 0.6, (0.79, 0.81), None),
+        (0.9, 0.9, (np.nan, np.nan), None),
     ],
 )
-def test_the_rule(within, interval, agree):
-    found = made(0.85, within, interval)
+def test_the_rule(within, chance, interval, agree):
+    found = made(0.85, within, chance, interval)
     assert found.agree is agree
     assert ("undetermined" in found.reason) == (agree is None)
     assert found.reason in repr(found)
     assert found.table().loc["seeds", "verdict"] == 3
+    if within - chance <= 0.02:
+        assert np.isnan(found.agreement)
+    else:
+        assert found.agreement == pytest.approx((0.85 - chance) / (within - chance))
+
+
+def test_dense_parts_that_data_leave_open_are_undetermined():
+    """A part without zeros contains the others' supports, so exact factorizations are many; that
+    all of them have high MCCs is chance, for so have random samples."""
+    planted = datasets.load(
+        "planted", n_parts=4, part_size=6, overlap=0.3, n_samples=200, activity=0.3
+    )
+    X = planted.truth.X + planted.truth.X.max()
+    nmf = NMF(4, tol=1e-6, max_iter=2000)
+    found = verdict(planted.truth.H @ X.T, nmf, SAE(4, **SHORT), seeds=4)
+    assert found.agree is None
+    assert found.seed_mcc > 0.8 and found.mcc > found.seed_mcc - 0.05
+    assert found.chance > 0.8
+
+
+def test_chance_is_that_of_samples_or_mixtures():
+    """Of disjoint parts and samples that show one each: a part meets a sample of its own kind or of
+    none; and a mixture by its share, for which drawing many anew is another estimate."""
+    D = np.kron(np.eye(4), np.ones((25, 3)))
+    found = verdict(D, NMF(4), SAE(4, **SHORT), seeds=3)
+    assert found.seed_mcc > 0.999, "else the parts are others"
+    rng = np.random.RandomState(1)
+    kinds = np.mean(
+        [len(set(rng.choice(np.repeat(range(4), 25), 4, replace=False))) / 4 for _ in range(4000)]
+    )
+    shares = rng.dirichlet(np.ones(4), (4000, 4))
+    shares /= np.linalg.norm(shares, axis=2, keepdims=True)
+    mixed = np.mean([match(np.eye(4), share).mcc for share in shares])
+    assert found.chance == pytest.approx(max(kinds, mixed), abs=0.05)
 
 
 def test_planted_parts_that_both_find_agree():
@@ -46,6 +86,7 @@ def test_a_free_decoder_disagrees():
     found = verdict(digits(150), NMF(6), SAE(6, max_epochs=30), seeds=4)
     assert found.agree is False
     assert found.interval[1] < -0.2
+    assert found.agreement_interval[1] < 0.5
 
 
 def test_more_parts_than_there_are_is_undetermined():
@@ -69,6 +110,9 @@ def test_its_numbers_are_those_of_the_fits():
     assert found.mcc == pytest.approx(found.between.mean())
     assert found.seed_mcc == pytest.approx(found.within[np.triu_indices(3, 1)].mean())
     assert found.interval[0] <= found.mcc - found.seed_mcc <= found.interval[1]
+    assert found.agreement_interval[0] <= found.agreement <= found.agreement_interval[1]
+    room = found.seed_mcc - found.chance
+    assert found.agreement == pytest.approx((found.mcc - found.chance) / room)
     best_of_five = restarts(NMF(4, n_init=5), D, [3, 5, 4])
     for fit, best in zip(found.fits_a, best_of_five, strict=True):
         assert np.array_equal(fit.components_, best.components_)
@@ -110,7 +154,7 @@ def test_the_bootstrap_resamples_fits_and_covers():
         between = 0.88 + np.add.outer(a, b)
         within = 0.90 + np.add.outer(a, a)
         np.fill_diagonal(within, np.nan)
-        drawn = _bootstrap(between, within, "a", 400, rng)
+        drawn = np.subtract(*_bootstrap(between, within, "a", 400, rng))
         low, high = np.nanpercentile(drawn, [2.5, 97.5])
         covered += low <= -0.02 <= high
         pairs = within[np.triu_indices(S, 1)]

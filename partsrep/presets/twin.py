@@ -151,7 +151,7 @@ def _autoencoder(nmf: Problem) -> list[Setting]:
             else "a tied or nonnegative encoder needs disjoint parts or private features (T5)",
         ),
         Setting("output", "linear", "output", "linear", "another link is another problem (T14)"),
-        Setting("offset", "none", "bias", False, "a decoder bias is one more part (T1)"),
+        Setting("offset", "none", "bias", False, "a bias with signs does what no part can (T1)"),
     ]
     if l1 and fixed:
         because = "the same price of the codes, at parts of norm 1 (T11)"
@@ -170,8 +170,8 @@ def _factorization(sae: Problem) -> list[Setting]:
     if parts.offset:
         raise _none(
             "a decoder bias",
-            "it is one more part with a constant code: take NMF with one "
-            "more, or leave out the bias (T1)",
+            "a nonnegative one is one more part with a constant code, but one with signs does what "
+            "no part can (T1): leave out the bias",
         )
     if not isinstance(codes, ReLU | JumpReLU | TopK | BatchTopK | FeatureChoice):
         raise _none(codes, "such codes are never zero, or signed (T14, T15)")
@@ -186,7 +186,11 @@ def _factorization(sae: Problem) -> list[Setting]:
     elif isinstance(codes, TopK):
         chosen, why = codes, "at most k active codes a sample (T10)"
     elif isinstance(codes, BatchTopK | FeatureChoice):
-        chosen, why = TopK(codes.k), "the same budget, each sample by itself (T13)"
+        chosen = ReLU()
+        why = (
+            f"{codes.k} is a mean: TopK allows the same codes only if its k is the largest number "
+            "in a sample, which the setting does not tell (T13)"
+        )
     elif isinstance(codes, JumpReLU):
         chosen, why = ReLU(), "the threshold removes what noise makes of zeros (T7)"
     else:
