@@ -253,10 +253,8 @@ def test_other_seeds_turn_the_parts_of_semi_nmf():
     for m in (2, 3):
         a, b = restarts(NMF(m, parts="free"), -random_matrix(0, 30, 8), seeds=range(2))
         assert a.loss_ == pytest.approx(b.loss_, rel=1e-4)
-        directions = [
-            f.components_ / np.linalg.norm(f.components_, axis=1)[:, None] for f in (a, b)
-        ]
-        assert np.abs(directions[0] @ directions[1].T).max(axis=1).min() < 0.999
+        own, other = (normalize(nmf.components_) for nmf in (a, b))
+        assert np.abs(own @ other.T).max(axis=1).min() < 0.999
 
 
 @pytest.mark.parametrize("parts", ["free", "unit"])

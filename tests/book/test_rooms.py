@@ -12,6 +12,7 @@ ROOMS = [
     "validation",
     "progress",
     "records",
+    "threads",
     "matching",
     "figures",
     "inference",
