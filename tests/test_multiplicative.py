@@ -1,5 +1,8 @@
 """Multiplicative updates: scikit-learn's iterates, descent, weights."""
 
+import tracemalloc
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -144,6 +147,56 @@ def test_single_precision_stays_single(beta):
     model = NMF(4, solver="mu", beta_loss=beta, tol=1e-2, random_state=0).fit(D)
     assert model.components_.dtype == model.transform(D).dtype == np.float32
     assert np.isfinite(model.components_).all()
+
+
+@pytest.mark.parametrize("beta", [-0.5, 0.0, 0.5, 1.0, 1.5, 1.9, 2.0, 2.5, 3.0])
+def test_data_that_are_fitted_exactly_end_at_once_with_a_loss_that_is_none(beta):
+    rng = np.random.RandomState(0)
+    products = [
+        np.outer(rng.randint(1, 9, 6), rng.randint(1, 9, 5)).astype(float) for _ in range(4)
+    ]
+    extreme = [np.full((10, 6), 10.0), np.full((1, 4), 0.3), np.full((4, 1), 7.0), np.eye(1)]
+    zeros = [np.zeros((5, 4))] if beta > 0 else []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        for seed, D in enumerate([*products, *extreme, *zeros]):
+            for m in (1, 2):
+                model = NMF(m, solver="mu", beta_loss=beta, init="random", random_state=seed)
+                model.set_params(max_iter=5000).fit(D)
+                assert 0 <= model.loss_ <= 1e-4 * max(np.sum(D ** abs(beta)), 1)
+            model = NMF(1, solver="mu", beta_loss=beta, random_state=seed).fit(D)
+            assert 0 <= model.loss_ <= 1e-12 * max(np.sum(D ** abs(beta)), 1)
+            assert model.n_iter_ <= 20
+            assert np.isrealobj(model.history_["objective"])
+
+
+@each_beta
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_codes_of_a_sample_do_not_depend_on_its_neighbours(beta, sparse, weighted):
+    if sparse and weighted:
+        return
+    D = start(5, n=20)[0]
+    model = NMF(3, solver="mu", beta_loss=beta, init="random", random_state=0).fit(D)
+    D = D * np.geomspace(1e-9, 1e9, 20)[:, None]
+    weights = np.random.RandomState(0).uniform(0.5, 2, D.shape)
+    how = {"mask": weights} if weighted else {}
+    convert = sp.csr_array if sparse else np.asarray
+    together = model.transform(convert(D), **how)
+    for i, codes in enumerate(together):
+        own = {"mask": weights[[i]]} if weighted else {}
+        alone = model.transform(convert(D[[i]]), **own)[0]
+        np.testing.assert_allclose(codes, alone, rtol=1e-6, atol=1e-9 * alone.max())
+
+
+def test_sparse_data_need_no_array_of_entries_by_parts():
+    m, D = 60, sp.random_array((300, 2000), density=0.2, format="csr", rng=0)
+    model = NMF(m, solver="mu", beta_loss=1, init="random", max_iter=2, tol=0, random_state=0)
+    tracemalloc.start()
+    model.fit(D)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < D.nnz * m * 8 / 2
 
 
 def test_an_entry_that_is_zero_stays_zero():

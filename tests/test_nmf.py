@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from problems import digits, disjoint_parts, low_rank, random_matrix, seeds
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import normalize
 
 from partsrep import (
     KL,
@@ -205,6 +206,75 @@ def test_free_parts_reach_the_truncated_svd():
     D = random_matrix(0, 30, 10)
     nmf = NMF(1, parts="free", tol=1e-9, max_iter=5000, random_state=0).fit(D)
     assert nmf.loss_ == pytest.approx(np.sum(np.linalg.svd(D)[1][1:] ** 2), rel=1e-6)
+
+
+def signed_data():
+    rng = np.random.RandomState(0)
+    A, noise = rng.gamma(0.5, 1, (30, 8)), rng.randn(30, 8)
+    return {
+        "log-probabilities": np.log(rng.dirichlet(np.ones(8), 30)),
+        "minus 5": A - 5,
+        "negative": -A,
+        "noise": noise,
+        "mostly negative": noise - 1,
+        "one positive feature": np.c_[-A[:, 1:], A[:, :1]],
+        "one negative sample": np.r_[A[1:], -A[:1]],
+        "nonnegative": A,
+        "centred": A - A.mean(axis=0),
+        "of rank 2": rng.randn(30, 2) @ rng.randn(2, 8),
+        "two clouds": np.r_[A - 5, A + 5],
+        "constant": -np.ones((10, 5)),
+        "one sample": -A[:1],
+        "one feature": noise[:, :1],
+    }
+
+
+@pytest.mark.parametrize("name", signed_data())
+@pytest.mark.parametrize("parts", ["free", "unit"])
+def test_semi_nmf_is_never_worse_than_the_svd_with_one_part_fewer(name, parts):
+    D = signed_data()[name]
+    spectrum = np.linalg.svd(D, compute_uv=False) ** 2
+    starts = [{}, {"init": "random", "random_state": 1}, {"init": "random", "n_init": 3}]
+    starts += [{"init": init} for init in ("nndsvda", "nndsvd", "spa")]
+    for m in (1, 2, 4, 10):
+        bound = spectrum[m - 1 :].sum()
+        for begin in starts:
+            if m <= min(D.shape) or begin.get("init", "random") == "random":
+                nmf = NMF(m, parts=parts, **{"random_state": 0, "max_iter": 30, **begin})
+                quiet(nmf, D)
+                assert nmf.loss_ <= bound + 1e-6 * spectrum.sum(), (m, begin)
+    if name in ("log-probabilities", "minus 5", "negative", "nonnegative"):
+        # All samples lie in a half-space: the minimum is that of the SVD with as many parts.
+        nmf = NMF(4, parts=parts, random_state=0).fit(D)
+        assert nmf.loss_ == pytest.approx(spectrum[4:].sum(), rel=1e-4)
+
+
+def test_other_seeds_turn_the_parts_of_semi_nmf():
+    for m in (2, 3):
+        a, b = restarts(NMF(m, parts="free"), -random_matrix(0, 30, 8), seeds=range(2))
+        assert a.loss_ == pytest.approx(b.loss_, rel=1e-4)
+        own, other = (normalize(nmf.components_) for nmf in (a, b))
+        assert np.abs(own @ other.T).max(axis=1).min() < 0.999
+
+
+@pytest.mark.parametrize("parts", ["free", "unit"])
+def test_parts_of_any_sign_that_no_code_uses_turn_round(parts):
+    D = signed_data()["minus 5"]
+    energy = np.sum(D**2)
+    given = np.abs(np.random.RandomState(0).randn(3, 8))
+    for kind, how in (
+        ({"codes": TopK(2)}, {}),
+        ({"codes": TopK(2), "init": "random"}, {"mask": D < -1}),
+        ({"start": (np.ones((30, 3)), given.T)}, {}),
+        ({"init": "custom"}, {"W": np.ones((30, 3)), "H": given}),
+    ):
+        nmf = NMF(3, parts=parts, random_state=0, max_iter=50, **kind)
+        quiet(nmf, D, **how)
+        assert nmf.loss_ < 0.1 * energy
+    # Where codes are zero although parts may turn, nothing is stationary.
+    problem = NMF(3, parts=parts)._problem(D)
+    assert kkt_residual(D, np.zeros((30, 3)), given, problem) > 0.1
+    assert kkt_residual(-D, np.zeros((30, 3)), given, problem) > 0.1
 
 
 @few

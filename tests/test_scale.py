@@ -49,14 +49,14 @@ CASES = {
     "is": (presets.itakura_saito_nmf(3), POSITIVE, None),
     **{f"β = {b}": (NMF(3, solver="mu", beta_loss=b), POSITIVE, None) for b in (-0.5, 0.5, 1.5, 3)},
 }
-SCALES = [1e-300, 1e-90, 1e-17, 3e-7, 3e5, 1e11, 1e90, 1e300]
+SCALES = [1e-300, 1e-17, 3e5, 1e11, 1e140]
 
 
 def fitted(model, D, mask=None):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("error", RuntimeWarning)
-        return model.set_params(random_state=0, max_iter=300).fit(D, mask=mask)
+        return model.set_params(random_state=0, max_iter=60).fit(D, mask=mask)
 
 
 def representable(scale, beta, dtype):
@@ -97,7 +97,7 @@ def test_a_fit_of_data_in_another_unit_is_the_same_fit(name, few, dtype, monkeyp
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("power", [-200, -30, 30, 200])
+@pytest.mark.parametrize("power", [-60, 200])
 def test_a_unit_that_is_a_power_of_four_is_exact(name, power):
     model, D, mask = CASES[name]
     beta = fitted(model, D, mask)._beta

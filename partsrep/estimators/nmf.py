@@ -22,6 +22,7 @@ from ..parts import DECODERS, Parts
 from ..problem import Problem, factorization_loss, kkt_residual
 from ..progress import History, progress
 from ..scale import Unit, homogeneous, put_back
+from ..threads import one_where_more_do_not_pay
 from ..validation import (
     check_choice,
     check_custom,
@@ -224,8 +225,10 @@ class NMF(PartsModel):
         """Fit, and return the codes as an array, whatever `set_output` asks for."""
         with all_or_nothing(self):
             D, weights, problem, unit = self._prepared(X, mask)
-            begun = self._begun(D, weights, problem, unit, self._given(D, unit, W, H))
-            return self._finished(D, weights, unit, self._runs(D, weights, problem, begun))
+            given = self._given(D, unit, W, H)
+            with one_where_more_do_not_pay(D.size * self._n_parts(D)):
+                begun = self._begun(D, weights, problem, unit, given)
+                return self._finished(D, weights, unit, self._runs(D, weights, problem, begun))
 
     def _takes_batches(self) -> bool:
         """Whether there is a `partial_fit`; else an AttributeError says where there is one."""
@@ -472,6 +475,7 @@ class NMF(PartsModel):
                 fits.enter_context(all_or_nothing(model))
                 D, _, problem, unit = model._prepared(X, None)
                 model._given(D, unit, None, None)
+            fits.enter_context(one_where_more_do_not_pay(D.size * first._n_parts(D)))
             begun = (model._begun(D, None, problem, unit) for model in progress(models, "fits"))
             runs = first._runs(D, None, problem, chain.from_iterable(begun))
             for model in models:

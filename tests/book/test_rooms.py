@@ -13,6 +13,7 @@ ROOMS = [
     "validation",
     "progress",
     "records",
+    "threads",
     "matching",
     "figures",
     "inference",
