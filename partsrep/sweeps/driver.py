@@ -232,15 +232,13 @@ def sweep(
         errors={point.name: work.outcome(work.stored(out, point)) for point in planned.failed},
         left=len(planned.todo),
     )
-    newest = {
-        "notebook": Path(notebook).as_posix(),
-        "points": [point.name for point in planned.points],
-    }
-    begun = planned.done or planned.failed
-    if todo or (begun and work.newest_plan(out) != newest):
+    names = [point.name for point in planned.points]
+    other = work.newest_plan(out) != names
+    if todo or (other and (planned.done or planned.failed)):
         workers = workers or min(CPU_COUNT, len(todo))
         with _alone(out), _client(scheduler, workers) if todo else nullcontext() as client:
-            write_whole(out / PLAN, newest)
+            if other:
+                write_whole(out / PLAN, {"notebook": Path(notebook).as_posix(), "points": names})
             if todo:
                 job = _job(notebook, content, RECORD_PATH in parameters, out, timeout)
                 _drive(client, job, todo, summary)

@@ -196,16 +196,12 @@ def stored(out: str | os.PathLike, point: Point) -> dict[str, Any] | None:
     return record
 
 
-def newest_plan(out: str | os.PathLike) -> dict[str, Any] | None:
-    """What the newest sweep in a folder was started for: its notebook, and names of its points."""
+def newest_plan(out: str | os.PathLike) -> list[str] | None:
+    """The names of the points of the newest sweep in a folder, if it has left a sound plan."""
     try:
-        return json.loads(Path(out, PLAN).read_text())
-    except FileNotFoundError:
+        return json.loads(Path(out, PLAN).read_text())["points"]
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
         return None
-    except ValueError as error:
-        raise SweepError(
-            f"{Path(out, PLAN)} is not JSON: {error}. Start the sweep again."
-        ) from None
 
 
 def outcome(record: dict[str, Any]) -> str | None:

@@ -34,8 +34,9 @@ def records(out: str | os.PathLike) -> list[dict]:
         texts = {f"{out}, line {n}": text for n, text in enumerate(out.open(), start=1)}
     else:
         paths = sorted(out.glob(f"*/{RECORD}"))
-        if plan := newest_plan(out):
-            names = set(plan["points"])
+        plan = newest_plan(out)
+        if plan is not None:
+            names = set(plan)
             left_out = len(paths)
             paths = [path for path in paths if path.parent.name in names]
             left_out -= len(paths)
@@ -56,7 +57,7 @@ def records(out: str | os.PathLike) -> list[dict]:
         raise SweepError(f"There are no records in {out}{why}")
     if left_out:
         warnings.warn(f"{others}; they are left out.", stacklevel=2)
-    if not plan:
+    if plan is None:
         _refuse_several_versions(found, out)
     return found
 

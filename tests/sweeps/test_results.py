@@ -162,14 +162,11 @@ def test_a_newest_sweep_without_records_shows_no_older_ones(newer):
     Path("out/plan.json").write_text(json.dumps(plan | {"points": ["0" * 16]}))
     with pytest.raises(SweepError, match="no records in out: 10 records in out are not of its"):
         results("out")
-    Path("out/plan.json").write_text("{")
-    with pytest.raises(SweepError, match=r"plan.json is not JSON"):
-        results("out")
 
 
 def test_without_a_plan_several_versions_are_refused(newer, tmp_path):
-    """As in a file of lines, or in a folder of before there were plans."""
-    Path("out/plan.json").unlink()
+    """As in a file of lines, or in a folder of before there were plans, or whose plan is torn."""
+    Path("out/plan.json").write_text("{")
     with pytest.raises(SweepError, match="of 2 versions of the notebook"):
         results("out")
     code, said = command("results", "out", "--csv", "t.csv")
