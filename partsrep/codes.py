@@ -5,7 +5,8 @@ module that is trained. A new one is a frozen dataclass with ``check(n_component
 
 * for an autoencoder the activation f that maps pre-activations Z (..., n, m) into the set,
   ``__call__(Z)`` on tensors, and ``homogeneous``: whether f(sZ) = s f(Z) for every s > 0.
-  A selection from a whole batch also has ``threshold(Z)``: what to compare with once training is
+  ``in_units(codes)`` is the same f for codes measured in this unit; codes with ``dimensionless``
+  have none. A selection from a whole batch also has ``threshold(Z)``: what to compare with once training is
   over, so that the codes of a sample do not depend on the others;
 * for NMF ``infer(D, components, l1=, l2=, weights=)``, the best codes (n, m) for given parts, each
   sample by itself, and for the block solver, which holds codes as rows F (m, n) and lowers
@@ -161,6 +162,11 @@ class JumpReLU:
         if self.bandwidth is None:
             return above(Z, threshold)
         return _Jump.apply(Z, threshold.unsqueeze(-2), self.bandwidth)
+
+    def in_units(self, codes: float) -> "JumpReLU":
+        """The same activation for codes in another unit."""
+        width = None if self.bandwidth is None else self.bandwidth / codes
+        return JumpReLU(self.threshold / codes, width)
 
     def active(self, Z: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
         """1 where a code is above its learned threshold (..., m), else 0."""
@@ -456,6 +462,7 @@ class Logistic:
     """
 
     homogeneous = False
+    dimensionless = True
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         return Z.sigmoid()
@@ -476,6 +483,7 @@ class Gaussian:
     """
 
     homogeneous = False
+    dimensionless = True
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         return Z

@@ -4,7 +4,8 @@ The fit is a divergence of D from its reconstruction, for an autoencoder the squ
 added to it is a frozen dataclass:
 
 * a penalty of an autoencoder has ``__call__(output)``, sees an :class:`Output` and is one term of a
-  mean over samples;
+  mean over samples; ``in_units(data, parts)`` is the same penalty, divided by data², for data and
+  parts measured in these units (:meth:`partsrep.problem.Problem.in_units`);
 * a price of a factor of NMF has ``__call__(F)`` on arrays, rows F (m, n), and is added to the sum
   over samples, ‖D − HXᵀ‖²; ``system(F, gram, cross)`` adds it to the quadratic of the block solver
   (:func:`partsrep.inference.normal_equations`): exactly, or from above with equality at F.
@@ -12,7 +13,7 @@ added to it is a frozen dataclass:
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -81,9 +82,21 @@ class L1:
             sizes = sizes * output.module.components.norm(dim=-1).unsqueeze(-2)
         return self.weight * sizes.sum(dim=-1).mean(dim=-1)
 
+    def in_units(self, data: float, parts: float) -> "L1":
+        """The same penalty in other units."""
+        return replace(self, weight=self.weight / data / (1 if self.by_norm else parts))
+
+
+class _Quadratic:
+    """A penalty whose weight alone has a unit, that of data squared."""
+
+    def in_units(self, data: float, parts: float) -> Any:
+        """The same penalty in other units."""
+        return replace(self, weight=self.weight / data / data)
+
 
 @dataclass(frozen=True)
-class L0:
+class L0(_Quadratic):
     r"""weight · mean number of active codes, for JumpReLU with learned thresholds.
 
     The number's gradient is the thresholds' straight-through one.
@@ -110,7 +123,7 @@ class L0:
 
 
 @dataclass(frozen=True)
-class KL:
+class KL(_Quadratic):
     r"""weight · :math:`\sum_j KL(p \| \hat p_j)`, p̂_j the mean activation of unit j.
 
     :math:`KL(p\|q) = p \log(p/q) + (1-p) \log((1-p)/(1-q))`, infinite where q ≥ 1. A unit that
@@ -144,7 +157,7 @@ class KL:
 
 
 @dataclass(frozen=True)
-class Hoyer:
+class Hoyer(_Quadratic):
     r"""weight · mean over samples of 1 − sparseness(h_i).
 
     The sparseness :math:`(\sqrt m - \|h\|_1 / \|h\|_2) / (\sqrt m - 1)` lies between 0 (all codes
@@ -209,6 +222,11 @@ class Decay:
         high = sum(w.clamp(min=0).square().sum(dim=(-2, -1)) for w in weights)
         return (self.negative * low + self.positive * high) / 2
 
+    def in_units(self, data: float, parts: float) -> "Decay":
+        """The same penalty in other units of the data; those of parts and encoder must not
+        change."""
+        return Decay(self.negative / data / data, self.positive / data / data)
+
 
 @dataclass(frozen=True)
 class AuxK:
@@ -254,6 +272,10 @@ class AuxK:
         error = (residual - codes @ module.components).square().sum(dim=-1).mean(dim=-1)
         return self.weight * torch.where(idle.any(dim=-1), error, 0)
 
+    def in_units(self, data: float, parts: float) -> "AuxK":
+        """The same penalty: it is a squared error of the data."""
+        return self
+
     def idle(self, usage: torch.Tensor) -> torch.Tensor:
         """Which units (..., m) are idle, given the share of samples on which each is active."""
         if not self.zipf:
@@ -274,7 +296,7 @@ class AuxK:
 
 
 @dataclass(frozen=True)
-class PriorKL:
+class PriorKL(_Quadratic):
     r"""weight · mean over samples of KL(q(z|d) ‖ N(0, I)), the price of a variational code.
 
     :math:`\tfrac12 \sum_j (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)`; for Gaussian codes.

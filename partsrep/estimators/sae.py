@@ -1,5 +1,6 @@
 """SAE: the front door to sparse autoencoders."""
 
+import copy
 import warnings
 from dataclasses import replace
 
@@ -13,10 +14,10 @@ from .. import alternating, gradient, lbfgs, online, starts
 from ..autoencoder import Autoencoder, stacked
 from ..codes import ACTIVATIONS, BatchTopK, FeatureChoice, JumpReLU, Logistic, ReLU, TopK
 from ..descent import in_memory
-from ..inference import ENCODERS, Pursuit, blocks, exact_nnls, linear_encoder
+from ..inference import ENCODERS, Layer, Pursuit, blocks, exact_nnls, linear_encoder
 from ..objective import L0, Objective
 from ..parts import DECODERS
-from ..problem import Problem
+from ..problem import Problem, data_norm
 from ..progress import Interrupted, progress
 from ..validation import (
     check_choice,
@@ -222,8 +223,13 @@ class SAE(PartsModel):
         self._check_start()
         m = self._n_parts(D)
         problem.codes.check(m)
-        if problem.parts.of_samples:
-            problem = replace(problem, parts=problem.parts.bind(D))
+        if problem.objective.link == "logistic":
+            low, high = _range(D)
+            if low < 0 or high > 1:
+                raise ValueError(
+                    'output="logistic" reconstructs in (0, 1), but the data reach from '
+                    f'{low:g} to {high:g}: scale them to [0, 1], or choose output="linear".'
+                )
         return problem, D, m
 
     def _finished(self, D: np.ndarray, module: Autoencoder, history: dict) -> "SAE":
@@ -459,9 +465,34 @@ class SAE(PartsModel):
     def _solve(
         self, D: np.ndarray, m: int, problems: list[Problem], rngs: list[np.random.RandomState]
     ) -> tuple[list[tuple[Autoencoder, dict[str, np.ndarray]]], Interrupted | None]:
-        """A solution of each problem from its random state, and what interrupted training."""
+        """A solution of each problem from its random state, and what interrupted training.
+
+        What is solved is the same problem for data with a root mean square of 1: so nothing depends
+        on the unit of the data.
+        """
+        data = _root_mean_square(D)
+        parts = None if self._solver == "online" else problems[0].unit_of_parts(data)
+        units = (1.0, 1.0) if parts is None else (data, parts)
+        measured = _measured(D, units[0])
+        own = [_bound(problem.in_units(*units), measured) for problem in problems]
+        runs, interrupt = self._solve_measured(measured, m, own, rngs, units)
+        for problem, (module, history) in zip(problems, runs, strict=False):
+            module.problem = _bound(problem, D)
+            module.measure(*units)
+            history["objective"] = units[0] ** 2 * history["objective"]
+        return runs, interrupt
+
+    def _solve_measured(
+        self,
+        D: np.ndarray,
+        m: int,
+        problems: list[Problem],
+        rngs: list[np.random.RandomState],
+        units: tuple[float, float],
+    ) -> tuple[list[tuple[Autoencoder, dict[str, np.ndarray]]], Interrupted | None]:
+        """The same for data and parts in given units, those of the data being divided out."""
         begun = [
-            self._begin(D, m, problem, rng)
+            self._begin(D, m, problem, rng, units)
             for problem, rng in progress(list(zip(problems, rngs, strict=True)), "SAE starts")
         ]
         if self.solver == "alternating":
@@ -476,20 +507,27 @@ class SAE(PartsModel):
             together = 1
         runs, interrupt = [], None
         for some in blocks(len(rngs), together):
-            found, interrupt = self._descend(tensor, problems[some], begun[some], rngs[some])
+            found, interrupt = self._descend(tensor, problems[some], begun[some], rngs[some], units)
             runs += found
             if interrupt is not None:
                 break
         return runs, interrupt
 
-    def _descend(self, D, problems: list[Problem], begun: list, rngs: list):
+    def _descend(self, D, problems: list[Problem], begun: list, rngs: list, units: tuple):
         """Go on from where some runs begin, together."""
         _, refined, history = begun[0]
         weights = _stacked([weights for weights, _, _ in begun])
         module = Autoencoder(stacked(problems), *map(_tensor, weights)).to(self.device)
+        some = gradient.batch(D, slice(gradient.ROWS), module)
         if self.start is None and history is None and self._solver != "online":
-            module.scale_to(gradient.batch(D, slice(gradient.ROWS), module))
-        module.make_kl_finite(gradient.batch(D, slice(gradient.ROWS), module))
+            module.scale_to(some)
+        given = getattr(self.start, "module_", None)
+        if given is not None:
+            given = copy.deepcopy(given).to(module.usage)
+            given.measure(1 / units[0], 1 / units[1])
+            module.continue_from(given)
+        if given is None or not gradient.evaluate(module, some).isfinite().all():
+            module.make_kl_finite(some)
         interrupt = None
         try:
             history = self._train(module, D, rngs, refined)
@@ -525,15 +563,22 @@ class SAE(PartsModel):
             rngs=rngs,
         )
 
-    def _begin(self, D: np.ndarray, m: int, problem: Problem, rng: np.random.RandomState):
+    def _begin(
+        self,
+        D: np.ndarray,
+        m: int,
+        problem: Problem,
+        rng: np.random.RandomState,
+        units: tuple[float, float],
+    ):
         """Weights (components, U, b, c) to begin from, whether they only need refinement, and the
         history of the solver that found them."""
         if isinstance(self.start, tuple):
             U = check_factor(self.start[0], "U", (m, D.shape[1]), D.dtype)
             X = check_factor(self.start[1], "X", (D.shape[1], m), D.dtype)
-            begin, refined = (X.T.copy(), U, None, None), True
+            begin, refined = (X.T / units[1], U * units[1], None, None), True
         elif self.start is not None:
-            begin = _from_fitted(self.start, D, m, problem)
+            begin = _from_fitted(self.start, D, m, problem, units)
             refined = _same_basin(getattr(self.start, "problem_", Problem()), problem)
         else:
             begin, refined = self._fresh(D, m, problem, rng), False
@@ -542,7 +587,7 @@ class SAE(PartsModel):
         kindred = problem if self.solver == "alternating" else _relaxed(problem)
         if not by_turns or not alternating.solves(kindred):
             return begin, refined, None
-        seen = D if self.solver == "alternating" else _some(D, rng, ENOUGH)
+        seen = np.asarray(D[:]) if self.solver == "alternating" else _some(D, rng, ENOUGH)
         found = []
         for _ in range(1 if self.solver == "alternating" else STARTS):
             found.append(
@@ -596,33 +641,41 @@ class SAE(PartsModel):
         return components, components.copy(), None, None
 
 
-def _from_fitted(start, D: np.ndarray, m: int, problem: Problem) -> tuple:
+def _from_fitted(
+    start, D: np.ndarray, m: int, problem: Problem, units: tuple[float, float] = (1.0, 1.0)
+) -> tuple:
     """The parts of a fitted model, with its encoder or the one nearest to its codes."""
-    X = check_factor(start.components_.T, "X", (D.shape[1], m), D.dtype)
+    data, size = units
+    X = check_factor(start.components_.T / size, "X", (D.shape[1], m), D.dtype)
     components = problem.parts.project(X.T.copy())
+    if isinstance(problem.inference, Pursuit):
+        return components, components, None, None
     if hasattr(start, "encoder_"):
-        given = (start.encoder_, start.bias_, start.decoder_bias_)
-        U, b, c = (None if g is None else g.astype(D.dtype) for g in given)
+        given = (start.encoder_, size), (start.bias_, size / data), (start.decoder_bias_, 1 / data)
+        U, b, c = (None if w is None else (w * factor).astype(D.dtype) for w, factor in given)
         if problem.parts.unit and problem.codes.homogeneous:
             # The norms that the parts lose go to their codes.
             norms = np.linalg.norm(X, axis=0)
             U, b = U * norms[:, None], None if b is None else b * norms
         return components, U, b, c
     sparse = hasattr(problem.codes, "k")
-    H = TopK(problem.codes.k).infer(D, components) if sparse else exact_nnls(D, components)
-    U, b = linear_encoder(D, problem.inference.bias)(H.T)
+    some = D if isinstance(D, np.ndarray) else _some(D, np.random.RandomState(0), gradient.ROWS)
+    H = TopK(problem.codes.k).infer(some, components) if sparse else exact_nnls(some, components)
+    U, b = linear_encoder(some, problem.inference.bias)(H.T)
     if problem.codes.homogeneous and not problem.parts.of_samples:
         components, U, b = alternating.with_unit_norm(components, U, b)
     return components, U, b, None
 
 
 def _relaxed(problem: Problem) -> Problem:
-    """The problem with ReLU and without offset and penalties, whose solution is a good start."""
-    parts = problem.parts
+    """The problem with one layer of ReLU and without offset and penalties, whose solution is a good
+    start."""
+    parts, layer = problem.parts, problem.inference
     return replace(
         problem,
         parts=replace(parts, offset=False) if parts.offset else parts,
         codes=ReLU(),
+        inference=replace(layer, steps=1) if isinstance(layer, Layer) else layer,
         objective=Objective(),
     )
 
@@ -631,6 +684,46 @@ def _same_basin(solved: Problem, problem: Problem) -> bool:
     """Whether small steps from the solution of one problem lead to that of the other: selecting
     other codes than before does not."""
     return solved.codes == problem.codes or not hasattr(problem.codes, "k")
+
+
+class _Measured:
+    """Rows of a memory map or of shards in another unit, divided when they are read."""
+
+    def __init__(self, D, unit: float):
+        self._D, self._unit = D, unit
+        self.shape, self.dtype = D.shape, D.dtype
+
+    def __len__(self) -> int:
+        return len(self._D)
+
+    def __getitem__(self, rows) -> np.ndarray:
+        return np.asarray(self._D[rows]) / self._unit
+
+
+def _measured(D, unit: float):
+    """The data in another unit; what is not in memory stays where it is."""
+    if unit == 1:
+        return D
+    return D / unit if isinstance(D, np.ndarray) and in_memory(D) else _Measured(D, unit)
+
+
+def _root_mean_square(D) -> float:
+    """That of the data, or of a sample of them; 1 for zeros."""
+    some = _some(D, np.random.RandomState(0), gradient.ROWS)
+    return data_norm(some) / some.size**0.5 or 1.0
+
+
+def _range(D) -> tuple[float, float]:
+    """The least and the largest entry."""
+    ends = [(float(D[rows].min()), float(D[rows].max())) for rows in blocks(len(D), gradient.ROWS)]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def _bound(problem: Problem, D) -> Problem:
+    """The problem with parts that are made of samples bound to these."""
+    if not problem.parts.of_samples:
+        return problem
+    return replace(problem, parts=problem.parts.bind(np.asarray(D[:])))
 
 
 def _some(D, rng: np.random.RandomState, most: int) -> np.ndarray:
