@@ -6,8 +6,8 @@ module that is trained. A new one is a frozen dataclass with ``check(n_component
 * for an autoencoder the activation f that maps pre-activations Z (..., n, m) into the set,
   ``__call__(Z)`` on tensors, and ``homogeneous``: whether f(sZ) = s f(Z) for every s > 0.
   ``in_units(codes)`` is the same f for codes measured in this unit; codes with ``dimensionless``
-  have none. A selection from a whole batch also has ``threshold(Z)``: what to compare with once training is
-  over, so that the codes of a sample do not depend on the others;
+  have none. A selection from a whole batch also has ``threshold(Z)``: what to compare with once
+  training is over, so that the codes of a sample do not depend on the others;
 * for NMF ``infer(D, components, l1=, l2=, weights=)``, the best codes (n, m) for given parts, each
   sample by itself, and for the block solver, which holds codes as rows F (m, n) and lowers
   q(F) = tr(FᵀGF) − 2⟨C, F⟩ (:func:`partsrep.inference.normal_equations`):

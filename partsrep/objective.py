@@ -459,6 +459,41 @@ class Objective:
             misfit = misfit + (variance * energy.unsqueeze(-2)).sum(dim=-1).mean(dim=-1)
         return misfit + sum(penalty(output) for penalty in self.penalties)
 
+    def of_zero_codes(self, D: Any, n_components: int, offset: bool, nonnegative: bool) -> float:
+        """The value where all codes and, but for the best offset, all weights are zero.
+
+        Parameters
+        ----------
+        D : array-like (n, d)
+            Read a few rows at a time.
+        n_components : int
+        offset, nonnegative : bool
+            Whether the reconstruction has an offset, and whether that is at least 0.
+
+        Examples
+        --------
+        >>> D = np.array([[1.0, 0.0], [3.0, 0.0]])
+        >>> [Objective().of_zero_codes(D, 1, offset, False) for offset in (False, True)]
+        [5.0, 1.0]
+        """
+        n, d = D.shape
+        energy, total = 0.0, np.zeros(d)
+        for rows in _blocks(n, d):
+            block = np.asarray(D[rows])
+            energy += float(np.einsum("ij,ij->", block, block, dtype=np.float64))
+            total += block.sum(axis=0, dtype=np.float64)
+        mean = total / n
+        best = 0.0 if self.link == "linear" else 0.5
+        if offset:
+            best = np.maximum(mean, best if self.link == "logistic" else 0) if nonnegative else mean
+        if self.fit == "bernoulli":
+            misfit = -float(np.sum(xlogy(mean, best) + xlogy(1 - mean, 1 - best)))
+        else:
+            misfit = energy / n + float(np.sum(best * (best - 2 * mean)))
+        silent = Output(None, None, torch.zeros(1, n_components), None, None)
+        kl = sum(float(p(silent)) for p in self.penalties if isinstance(p, KL))
+        return max(misfit, 0.0) + kl
+
 
 #: The divergences with a name of their own.
 BETA = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}

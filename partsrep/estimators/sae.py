@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +36,10 @@ STACK = 2**23
 # "auto" finds out on so many samples which of so many starts leads farthest: by least squares in
 # turn and, where codes are selected, by so many epochs.
 ENOUGH, STARTS, TRIAL = 8192, 6, 120
+# Most rounds of least squares in turn.
+ROUNDS = 300
+# Epochs over which the objective has to fall by less than a part `tol`, or training ended too soon.
+RECENT = 10
 # Codes that depend on a batch until their thresholds are frozen.
 SELECTIONS = (BatchTopK, FeatureChoice)
 
@@ -72,7 +77,7 @@ class SAE(PartsModel):
         A clone keeps it.
     learning_rate : float > 0 or None
         Adam's first step, relative to the root mean square of each weight array. None: 0.003
-        from a solution, 0.03 from random weights and where codes are selected.
+        from a solution, 0.03 from random weights, where codes are selected and with penalties.
         Of "online" the rate itself; None: 0.01.
     max_epochs : int
         Most epochs of Adam (rounds, iterations).
@@ -235,19 +240,59 @@ class SAE(PartsModel):
     def _finished(self, D: np.ndarray, module: Autoencoder, history: dict) -> "SAE":
         """The fitted model with what was found."""
         module = module.to("cpu")
-        module.freeze(_tensor(_some(D, np.random.RandomState(0), gradient.ROWS)))
+        some = _tensor(_some(D, np.random.RandomState(0), gradient.ROWS))
+        selected, _ = gradient.squared_error(module, some)
+        module.freeze(some)
+        frozen, _ = gradient.squared_error(module, some)
         self._adopt(module)
         self.history_ = history
         self.n_iter_ = len(self.history_["objective"])
         self.loss_, active = gradient.squared_error(module, D)
-        if not active:
-            warnings.warn(
-                "No unit of the SAE is ever active: the threshold or the penalty is too large for "
-                "the scale of the data.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        for doubt in self._doubts(D, history["objective"], (frozen - selected) / len(some), active):
+            warnings.warn(doubt, ConvergenceWarning, stacklevel=4)
         return self
+
+    def _doubts(
+        self, D: np.ndarray, objective: np.ndarray, frozen: float, active: bool
+    ) -> Iterator[str]:
+        """What speaks against a fit: its objective epoch by epoch, how much the thresholds that
+        take a batch's place add to it, and whether any unit is active."""
+        problem = self.problem_
+        parts = problem.parts
+        zero = problem.objective.of_zero_codes(
+            D, len(self.components_), parts.offset, parts.nonnegative
+        )
+        lowest = np.minimum.accumulate(objective)
+        reached = (objective[-1] if self._solver == "online" else lowest[-1]) + frozen
+        if not active and zero > 0:
+            yield (
+                "No unit of the SAE is ever active, so that it reconstructs no sample: "
+                f"{_why_silent(problem)}."
+            )
+        elif reached > (1 + max(self.tol, 1e-6)) * zero:
+            yield (
+                f"The objective, {reached:.3g}, is above that of codes of zero, {zero:.3g}: train "
+                "longer (max_epochs), from another start (random_state, n_init, start) or with "
+                "another learning_rate; weaker penalties or another activation fit better."
+            )
+        if frozen > max(0.1 * lowest[-1], 0.01 * zero):
+            yield (
+                f"The thresholds that {problem.codes!r} has after training raise the mean squared "
+                f"error by {frozen:.3g}: it selected among codes that are equal or nearly so, as "
+                "those of repeated samples are. TopK has no such threshold."
+            )
+        epochs = min(self.max_epochs, ROUNDS) if self.solver == "alternating" else self.max_epochs
+        fell = lowest[-1 - min(RECENT, len(lowest) - 1)] - lowest[-1]
+        unfinished = self._solver != "online" and len(lowest) >= epochs + (
+            self.solver != "alternating"
+        )
+        rounding = 1e3 * np.finfo(self.components_.dtype).eps * zero
+        if unfinished and fell > max(self.tol * abs(lowest[-1]), rounding):
+            yield (
+                f"Training ended after max_epochs={self.max_epochs} while the objective still "
+                f"fell, by {fell / abs(lowest[-1]):.1e} of itself in the last {RECENT} epochs: "
+                f"raise max_epochs, or tol={self.tol:g}."
+            )
 
     def _adopt(self, module: Autoencoder) -> None:
         """The attributes that are a module's weights."""
@@ -592,14 +637,15 @@ class SAE(PartsModel):
         for _ in range(1 if self.solver == "alternating" else STARTS):
             found.append(
                 alternating.alternating_autoencoder(
-                    seen, begin[0], kindred, tol=self.tol, max_rounds=min(self.max_epochs, 300)
+                    seen, begin[0], kindred, tol=self.tol, max_rounds=min(self.max_epochs, ROUNDS)
                 )
             )
             begin = self._fresh(D, m, problem, rng)
         found.sort(key=lambda run: run[3]["objective"].min())
         *weights, history = found[0]
         if not hasattr(problem.codes, "k") or problem.parts.of_samples:
-            return (*weights, None), True, history
+            # With penalties that is the solution of another problem.
+            return (*weights, None), not problem.objective.penalties, history
         third = STARTS // 3
         candidates = [(*run[:3], None) for run in found[:third]]
         for _ in range(third):
@@ -665,6 +711,17 @@ def _from_fitted(
     if problem.codes.homogeneous and not problem.parts.of_samples:
         components, U, b = alternating.with_unit_norm(components, U, b)
     return components, U, b, None
+
+
+def _why_silent(problem: Problem) -> str:
+    """What can keep the codes of a problem at zero."""
+    causes = []
+    if problem.objective.penalties:
+        causes.append("its penalties may be larger than what codes gain")
+    if getattr(problem.codes, "threshold", None) is not None and hasattr(problem.codes, "above"):
+        causes.append("its threshold may be larger than all pre-activations")
+    causes.append("training may have led there from its start, so try another random_state")
+    return "; ".join(causes)
 
 
 def _relaxed(problem: Problem) -> Problem:
