@@ -13,11 +13,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import alternating, gradient, lbfgs, online, starts
 from ..autoencoder import Autoencoder, stacked
-from ..codes import ACTIVATIONS, BatchTopK, FeatureChoice, JumpReLU, Logistic, ReLU, TopK
+from ..codes import (
+    ACTIVATIONS,
+    BatchTopK,
+    FeatureChoice,
+    Gaussian,
+    JumpReLU,
+    Logistic,
+    ReLU,
+    TopK,
+)
 from ..descent import in_memory
 from ..inference import ENCODERS, Layer, Pursuit, blocks, exact_nnls, linear_encoder
-from ..objective import L0, Objective
-from ..parts import DECODERS
+from ..objective import L0, Elastic, LogVolume, Objective, PriorKL
+from ..parts import DECODERS, Cone, Hull, Parts
 from ..problem import Problem, data_norm
 from ..progress import Interrupted, progress
 from ..validation import (
@@ -219,6 +228,7 @@ class SAE(PartsModel):
     def _prepared(self, X) -> tuple[Problem, np.ndarray, int]:
         """The problem, the data and the number of parts, all checked."""
         problem = self._problem()
+        _check_trainable(problem)
         D = self._data(X, problem, reset=True)
         if self.learning_rate is not None:
             check_number("learning_rate", self.learning_rate, above=True)
@@ -249,7 +259,7 @@ class SAE(PartsModel):
         self.n_iter_ = len(self.history_["objective"])
         self.loss_, active = gradient.squared_error(module, D)
         for doubt in self._doubts(D, history["objective"], (frozen - selected) / len(some), active):
-            warnings.warn(doubt, ConvergenceWarning, stacklevel=4)
+            warnings.warn(doubt, ConvergenceWarning, stacklevel=3)
         return self
 
     def _doubts(
@@ -519,7 +529,8 @@ class SAE(PartsModel):
         parts = None if self._solver == "online" else problems[0].unit_of_parts(data)
         units = (1.0, 1.0) if parts is None else (data, parts)
         measured = _measured(D, units[0])
-        own = [_bound(problem.in_units(*units), measured) for problem in problems]
+        own = problems if parts is None else [problem.in_units(*units) for problem in problems]
+        own = [_bound(problem, measured) for problem in own]
         runs, interrupt = self._solve_measured(measured, m, own, rngs, units)
         for problem, (module, history) in zip(problems, runs, strict=False):
             module.problem = _bound(problem, D)
@@ -711,6 +722,33 @@ def _from_fitted(
     if problem.codes.homogeneous and not problem.parts.of_samples:
         components, U, b = alternating.with_unit_norm(components, U, b)
     return components, U, b, None
+
+
+def _check_trainable(problem: Problem) -> None:
+    """Raise a ValueError where choices that are right elsewhere do not go with an autoencoder, or
+    with each other."""
+    parts, codes = problem.parts, problem.codes
+    if not isinstance(parts, Parts | Hull | Cone):
+        raise ValueError(
+            f"decoder={parts!r} is a set for the parts of an NMF: an SAE's are "
+            f"{', '.join(map(repr, DECODERS))}, Hull() or Cone()."
+        )
+    if isinstance(problem.inference, Pursuit) and codes != ReLU():
+        raise ValueError(
+            f"A pursuit finds its codes itself, {codes!r} would have no effect: leave activation "
+            'at "relu", or choose another encoder.'
+        )
+    for penalty in problem.objective.penalties:
+        if isinstance(penalty, Elastic | LogVolume):
+            raise ValueError(
+                f"penalty={penalty!r} is for the factors of an NMF: an SAE takes L1, L0, KL, "
+                "Hoyer, Decay, AuxK and PriorKL."
+            )
+        if isinstance(penalty, PriorKL) and not isinstance(codes, Gaussian):
+            raise ValueError(
+                f"PriorKL is the divergence of Gaussian codes, and {codes!r} has none: set "
+                "activation=Gaussian(), or take KL or L1."
+            )
 
 
 def _why_silent(problem: Problem) -> str:
