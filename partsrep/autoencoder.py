@@ -153,7 +153,7 @@ class Autoencoder(nn.Module):
                 weights.mul_(factor)
 
     @torch.no_grad()
-    def continue_from(self, other: "Autoencoder") -> None:
+    def continue_from(self, other: "Autoencoder", same_codes: bool) -> None:
         """Take over what another one has learned beside U, X, b and c.
 
         Thresholds that were learned or frozen become those that are learned here; fixed ones stay
@@ -163,11 +163,15 @@ class Autoencoder(nn.Module):
             own, given = getattr(self, name), getattr(other, name)
             if own is not None and given is not None:
                 own.copy_(given)
+        own, given = getattr(self, "samples", None), getattr(other, "samples", None)
+        both = own is not None and given is not None and own.shape == given.shape
+        if both and torch.allclose(own, given):  # else the weights have been found anew
+            self.dictionary.copy_(other.dictionary)
         given = other.frozen if other.threshold is None else other.threshold
         if given is not None and self.threshold is not None:
             self.threshold.copy_(given)
-        elif given is not None and isinstance(self.problem.codes, JumpReLU):
-            self.frozen = given.clone() if self.problem.codes == other.problem.codes else None
+        elif given is not None and isinstance(self.problem.codes, JumpReLU) and same_codes:
+            self.frozen = given.clone()
 
     @property
     def components(self) -> torch.Tensor:

@@ -237,7 +237,8 @@ def _objective(module: Autoencoder, D: torch.Tensor, generator: torch.Generator)
     """The objective of a batch in training, by the selected codes alone where that is faster."""
     stack = module.usage.shape[:-1].numel() if D.ndim == 2 else 1
     n, d, m = stack * D.shape[:-1].numel(), D.shape[-1], module.usage.shape[-1]
-    if sparse.pays(module.problem, n, d, m, float(module.usage.sum(dim=-1).max())):
+    active = float(module.usage.sum(dim=-1).max())
+    if module.frozen is None and sparse.pays(module.problem, n, d, m, active):
         return sparse.misfit(module, D)
     return module.problem.objective(module(D, generator))
 

@@ -85,10 +85,10 @@ def data(dtype="float64"):
 )
 def test_a_fit_does_not_depend_on_the_unit_of_the_data(solver, name, dtype):
     D = data(dtype)
-    fits = {
-        c: SAE(5, solver=solver, max_epochs=6, random_state=0, **CHOICES[name](c)).fit(D * D.dtype.type(c))
-        for c in (1.0, *SCALES[dtype])
-    }  # fmt: skip
+    fits = {}
+    for c in (1.0, *SCALES[dtype]):
+        sae = SAE(5, solver=solver, max_epochs=6, random_state=0, **CHOICES[name](c))
+        fits[c] = sae.fit(D * D.dtype.type(c))
     rtol = 1e-9 if dtype == "float64" else 1e-4
     one = fits.pop(1.0)
     D_hat = one.inverse_transform(one.transform(D))

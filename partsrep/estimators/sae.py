@@ -581,7 +581,8 @@ class SAE(PartsModel):
         if given is not None:
             given = copy.deepcopy(given).to(module.usage)
             given.measure(1 / units[0], 1 / units[1])
-            module.continue_from(given)
+            codes = _named("activation", self.activation, ACTIVATIONS)
+            module.continue_from(given, same_codes=codes == self.start.problem_.codes)
         if given is None or not gradient.evaluate(module, some).isfinite().all():
             module.make_kl_finite(some)
         interrupt = None
