@@ -132,6 +132,47 @@ class Autoencoder(nn.Module):
         twin.usage = self.usage[index].clone()
         return twin
 
+    @torch.no_grad()
+    def measure(self, data: float, parts: float) -> None:
+        """Measure data and parts in units so many times smaller than now: nothing else changes."""
+        codes = data / parts
+        factors = {
+            "dictionary": 1.0 if self.problem.parts.of_samples else parts,
+            "samples": data,
+            "encoder": 1 / parts,
+            "gain": 1 / parts**2,
+            "bias": codes,
+            "offset": data,
+            "spread": 1 / data,
+            "threshold": codes,
+            "frozen": codes,
+        }
+        for name, factor in factors.items():
+            weights = getattr(self, name, None)
+            if weights is not None:
+                weights.mul_(factor)
+
+    @torch.no_grad()
+    def continue_from(self, other: "Autoencoder", same_codes: bool) -> None:
+        """Take over what another one has learned beside U, X, b and c.
+
+        Thresholds that were learned or frozen become those that are learned here; fixed ones stay
+        fixed if both have the same activation. A selection from batches freezes its own.
+        """
+        for name in ("gain", "spread", "log_variance"):
+            own, given = getattr(self, name), getattr(other, name)
+            if own is not None and given is not None:
+                own.copy_(given)
+        own, given = getattr(self, "samples", None), getattr(other, "samples", None)
+        both = own is not None and given is not None and own.shape == given.shape
+        if both and torch.allclose(own, given):  # else the weights have been found anew
+            self.dictionary.copy_(other.dictionary)
+        given = other.frozen if other.threshold is None else other.threshold
+        if given is not None and self.threshold is not None:
+            self.threshold.copy_(given)
+        elif given is not None and isinstance(self.problem.codes, JumpReLU) and same_codes:
+            self.frozen = given.clone()
+
     @property
     def components(self) -> torch.Tensor:
         """Xᵀ (m, d); of parts that are made of samples, their weights times these."""
@@ -161,8 +202,13 @@ class Autoencoder(nn.Module):
         if self.bias is not None:
             drive = drive + self.bias.unsqueeze(-2)
         Z, H = drive, self.activate(drive)
+        if self.problem.inference.steps == 1:
+            return Z, H
+        product = self.components @ U.mT
+        curvature = torch.linalg.matrix_norm(product, 2)
+        step = (1 / torch.where(curvature > 0, curvature, 1))[..., None, None]
         for _ in range(self.problem.inference.steps - 1):
-            Z = H + drive - (H @ self.components) @ U.mT
+            Z = H + step * (drive - H @ product)
             H = self.activate(Z)
         return Z, H
 

@@ -5,8 +5,9 @@ module that is trained. A new one is a frozen dataclass with ``check(n_component
 
 * for an autoencoder the activation f that maps pre-activations Z (..., n, m) into the set,
   ``__call__(Z)`` on tensors, and ``homogeneous``: whether f(sZ) = s f(Z) for every s > 0.
-  A selection from a whole batch also has ``threshold(Z)``: what to compare with once training is
-  over, so that the codes of a sample do not depend on the others;
+  ``in_units(codes)`` is the same f for codes measured in this unit; codes with ``dimensionless``
+  have none. A selection from a whole batch also has ``threshold(Z)``: what to compare with once
+  training is over, so that the codes of a sample do not depend on the others;
 * for NMF ``infer(D, components, l1=, l2=, weights=)``, the best codes (n, m) for given parts, each
   sample by itself, and for the block solver, which holds codes as rows F (m, n) and lowers
   q(F) = tr(FᵀGF) − 2⟨C, F⟩ (:func:`partsrep.inference.normal_equations`):
@@ -37,6 +38,7 @@ from .inference import (
 )
 from .validation import check_fields, check_integer, check_number
 
+TIE = 100  # last digits of the largest value, within which values are equal but for rounding
 GAIN = 1e-6  # relative, for which TopK.infer goes on looking for a better support
 STEPS = 10  # projected gradient steps in one call of Simplex.improve
 
@@ -161,6 +163,11 @@ class JumpReLU:
         if self.bandwidth is None:
             return above(Z, threshold)
         return _Jump.apply(Z, threshold.unsqueeze(-2), self.bandwidth)
+
+    def in_units(self, codes: float) -> "JumpReLU":
+        """The same activation for codes in another unit."""
+        width = None if self.bandwidth is None else self.bandwidth / codes
+        return JumpReLU(self.threshold / codes, width)
 
     def active(self, Z: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
         """1 where a code is above its learned threshold (..., m), else 0."""
@@ -365,10 +372,12 @@ MutualChoice = BatchTopK
 
 @dataclass(frozen=True)
 class FeatureChoice:
-    r"""Nonnegative codes where each unit chooses its samples: unit j the m_j largest of its own.
+    r"""Nonnegative codes where each unit chooses its samples, the largest of its own.
 
-    :math:`\sum_j m_j = k n` over a batch of n samples, with :math:`m_j \propto j^{-zipf}` where
-    that is at most n; what is above n goes to the others. After training each unit has a threshold.
+    The budgets :math:`m_1 \ge m_2 \ge \dots` have the sum k n over a batch of n samples, with
+    :math:`m_j \propto j^{-zipf}` where that is at most n; what is above n goes to the others. The
+    j-th budget is assigned to the unit with the j-th most positive pre-activations in the batch, of
+    equals to that with the largest sum of squares. After training each unit has a threshold.
 
     Parameters
     ----------
@@ -420,17 +429,33 @@ class FeatureChoice:
         counts = self._counts(Z)
         largest, where = Z.topk(int(counts.max()), dim=-2)
         rank = torch.arange(len(largest.movedim(-2, 0)), device=Z.device)
-        kept = torch.where(rank[:, None] < counts, largest.clamp(min=0), 0)
+        kept = torch.where(rank[:, None] < counts.unsqueeze(-2), largest.clamp(min=0), 0)
         return torch.zeros_like(Z).scatter(-2, where, kept)
 
     def threshold(self, Z: torch.Tensor) -> torch.Tensor:
-        """For each unit (..., m) the number that m_j of its pre-activations exceed."""
-        return torch.stack(
-            [_cut(Z[..., j], int(count)) for j, count in enumerate(self._counts(Z))], dim=-1
-        )
+        """For each unit (m,) the number that its budget of its pre-activations (n, m) exceeds.
+
+        What ties keep from one unit, or give to it above its budget, the next one makes good, so
+        far as budgets that others could not use do not.
+        """
+        cuts, kept_back, left = [], 0, 0
+        for values, budget in zip(Z.T, self._counts(Z).tolist(), strict=True):
+            own = min(budget, int((values > 0).sum()))
+            cuts.append(_cut(values, max(own + max(kept_back, min(left, 0)), 0)))
+            active = int((values > cuts[-1]).sum())
+            kept_back += own - active
+            left += budget - active
+        return torch.stack(cuts)
 
     def _counts(self, Z: torch.Tensor) -> torch.Tensor:
-        return torch.as_tensor(self.budgets(*Z.shape[-2:]), device=Z.device)
+        """The budgets, each at its unit (..., m)."""
+        positive = Z.detach().clamp(min=0)
+        uses, energy = (positive > 0).sum(dim=-2), positive.square().sum(dim=-2)
+        order = energy.argsort(dim=-1, descending=True, stable=True)
+        by_use = uses.gather(-1, order).argsort(dim=-1, descending=True, stable=True)
+        budgets = torch.as_tensor(self.budgets(*Z.shape[-2:]), device=Z.device)
+        order = order.gather(-1, by_use)
+        return torch.empty_like(uses).scatter(-1, order, budgets.expand_as(uses))
 
     def check(self, n_components: int) -> None:
         """Raise a ValueError if there are fewer parts than active codes."""
@@ -438,14 +463,29 @@ class FeatureChoice:
 
 
 def _cut(values: torch.Tensor, count: int) -> torch.Tensor:
-    """What `count` of the last axis' positive values exceed, with room on both sides."""
-    if count >= values.shape[-1]:
-        return values.new_zeros(values.shape[:-1])
+    """What about `count` of the last axis' positive values exceed, with room on both sides.
+
+    Values that differ by rounding alone are a tie, which stays together: it is above the cut or
+    below, whichever brings the number nearer to `count`, and above if both do.
+    """
+    values = values.clamp(min=0)
+    largest = values.amax(dim=-1, keepdim=True)
     if count == 0:
-        return values.amax(dim=-1)
-    last, first_out = values.topk(count + 1, dim=-1).values[..., -2:].unbind(-1)
-    middle = (last + first_out) / 2
-    return torch.where(middle < last, middle, first_out).clamp(min=0)
+        return 1.5 * largest.squeeze(-1)
+    last = values.topk(min(count, values.shape[-1]), dim=-1).values[..., -1:]
+    rounding = TIE * torch.finfo(values.dtype).eps * largest
+    over, tied = values > last + rounding, values >= last - rounding
+    excess = tied.sum(dim=-1) - count
+    above = excess <= count - over.sum(dim=-1)
+    # What the cut separates, above the tie and below it.
+    upper = torch.where(over, values, 2 * largest).amin(dim=-1)
+    lower = torch.where(tied, 0, values).amax(dim=-1)
+    first, latest = (
+        torch.where(tied & ~over, values, absent).aminmax(dim=-1)[place]
+        for place, absent in ((0, torch.inf), (1, 0))
+    )
+    cut = torch.where(above, (first + lower) / 2, (latest + upper) / 2)
+    return torch.where(last.squeeze(-1) > 0, cut, 0)
 
 
 @dataclass(frozen=True)
@@ -459,6 +499,7 @@ class Logistic:
     """
 
     homogeneous = False
+    dimensionless = True
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         return Z.sigmoid()
@@ -479,6 +520,7 @@ class Gaussian:
     """
 
     homogeneous = False
+    dimensionless = True
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         return Z

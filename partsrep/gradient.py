@@ -38,8 +38,8 @@ def train(
     The rules, all of which see the objective on the whole data after each epoch. In a stack each
     autoencoder goes by them on its own, and comes out as it would alone:
 
-    * A weight array's step is `learning_rate` times its root mean square at the start, so that
-      the path does not depend on the units of the data.
+    * A weight array's step is `learning_rate` times its root mean square at the start; of
+      thresholds at least times the norm of an encoder row.
     * After 10 epochs without a gain of a part `tol`, dead units begin anew from the worst
       reconstructed samples (at most five times); if there are none, the step is halved.
     * An epoch that ends with an objective that is not finite is undone and the step is halved. If
@@ -141,8 +141,14 @@ class RelativeAdam:
         self.weights = list(module.parameters())
         fallback = _size(module.U, stacked)
         sizes = [_size(weights, stacked) for weights in self.weights]
-        # A zero array takes the encoder's size.
+        # A zero array takes the encoder's size, thresholds that of a row of it at least: what they
+        # are compared with is a sum over features, and far above where they begin.
         sizes = [torch.where(size > 0, size, fallback) for size in sizes]
+        row = fallback * module.U.shape[-1] ** 0.5
+        sizes = [
+            torch.maximum(size, row) if weights is module.threshold else size
+            for weights, size in zip(self.weights, sizes, strict=True)
+        ]
         sizes = [torch.where(size > 0, size, 1) for size in sizes]
         largest = [float(size.max()) for size in sizes]
         self.rates = [learning_rate * size for size in largest]
@@ -231,7 +237,8 @@ def _objective(module: Autoencoder, D: torch.Tensor, generator: torch.Generator)
     """The objective of a batch in training, by the selected codes alone where that is faster."""
     stack = module.usage.shape[:-1].numel() if D.ndim == 2 else 1
     n, d, m = stack * D.shape[:-1].numel(), D.shape[-1], module.usage.shape[-1]
-    if sparse.pays(module.problem, n, d, m, float(module.usage.sum(dim=-1).max())):
+    active = float(module.usage.sum(dim=-1).max())
+    if module.frozen is None and sparse.pays(module.problem, n, d, m, active):
         return sparse.misfit(module, D)
     return module.problem.objective(module(D, generator))
 

@@ -4,14 +4,15 @@ The fit is a divergence of D from its reconstruction, for an autoencoder the squ
 added to it is a frozen dataclass:
 
 * a penalty of an autoencoder has ``__call__(output)``, sees an :class:`Output` and is one term of a
-  mean over samples;
+  mean over samples; ``in_units(data, parts)`` is the same penalty, divided by data², for data and
+  parts measured in these units (:meth:`partsrep.problem.Problem.in_units`);
 * a price of a factor of NMF has ``__call__(F)`` on arrays, rows F (m, n), and is added to the sum
   over samples, ‖D − HXᵀ‖²; ``system(F, gram, cross)`` adds it to the quadratic of the block solver
   (:func:`partsrep.inference.normal_equations`): exactly, or from above with equality at F.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,9 +81,21 @@ class L1:
             sizes = sizes * output.module.components.norm(dim=-1).unsqueeze(-2)
         return self.weight * sizes.sum(dim=-1).mean(dim=-1)
 
+    def in_units(self, data: float, parts: float) -> "L1":
+        """The same penalty in other units."""
+        return replace(self, weight=self.weight / data / (1 if self.by_norm else parts))
+
+
+class _Quadratic:
+    """A penalty whose weight alone has a unit, that of data squared."""
+
+    def in_units(self, data: float, parts: float) -> Any:
+        """The same penalty in other units."""
+        return replace(self, weight=self.weight / data / data)
+
 
 @dataclass(frozen=True)
-class L0:
+class L0(_Quadratic):
     r"""weight · mean number of active codes, for JumpReLU with learned thresholds.
 
     The number's gradient is the thresholds' straight-through one.
@@ -109,7 +122,7 @@ class L0:
 
 
 @dataclass(frozen=True)
-class KL:
+class KL(_Quadratic):
     r"""weight · :math:`\sum_j KL(p \| \hat p_j)`, p̂_j the mean activation of unit j.
 
     :math:`KL(p\|q) = p \log(p/q) + (1-p) \log((1-p)/(1-q))`, infinite where q ≥ 1. A unit that
@@ -143,7 +156,7 @@ class KL:
 
 
 @dataclass(frozen=True)
-class Hoyer:
+class Hoyer(_Quadratic):
     r"""weight · mean over samples of 1 − sparseness(h_i).
 
     The sparseness :math:`(\sqrt m - \|h\|_1 / \|h\|_2) / (\sqrt m - 1)` lies between 0 (all codes
@@ -207,6 +220,11 @@ class Decay:
         high = sum(w.clamp(min=0).square().sum(dim=(-2, -1)) for w in weights)
         return (self.negative * low + self.positive * high) / 2
 
+    def in_units(self, data: float, parts: float) -> "Decay":
+        """The same penalty in other units of the data; those of parts and encoder must not
+        change."""
+        return Decay(self.negative / data / data, self.positive / data / data)
+
 
 @dataclass(frozen=True)
 class AuxK:
@@ -252,6 +270,10 @@ class AuxK:
         error = (residual - codes @ module.components).square().sum(dim=-1).mean(dim=-1)
         return self.weight * torch.where(idle.any(dim=-1), error, 0)
 
+    def in_units(self, data: float, parts: float) -> "AuxK":
+        """The same penalty: it is a squared error of the data."""
+        return self
+
     def idle(self, usage: torch.Tensor) -> torch.Tensor:
         """Which units (..., m) are idle, given the share of samples on which each is active."""
         if not self.zipf:
@@ -272,7 +294,7 @@ class AuxK:
 
 
 @dataclass(frozen=True)
-class PriorKL:
+class PriorKL(_Quadratic):
     r"""weight · mean over samples of KL(q(z|d) ‖ N(0, I)), the price of a variational code.
 
     :math:`\tfrac12 \sum_j (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)`; for Gaussian codes.
@@ -433,6 +455,41 @@ class Objective:
             energy = output.module.components.square().sum(dim=-1)
             misfit = misfit + (variance * energy.unsqueeze(-2)).sum(dim=-1).mean(dim=-1)
         return misfit + sum(penalty(output) for penalty in self.penalties)
+
+    def of_zero_codes(self, D: Any, n_components: int, offset: bool, nonnegative: bool) -> float:
+        """The value where all codes and, but for the best offset, all weights are zero.
+
+        Parameters
+        ----------
+        D : array-like (n, d)
+            Read a few rows at a time.
+        n_components : int
+        offset, nonnegative : bool
+            Whether the reconstruction has an offset, and whether that is at least 0.
+
+        Examples
+        --------
+        >>> D = np.array([[1.0, 0.0], [3.0, 0.0]])
+        >>> [Objective().of_zero_codes(D, 1, offset, False) for offset in (False, True)]
+        [5.0, 1.0]
+        """
+        n, d = D.shape
+        energy, total = 0.0, np.zeros(d)
+        for rows in blocks(n, max(BLOCK // d, 1)):
+            block = np.asarray(D[rows])
+            energy += float(np.einsum("ij,ij->", block, block, dtype=np.float64))
+            total += block.sum(axis=0, dtype=np.float64)
+        mean = total / n
+        best = 0.0 if self.link == "linear" else 0.5
+        if offset:
+            best = np.maximum(mean, best if self.link == "logistic" else 0) if nonnegative else mean
+        if self.fit == "bernoulli":
+            misfit = -float(np.sum(xlogy(mean, best) + xlogy(1 - mean, 1 - best)))
+        else:
+            misfit = energy / n + float(np.sum(best * (best - 2 * mean)))
+        silent = Output(None, None, torch.zeros(1, n_components), None, None)
+        kl = sum(float(p(silent)) for p in self.penalties if isinstance(p, KL))
+        return max(misfit, 0.0) + kl
 
 
 #: The divergences with a name of their own.

@@ -1,7 +1,7 @@
 """The one problem that NMF and every autoencoder here solve, as four choices."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from .inference import (
     normal_equations,
     width,
 )
-from .objective import Objective
+from .objective import KL, Decay, Objective
 from .parts import Parts
 
 
@@ -53,6 +53,45 @@ class Problem:
     codes: Any = ReLU()
     inference: NNLS | Layer | Pursuit = NNLS()
     objective: Objective = Objective()
+
+    def unit_of_parts(self, data: float) -> float | None:
+        """The unit in which an autoencoder's parts are measured if that of the data is `data`.
+
+        Codes have the rest. Parts have none (1) where their norm or the encoder says how large they
+        are, and all of it where that is true of the codes. None if both is so, or if a choice does
+        not know of units: such a problem has a unit of its own.
+
+        Examples
+        --------
+        >>> from partsrep.codes import Logistic
+        >>> Problem(inference=Layer()).unit_of_parts(255.0)
+        1.0
+        >>> Problem(codes=Logistic(), inference=Layer()).unit_of_parts(255.0)
+        255.0
+        """
+        codes, parts, layer = self.codes, self.parts, self.inference
+        penalties = self.objective.penalties
+        known = codes.homogeneous or hasattr(codes, "in_units") or hasattr(codes, "dimensionless")
+        if self.objective.link != "linear" or not known:
+            return None
+        if not all(hasattr(penalty, "in_units") for penalty in penalties):
+            return None
+        of_parts = parts.of_samples or hasattr(codes, "dimensionless")
+        of_parts = of_parts or any(isinstance(penalty, KL) for penalty in penalties)
+        of_codes = parts.unit or (layer.tied and not layer.gain and not isinstance(layer, Pursuit))
+        of_codes = of_codes or any(isinstance(penalty, Decay) for penalty in penalties)
+        if of_parts and of_codes:
+            return None
+        return data if of_parts else 1.0
+
+    def in_units(self, data: float, parts: float) -> "Problem":
+        """The same problem for data and parts that are measured in these units, its objective in
+        units of data squared."""
+        codes = self.codes
+        if hasattr(codes, "in_units"):
+            codes = codes.in_units(data / parts)
+        penalties = tuple(penalty.in_units(data, parts) for penalty in self.objective.penalties)
+        return replace(self, codes=codes, objective=replace(self.objective, penalties=penalties))
 
 
 def squared_error(D: np.ndarray, D_hat: np.ndarray) -> float:

@@ -107,8 +107,8 @@ class Verdict:
         word = {True: "agree", False: "disagree", None: "undetermined"}[self.agree]
         return (
             f"{word}: of the MCC between seeds of {own}, as far as it is above chance, that "
-            f"between {a} and {b} has {self.agreement:z.2f}, 95 % interval [{low:z.2f}, {high:z.2f}] "
-            f"against {AGREED}"
+            f"between {a} and {b} has {self.agreement:z.2f}, 95 % interval "
+            f"[{low:z.2f}, {high:z.2f}] against {AGREED}"
         )
 
     def table(self) -> pd.DataFrame:

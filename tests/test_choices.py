@@ -454,6 +454,12 @@ def test_budgets_add_up_and_none_is_more_than_the_samples(zipf):
         assert (np.diff(budgets) <= 0).all()
 
 
+def rank_of_use(column):
+    """What Feature Choice sorts units by: how often they are positive, then their energy."""
+    positive = column[column > 0]
+    return -len(positive), -float((positive**2).sum())
+
+
 @given(seeds)
 def test_selections_from_a_batch_by_brute_force(seed):
     Z = torch.from_numpy(np.random.RandomState(seed).standard_normal((7, 5)))
@@ -463,7 +469,8 @@ def test_selections_from_a_batch_by_brute_force(seed):
         assert torch.equal(kept, torch.where(cut <= Z, Z, 0).clamp(min=0))
         choice = FeatureChoice(k, zipf=1.0)
         kept = choice(Z).numpy()
-        for j, budget in enumerate(choice.budgets(7, 5)):
+        by_use = sorted(range(5), key=lambda j: rank_of_use(Z[:, j]))
+        for j, budget in zip(by_use, choice.budgets(7, 5), strict=True):
             column = Z[:, j].numpy()
             best = np.argsort(-column)[:budget]
             expected = np.zeros(7)
@@ -476,6 +483,34 @@ def test_frozen_thresholds_select_what_the_batch_selected(seed):
     Z = torch.from_numpy(np.random.RandomState(seed).standard_normal((9, 4)))
     for codes in (BatchTopK(2), FeatureChoice(2, zipf=0.5)):
         assert torch.equal(above(Z, codes.threshold(Z)), codes(Z))
+
+
+def test_budgets_follow_the_units_wherever_they_stand():
+    """Permuted units get the permuted codes: the law belongs to ranks of use, not to places."""
+    rng = np.random.RandomState(0)
+    Z = torch.from_numpy(rng.standard_normal((40, 6)) + np.linspace(-1, 1, 6))
+    order = torch.from_numpy(rng.permutation(6))
+    codes = FeatureChoice(2, zipf=1.0)
+    assert torch.equal(codes(Z[:, order]), codes(Z)[:, order])
+    uses = (codes(Z) > 0).sum(dim=0)
+    assert (uses.diff() >= 0).all() and uses[-1] > 2 * uses[0]
+
+
+@given(seeds)
+def test_a_tie_at_a_frozen_threshold_stays_together_on_the_nearer_side(seed):
+    """Repeated rows, which rounding may tear apart: all of them are active, or none."""
+    rng = np.random.RandomState(seed)
+    groups, times, units = 5, 8, 4
+    rows = rng.uniform(0.1, 1, size=(groups, units))
+    Z = torch.from_numpy(np.repeat(rows, times, axis=0))
+    Z = Z * (1 + 4 * torch.finfo(Z.dtype).eps * torch.from_numpy(rng.randint(-2, 3, Z.shape)))
+    for k in (1, 2, 3):
+        for codes in (BatchTopK(k), FeatureChoice(k), FeatureChoice(k, zipf=1.0)):
+            active = (above(Z, codes.threshold(Z)) > 0).numpy()
+            together = active.reshape(groups, times, units)
+            assert (together.all(axis=1) == together.any(axis=1)).all()
+            assert abs(active.sum() - k * len(Z)) <= times / 2
+            assert np.array_equal((above(Z * (1 + 1e-12), codes.threshold(Z)) > 0).numpy(), active)
 
 
 def test_kl_is_zero_at_its_target_infinite_from_one_on_and_finite_for_a_dead_unit():

@@ -306,7 +306,7 @@ def test_parts_that_cannot_be_are_refused(components, message):
         ),
         (lambda D: consensus(NMF(3) for _ in range(2)), NotFittedError, "has no components_"),
         (lambda D: choose_n_components(D, 3), ValueError, "values must be the numbers of parts"),
-        (lambda D: NMF(start=[D[:, :3], D[:3].T]).fit(D), NotFittedError, "or a tuple of two arrays"),
+        (lambda D: NMF(start=[D[:, :3], D[:3].T]).fit(D), NotFittedError, "or a tuple of two"),
         (lambda D: NMF(start="nmf").fit(D), NotFittedError, "It is 'nmf'"),
         (lambda D: walk(D, {}, 3), ValueError, "problems must hold at least one"),
         (lambda D: walk(D, [1], 3), ValueError, "problems must hold at least one"),

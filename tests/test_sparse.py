@@ -43,7 +43,11 @@ def allowed(codes, Z):
     elif isinstance(codes, BatchTopK):
         kept = np.argsort(np.argsort(-Z, axis=None)).reshape(n, m) < codes.k * n
     elif isinstance(codes, FeatureChoice):
-        kept = np.argsort(np.argsort(-Z, axis=0), axis=0) < codes.budgets(n, m)
+        positive = np.maximum(Z, 0)
+        by_use = np.lexsort((-np.sum(positive**2, axis=0), -np.count_nonzero(positive, axis=0)))
+        budgets = np.empty(m, int)
+        budgets[by_use] = codes.budgets(n, m)
+        kept = np.argsort(np.argsort(-Z, axis=0), axis=0) < budgets
     else:
         kept = getattr(codes, "threshold", 0) < Z
     return kept & (Z > 0)

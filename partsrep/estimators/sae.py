@@ -1,7 +1,8 @@
 """SAE: the front door to sparse autoencoders."""
 
+import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass, replace
 
 import numpy as np
@@ -24,9 +25,9 @@ from ..codes import (
 )
 from ..descent import in_memory
 from ..inference import ENCODERS, Layer, Pursuit, blocks, exact_nnls, linear_encoder
-from ..objective import L0, Objective, PriorKL
+from ..objective import L0, Elastic, LogVolume, Objective, PriorKL
 from ..parts import DECODERS, Cone, Hull, Parts
-from ..problem import Problem
+from ..problem import Problem, data_norm
 from ..progress import Interrupted, progress
 from ..validation import (
     as_array,
@@ -49,6 +50,10 @@ STACK = 2**23
 # "auto" finds out on so many samples which of so many starts leads farthest: by least squares in
 # turn and, where codes are selected, by so many epochs.
 ENOUGH, STARTS, TRIAL = 8192, 6, 120
+# Most rounds of least squares in turn.
+ROUNDS = 300
+# Epochs over which the objective has to fall by less than a part `tol`, or training ended too soon.
+RECENT = 10
 # Codes that depend on a batch until their thresholds are frozen.
 SELECTIONS = (BatchTopK, FeatureChoice)
 # What an argument takes: names, how objects are written, and whether an object is one of its kind.
@@ -116,7 +121,7 @@ class SAE(PartsModel):
         A clone keeps it.
     learning_rate : float > 0 or None
         Adam's first step, relative to the root mean square of each weight array. None: 0.003
-        from a solution, 0.03 from random weights and where codes are selected.
+        from a solution, 0.03 from random weights, where codes are selected and with penalties.
         Of "online" the rate itself; None: 0.01.
     max_epochs : int
         Most epochs of Adam (rounds, iterations).
@@ -271,6 +276,7 @@ class SAE(PartsModel):
         """The problem, the data and the number of parts, all checked."""
         check_device(self.device)
         problem = self._problem()
+        _check_trainable(problem)
         D = self._data(X, problem, reset=True)
         if self.learning_rate is not None:
             check_number("learning_rate", self.learning_rate, above=True)
@@ -280,26 +286,71 @@ class SAE(PartsModel):
         self._check_start()
         m = self._n_parts(D)
         problem.codes.check(m)
-        if problem.parts.of_samples:
-            problem = replace(problem, parts=problem.parts.bind(D))
+        if problem.objective.link == "logistic":
+            low, high = extremes(D)
+            if low < 0 or high > 1:
+                raise ValueError(
+                    'output="logistic" reconstructs in (0, 1), but the data reach from '
+                    f'{low:g} to {high:g}: scale them to [0, 1], or choose output="linear".'
+                )
         return problem, D, m
 
     def _finished(self, D: np.ndarray, module: Autoencoder, history: dict) -> "SAE":
         """The fitted model with what was found."""
         module = module.to("cpu")
-        module.freeze(_tensor(_some(D, np.random.RandomState(0), gradient.ROWS)))
+        some = _tensor(_some(D, np.random.RandomState(0), gradient.ROWS))
+        selected, _ = gradient.squared_error(module, some)
+        module.freeze(some)
+        frozen, _ = gradient.squared_error(module, some)
         self._adopt(module)
         self.history_ = history
         self.n_iter_ = len(self.history_["objective"])
         self.loss_, active = gradient.squared_error(module, D)
-        if not active:
-            warnings.warn(
-                "No unit of the SAE is ever active: the threshold or the penalty is too large for "
-                "the scale of the data.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        for doubt in self._doubts(D, history["objective"], (frozen - selected) / len(some), active):
+            warnings.warn(doubt, ConvergenceWarning, stacklevel=3)
         return self
+
+    def _doubts(
+        self, D: np.ndarray, objective: np.ndarray, frozen: float, active: bool
+    ) -> Iterator[str]:
+        """What speaks against a fit: its objective epoch by epoch, how much the thresholds that
+        take a batch's place add to it, and whether any unit is active."""
+        problem = self.problem_
+        parts = problem.parts
+        zero = problem.objective.of_zero_codes(
+            D, len(self.components_), parts.offset, parts.nonnegative
+        )
+        lowest = np.minimum.accumulate(objective)
+        reached = (objective[-1] if self._solver == "online" else lowest[-1]) + frozen
+        if not active and zero > 0:
+            yield (
+                "No unit of the SAE is ever active, so that it reconstructs no sample: "
+                f"{_why_silent(problem)}."
+            )
+        elif reached > (1 + max(self.tol, 1e-6)) * zero:
+            yield (
+                f"The objective, {reached:.3g}, is above that of codes of zero, {zero:.3g}: train "
+                "longer (max_epochs), from another start (random_state, n_init, start) or with "
+                "another learning_rate; weaker penalties or another activation fit better."
+            )
+        if frozen > max(0.1 * lowest[-1], 0.01 * zero):
+            yield (
+                f"The thresholds that {problem.codes!r} has after training raise the mean squared "
+                f"error by {frozen:.3g}: it selected among codes that are equal or nearly so, as "
+                "those of repeated samples are. TopK has no such threshold."
+            )
+        epochs = min(self.max_epochs, ROUNDS) if self.solver == "alternating" else self.max_epochs
+        fell = lowest[-1 - min(RECENT, len(lowest) - 1)] - lowest[-1]
+        unfinished = self._solver != "online" and len(lowest) >= epochs + (
+            self.solver != "alternating"
+        )
+        rounding = 1e3 * np.finfo(self.components_.dtype).eps * zero
+        if unfinished and fell > max(self.tol * abs(lowest[-1]), rounding):
+            yield (
+                f"Training ended after max_epochs={self.max_epochs} while the objective still "
+                f"fell, by {fell / abs(lowest[-1]):.1e} of itself in the last {RECENT} epochs: "
+                f"raise max_epochs, or tol={self.tol:g}."
+            )
 
     def _adopt(self, module: Autoencoder) -> None:
         """The attributes that are a module's weights."""
@@ -532,9 +583,35 @@ class SAE(PartsModel):
     def _solve(
         self, D: np.ndarray, m: int, problems: list[Problem], rngs: list[np.random.RandomState]
     ) -> tuple[list[tuple[Autoencoder, dict[str, np.ndarray]]], Interrupted | None]:
-        """A solution of each problem from its random state, and what interrupted training."""
+        """A solution of each problem from its random state, and what interrupted training.
+
+        What is solved is the same problem for data with a root mean square of 1: so nothing depends
+        on the unit of the data.
+        """
+        data = _root_mean_square(D)
+        parts = None if self._solver == "online" else problems[0].unit_of_parts(data)
+        units = (1.0, 1.0) if parts is None else (data, parts)
+        measured = _measured(D, units[0])
+        own = problems if parts is None else [problem.in_units(*units) for problem in problems]
+        own = [_bound(problem, measured) for problem in own]
+        runs, interrupt = self._solve_measured(measured, m, own, rngs, units)
+        for problem, (module, history) in zip(problems, runs, strict=False):
+            module.problem = _bound(problem, D)
+            module.measure(*units)
+            history["objective"] = units[0] ** 2 * history["objective"]
+        return runs, interrupt
+
+    def _solve_measured(
+        self,
+        D: np.ndarray,
+        m: int,
+        problems: list[Problem],
+        rngs: list[np.random.RandomState],
+        units: tuple[float, float],
+    ) -> tuple[list[tuple[Autoencoder, dict[str, np.ndarray]]], Interrupted | None]:
+        """The same for data and parts in given units, those of the data being divided out."""
         begun = [
-            self._begin(D, m, problem, rng)
+            self._begin(D, m, problem, rng, units)
             for problem, rng in progress(list(zip(problems, rngs, strict=True)), "SAE starts")
         ]
         if self.solver == "alternating":
@@ -549,20 +626,28 @@ class SAE(PartsModel):
             together = 1
         runs, interrupt = [], None
         for some in blocks(len(rngs), together):
-            found, interrupt = self._descend(tensor, problems[some], begun[some], rngs[some])
+            found, interrupt = self._descend(tensor, problems[some], begun[some], rngs[some], units)
             runs += found
             if interrupt is not None:
                 break
         return runs, interrupt
 
-    def _descend(self, D, problems: list[Problem], begun: list, rngs: list):
+    def _descend(self, D, problems: list[Problem], begun: list, rngs: list, units: tuple):
         """Go on from where some runs begin, together."""
         _, refined, history = begun[0]
         weights = _stacked([weights for weights, _, _ in begun])
         module = Autoencoder(stacked(problems), *map(_tensor, weights)).to(self.device)
+        some = gradient.batch(D, slice(gradient.ROWS), module)
         if self.start is None and history is None and self._solver != "online":
-            module.scale_to(gradient.batch(D, slice(gradient.ROWS), module))
-        module.make_kl_finite(gradient.batch(D, slice(gradient.ROWS), module))
+            module.scale_to(some)
+        given = getattr(self.start, "module_", None)
+        if given is not None:
+            given = copy.deepcopy(given).to(module.usage)
+            given.measure(1 / units[0], 1 / units[1])
+            codes = check_kind("activation", self.activation, *CHOICES["activation"])
+            module.continue_from(given, same_codes=codes == self.start.problem_.codes)
+        if given is None or not gradient.evaluate(module, some).isfinite().all():
+            module.make_kl_finite(some)
         interrupt = None
         try:
             history = self._train(module, D, rngs, refined)
@@ -598,15 +683,22 @@ class SAE(PartsModel):
             rngs=rngs,
         )
 
-    def _begin(self, D: np.ndarray, m: int, problem: Problem, rng: np.random.RandomState):
+    def _begin(
+        self,
+        D: np.ndarray,
+        m: int,
+        problem: Problem,
+        rng: np.random.RandomState,
+        units: tuple[float, float],
+    ):
         """Weights (components, U, b, c) to begin from, whether they only need refinement, and the
         history of the solver that found them."""
         if isinstance(self.start, tuple):
             U = check_factor(self.start[0], "U", (m, D.shape[1]), D.dtype)
             X = check_factor(self.start[1], "X", (D.shape[1], m), D.dtype)
-            begin, refined = (X.T.copy(), U, None, None), True
+            begin, refined = (X.T / units[1], U * units[1], None, None), True
         elif self.start is not None:
-            begin = _from_fitted(self.start, D, m, problem)
+            begin = _from_fitted(self.start, D, m, problem, units)
             refined = _same_basin(getattr(self.start, "problem_", Problem()), problem)
         else:
             begin, refined = self._fresh(D, m, problem, rng), False
@@ -615,19 +707,20 @@ class SAE(PartsModel):
         kindred = problem if self.solver == "alternating" else _relaxed(problem)
         if not by_turns or not alternating.solves(kindred):
             return begin, refined, None
-        seen = D if self.solver == "alternating" else _some(D, rng, ENOUGH)
+        seen = np.asarray(D[:]) if self.solver == "alternating" else _some(D, rng, ENOUGH)
         found = []
         for _ in range(1 if self.solver == "alternating" else STARTS):
             found.append(
                 alternating.alternating_autoencoder(
-                    seen, begin[0], kindred, tol=self.tol, max_rounds=min(self.max_epochs, 300)
+                    seen, begin[0], kindred, tol=self.tol, max_rounds=min(self.max_epochs, ROUNDS)
                 )
             )
             begin = self._fresh(D, m, problem, rng)
         found.sort(key=lambda run: run[3]["objective"].min())
         *weights, history = found[0]
         if not hasattr(problem.codes, "k") or problem.parts.of_samples:
-            return (*weights, None), True, history
+            # With penalties that is the solution of another problem.
+            return (*weights, None), not problem.objective.penalties, history
         third = STARTS // 3
         candidates = [(*run[:3], None) for run in found[:third]]
         for _ in range(third):
@@ -669,33 +762,79 @@ class SAE(PartsModel):
         return components, components.copy(), None, None
 
 
-def _from_fitted(start, D: np.ndarray, m: int, problem: Problem) -> tuple:
+def _from_fitted(
+    start, D: np.ndarray, m: int, problem: Problem, units: tuple[float, float] = (1.0, 1.0)
+) -> tuple:
     """The parts of a fitted model, with its encoder or the one nearest to its codes."""
-    X = check_factor(start.components_.T, "X", (D.shape[1], m), D.dtype)
+    data, size = units
+    X = check_factor(start.components_.T / size, "X", (D.shape[1], m), D.dtype)
     components = problem.parts.project(X.T.copy())
+    if isinstance(problem.inference, Pursuit):
+        return components, components, None, None
     if hasattr(start, "encoder_"):
-        given = (start.encoder_, start.bias_, start.decoder_bias_)
-        U, b, c = (None if g is None else g.astype(D.dtype) for g in given)
+        given = (start.encoder_, size), (start.bias_, size / data), (start.decoder_bias_, 1 / data)
+        U, b, c = (None if w is None else (w * factor).astype(D.dtype) for w, factor in given)
         if problem.parts.unit and problem.codes.homogeneous:
             # The norms that the parts lose go to their codes.
             norms = np.linalg.norm(X, axis=0)
             U, b = U * norms[:, None], None if b is None else b * norms
         return components, U, b, c
     sparse = hasattr(problem.codes, "k")
-    H = TopK(problem.codes.k).infer(D, components) if sparse else exact_nnls(D, components)
-    U, b = linear_encoder(D, problem.inference.bias)(H.T)
+    some = D if isinstance(D, np.ndarray) else _some(D, np.random.RandomState(0), gradient.ROWS)
+    H = TopK(problem.codes.k).infer(some, components) if sparse else exact_nnls(some, components)
+    U, b = linear_encoder(some, problem.inference.bias)(H.T)
     if problem.codes.homogeneous and not problem.parts.of_samples:
         components, U, b = alternating.with_unit_norm(components, U, b)
     return components, U, b, None
 
 
+def _check_trainable(problem: Problem) -> None:
+    """Raise a ValueError where choices that are right elsewhere do not go with an autoencoder, or
+    with each other."""
+    parts, codes = problem.parts, problem.codes
+    if not isinstance(parts, Parts | Hull | Cone):
+        raise ValueError(
+            f"decoder={parts!r} is a set for the parts of an NMF: an SAE's are "
+            f"{', '.join(map(repr, DECODERS))}, Hull() or Cone()."
+        )
+    if isinstance(problem.inference, Pursuit) and codes != ReLU():
+        raise ValueError(
+            f"A pursuit finds its codes itself, {codes!r} would have no effect: leave activation "
+            'at "relu", or choose another encoder.'
+        )
+    for penalty in problem.objective.penalties:
+        if isinstance(penalty, Elastic | LogVolume):
+            raise ValueError(
+                f"penalty={penalty!r} is for the factors of an NMF: an SAE takes L1, L0, KL, "
+                "Hoyer, Decay, AuxK and PriorKL."
+            )
+        if isinstance(penalty, PriorKL) and not isinstance(codes, Gaussian):
+            raise ValueError(
+                f"PriorKL is the divergence of Gaussian codes, and {codes!r} has none: set "
+                "activation=Gaussian(), or take KL or L1."
+            )
+
+
+def _why_silent(problem: Problem) -> str:
+    """What can keep the codes of a problem at zero."""
+    causes = []
+    if problem.objective.penalties:
+        causes.append("its penalties may be larger than what codes gain")
+    if getattr(problem.codes, "threshold", None) is not None and hasattr(problem.codes, "above"):
+        causes.append("its threshold may be larger than all pre-activations")
+    causes.append("training may have led there from its start, so try another random_state")
+    return "; ".join(causes)
+
+
 def _relaxed(problem: Problem) -> Problem:
-    """The problem with ReLU and without offset and penalties, whose solution is a good start."""
-    parts = problem.parts
+    """The problem with one layer of ReLU and without offset and penalties, whose solution is a good
+    start."""
+    parts, layer = problem.parts, problem.inference
     return replace(
         problem,
         parts=replace(parts, offset=False) if parts.offset else parts,
         codes=ReLU(),
+        inference=replace(layer, steps=1) if isinstance(layer, Layer) else layer,
         objective=Objective(),
     )
 
@@ -704,6 +843,40 @@ def _same_basin(solved: Problem, problem: Problem) -> bool:
     """Whether small steps from the solution of one problem lead to that of the other: selecting
     other codes than before does not."""
     return solved.codes == problem.codes or not hasattr(problem.codes, "k")
+
+
+class _Measured:
+    """Rows of a memory map or of shards in another unit, divided when they are read."""
+
+    def __init__(self, D, unit: float):
+        self._D, self._unit = D, unit
+        self.shape, self.dtype = D.shape, D.dtype
+
+    def __len__(self) -> int:
+        return len(self._D)
+
+    def __getitem__(self, rows) -> np.ndarray:
+        return np.asarray(self._D[rows]) / self._unit
+
+
+def _measured(D, unit: float):
+    """The data in another unit; what is not in memory stays where it is."""
+    if unit == 1:
+        return D
+    return D / unit if isinstance(D, np.ndarray) and in_memory(D) else _Measured(D, unit)
+
+
+def _root_mean_square(D) -> float:
+    """That of the data, or of a sample of them; 1 for zeros."""
+    some = _some(D, np.random.RandomState(0), gradient.ROWS)
+    return data_norm(some) / some.size**0.5 or 1.0
+
+
+def _bound(problem: Problem, D) -> Problem:
+    """The problem with parts that are made of samples bound to these."""
+    if not problem.parts.of_samples:
+        return problem
+    return replace(problem, parts=problem.parts.bind(np.asarray(D[:])))
 
 
 def _some(D, rng: np.random.RandomState, most: int) -> np.ndarray:

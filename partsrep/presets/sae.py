@@ -95,7 +95,7 @@ def sae_kl(n_components="auto", beta=3.0, target=0.05, decay=0.003, **settings) 
 
 
 def _logistic(n_components, beta: float, target: float, decay: Decay, settings: dict) -> SAE:
-    settings = {"max_epochs": 400, "tol": 1e-9, **settings}
+    settings = {"max_epochs": 400, "tol": 1e-6, **settings}
     return SAE(
         n_components,
         activation=Logistic(),
