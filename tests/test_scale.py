@@ -52,11 +52,11 @@ CASES = {
 SCALES = [1e-300, 1e-17, 3e5, 1e11, 1e140]
 
 
-def fitted(model, D, mask=None):
+def fitted(model, D, mask=None, max_iter=60):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("error", RuntimeWarning)
-        return model.set_params(random_state=0, max_iter=60).fit(D, mask=mask)
+        return model.set_params(random_state=0, max_iter=max_iter).fit(D, mask=mask)
 
 
 def representable(scale, beta, dtype):
@@ -141,7 +141,7 @@ def test_prices_are_in_the_unit_of_the_data(name, dtype, scale):
 
 def test_the_objective_in_the_history_is_the_priced_loss_in_the_unit_of_the_data():
     D, volume = 1e7 * POSITIVE, LogVolume(1e12, 0.3)
-    model = fitted(NMF(3, penalty=volume, alpha_W=1e5, alpha_H=0.0), D)
+    model = fitted(NMF(3, penalty=volume, alpha_W=1e5, alpha_H=0.0), D, max_iter=2000)
     codes = model.problem_.objective.codes(model.transform(D))
     expected = model.loss_ + codes + volume(model.components_)
     assert model.history_["objective"][-1] == pytest.approx(expected, rel=1e-4)
@@ -184,11 +184,11 @@ def test_mini_batches_in_another_unit_give_the_same_parts(dtype, parts, convert)
 
 def test_a_start_in_another_unit_is_the_same_start():
     H, X = random_matrix(8, 14, 3, 0), random_matrix(9, 7, 3, 0)
-    one = fitted(NMF(3, start=(H, X)), POSITIVE)
-    other = fitted(NMF(3, start=(1e50 * H, 1e30 * X)), 1e80 * POSITIVE)
+    one = fitted(NMF(3, start=(H, X)), POSITIVE, max_iter=2000)
+    other = fitted(NMF(3, start=(1e50 * H, 1e30 * X)), 1e80 * POSITIVE, max_iter=2000)
     assert other.loss_ / 1e160 == pytest.approx(one.loss_, rel=1e-3)
     assert other.n_iter_ == pytest.approx(one.n_iter_, abs=2)
-    continued = fitted(NMF(3, start=other), 1e80 * POSITIVE)
+    continued = fitted(NMF(3, start=other), 1e80 * POSITIVE, max_iter=2000)
     assert continued.n_iter_ <= 3 and continued.loss_ <= other.loss_ * (1 + 1e-6)
     custom = NMF(3, init="custom", max_iter=2000).fit(1e80 * POSITIVE, W=1e50 * H, H=1e30 * X.T)
     assert custom.loss_ / 1e160 == pytest.approx(one.loss_, rel=1e-3)
