@@ -434,6 +434,9 @@ class SoftThreshold:
     def check(self, n_components):
         pass
 
+    def __repr__(self):
+        return "SoftThreshold()"
+
 
 WRONG = {
     "activation": [
