@@ -1,12 +1,22 @@
-"""What several folders of tests share."""
+"""What several folders of tests share: all of them draw the same numbers at every run."""
 
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import pytest
+from hypothesis import settings
 
+import partsrep
 from partsrep.book import build
 
 ROOT = Path(__file__).parents[1]
+
+# Hypothesis' own profile for servers: examples follow from the test, and no clock decides.
+settings.load_profile("ci")
+# Hypothesis also draws constants that it reads in the package's loaded modules: load all of them.
+for module in walk_packages(partsrep.__path__, "partsrep."):
+    import_module(module.name)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ records in ``book/results/NAME.jsonl``, one a line.
 """
 
 import json
+import math
 import os
 import random
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from .points import stored
 from .results import records
 
 FOLDER = Path("book/results")
+# Whichever starts they are means over, ten each, two means differ by less than so many standard
+# errors of the difference: more came in none of a thousand drawn pairs of records.
+ERRORS = 5
 
 
 def published(root: Path) -> dict[str, dict[str, Any]]:
@@ -62,8 +66,9 @@ def publish(root: Path) -> None:
 def check(root: Path, sample: int, seed: int) -> list[str]:
     """What is stale in the published records; nothing, if all is well.
 
-    Every record must be of a point of its grid and every point have one, without an error. Then a
-    random sample of each sweep is run again, and its metrics compared within the tolerances.
+    Every record must be of a point of its grid and every point have one, without an error, and all
+    be of one version of the package. Then a random sample of each sweep is run again, and its
+    metrics compared within the tolerances and the standard errors that come with them.
 
     Parameters
     ----------
@@ -82,11 +87,13 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
         keys = {_key({"parameters": point}) for point in wanted}
         missing, foreign = keys - set(by_parameters), set(by_parameters) - keys
         failed = [record for record in stored if record["error"]]
+        versions = {record["code"] for record in stored}
         for what, count in {
             "points of its grid have no record": len(missing),
             "records are of no point of its grid": len(foreign),
             "records come twice": len(stored) - len(by_parameters),
             "records hold an error": len(failed),
+            "other versions of the package made some of its records": len(versions) - 1,
         }.items():
             if count:
                 stale.append(f"{name}: {count} {what}")
@@ -94,6 +101,7 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
             sorted(keys - missing), min(sample, len(keys - missing))
         )
         again = {"list": [by_parameters[key]["parameters"] for key in chosen]}
+        print(f"{name}: {len(chosen)} points are run again.")
         if not chosen:
             continue
         with chdir(root), TemporaryDirectory() as out:
@@ -113,17 +121,26 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
 def differences(before: Any, now: Any, rtol: float, atol: float, name: str = "") -> Iterator[str]:
     """Where two records differ: numbers by more than atol + rtol·|before|, all else at all.
 
+    A mean that has its standard error beside it, as "mcc" has in "mcc_se", may differ by ERRORS
+    times the standard error of the difference in addition. The standard errors are not compared.
+
     Examples
     --------
     >>> list(differences({"mcc": 0.5, "runs": [1]}, {"mcc": 0.52, "runs": [1]}, 0.1, 0))
     []
     >>> list(differences({"mcc": 0.5, "runs": [1]}, {"mcc": 0.6, "runs": [1]}, 0.1, 0))
     ['mcc was 0.5, now is 0.6']
+    >>> list(differences({"mcc": 0.5, "mcc_se": 0.03}, {"mcc": 0.6, "mcc_se": 0.0}, 0, 0))
+    []
     """
     if isinstance(before, dict) and isinstance(now, dict) and set(before) == set(now):
         for key in before:
+            if key.removesuffix("_se") in before.keys() - {key}:
+                continue
+            errors = (record.get(f"{key}_se") or 0.0 for record in (before, now))
+            room = atol + ERRORS * math.hypot(*errors)
             inner = f"{name}.{key}" if name else key
-            yield from differences(before[key], now[key], rtol, atol, inner)
+            yield from differences(before[key], now[key], rtol, room, inner)
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         for place, pair in enumerate(zip(before, now, strict=True)):
             yield from differences(*pair, rtol, atol, f"{name}[{place}]")

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from partsrep.__main__ import app
 from partsrep.records import validate
 from partsrep.sweeps import SweepError, picture, records, results, sweep
-from partsrep.sweeps.published import check, publish
+from partsrep.sweeps.published import check, differences, publish
 from partsrep.sweeps.results import tidy
 
 
@@ -248,6 +248,40 @@ def test_a_stale_record_fails_and_one_within_its_tolerance_does_not(project):
     change(project, 5, metrics={"sum": 2.2})
     [stale] = check(project, sample=6, seed=0)
     assert stale == "tiny, {'seed': 2, 'noise': 0.1}: metrics.sum was 2.2, now is 2.1"
+
+
+def test_a_mean_may_move_within_its_standard_error_and_no_further():
+    """Ten starts find one of two minima: other starts are no difference, another is."""
+    rng = np.random.RandomState(0)
+
+    def mean(values):
+        return {"mcc": values.mean(), "mcc_se": values.std(ddof=1) / len(values) ** 0.5}
+
+    def starts(share, better=1.0):
+        return mean(np.where(rng.uniform(size=10) < share, 0.86, better))
+
+    shares = np.repeat([0.0, 0.02, 0.1, 0.3, 0.5, 0.9], 1000)
+    alarms = [list(differences(starts(p), starts(p), 0.001, 1e-5)) for p in shares]
+    assert np.mean(list(map(bool, alarms))) < 1e-3
+    for share in (0.0, 0.1):
+        assert list(differences(starts(share), starts(share, better=0.7), 0.001, 1e-5))
+    assert list(differences(starts(0.0), starts(1.0), 0.001, 1e-5)), "each start elsewhere"
+
+
+def test_a_standard_error_is_only_that_of_a_metric_of_its_name():
+    assert list(differences({"a_se": 1.0}, {"a_se": 2.0}, 0, 0)) == ["a_se was 1.0, now is 2.0"]
+    none = {"a": None, "a_se": None}
+    assert not list(differences(none, none, 0, 0))
+    assert list(differences({"a": 1.0, "a_se": None}, {"a": 1.1, "a_se": None}, 0, 0.05))
+    assert list(differences({"a": 1.0, "a_se": 9.0}, none, 0, 0)) == ["a was 1.0, now is None"]
+
+
+def test_records_of_two_versions_are_stale(project, capsys):
+    change(project, 0, code="0" * 16)
+    assert check(project, sample=0, seed=0) == [
+        "tiny: 1 other versions of the package made some of its records"
+    ]
+    assert "tiny: 0 points are run again." in capsys.readouterr().out
 
 
 def test_records_must_be_those_of_the_grid(project, monkeypatch):
