@@ -16,7 +16,7 @@ from typing import Any
 
 from ..parameters import ParameterError, read_yaml
 from .driver import plan, sweep
-from .grid import SweepError, points
+from .grid import SweepError
 from .points import stored
 from .results import records
 
@@ -81,17 +81,20 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
     """
     stale = []
     for name, entry in published(root).items():
-        stored = records(root / FOLDER / f"{name}.jsonl")
-        wanted = points(root / FOLDER / f"{name}.yml", root / entry["notebook"])
-        by_parameters = {_key(record): record for record in stored}
-        keys = {_key({"parameters": point}) for point in wanted}
+        held = records(root / FOLDER / f"{name}.jsonl")
+        with chdir(root):
+            planned = plan(entry["notebook"], FOLDER / f"{name}.yml", Path("build/sweeps", name))
+        # What the grid sets of each point: the notebook has its defaults already.
+        given = {_key(vars(point)): point.given for point in planned.points}
+        by_parameters = {_key(record): record for record in held}
+        keys = set(given)
         missing, foreign = keys - set(by_parameters), set(by_parameters) - keys
-        failed = [record for record in stored if record["error"]]
-        versions = {record["code"] for record in stored}
+        failed = [record for record in held if record["error"]]
+        versions = {record["code"] for record in held}
         for what, count in {
             "points of its grid have no record": len(missing),
             "records are of no point of its grid": len(foreign),
-            "records come twice": len(stored) - len(by_parameters),
+            "records come twice": len(held) - len(by_parameters),
             "records hold an error": len(failed),
             "other versions of the package made some of its records": len(versions) - 1,
         }.items():
@@ -100,7 +103,7 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
         chosen = random.Random(seed).sample(
             sorted(keys - missing), min(sample, len(keys - missing))
         )
-        again = {"list": [by_parameters[key]["parameters"] for key in chosen]}
+        again = {"list": [given[key] for key in chosen]}
         print(f"{name}: {len(chosen)} points are run again.")
         if not chosen:
             continue

@@ -31,7 +31,9 @@ def records(out: str | os.PathLike) -> list[dict]:
     """
     out, plan, left_out = Path(out), None, 0
     if out.is_file():
-        texts = {f"{out}, line {n}": text for n, text in enumerate(out.open(), start=1)}
+        texts = {
+            f"{out}, line {n}": text for n, text in enumerate(out.read_text().splitlines(), start=1)
+        }
     else:
         paths = sorted(out.glob(f"*/{RECORD}"))
         plan = newest_plan(out)
