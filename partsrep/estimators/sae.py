@@ -118,7 +118,8 @@ class SAE(PartsModel):
         with the best of these, NMFs and thinned samples after some epochs, and goes on with Adam.
         "lbfgs" takes all samples at once. "online" is NNSAE's own rule.
     start : None, a fitted model or (U, X) of shapes (m, d) and (d, m)
-        A clone keeps it.
+        Of an SAE all that it has learned; a selection freezes its thresholds anew. A clone keeps
+        it.
     learning_rate : float > 0 or None
         Adam's first step, relative to the root mean square of each weight array. None: 0.003
         from a solution, 0.03 from random weights, where codes are selected and with penalties.
@@ -164,13 +165,25 @@ class SAE(PartsModel):
     ------
     ValueError
         NaN, infinity, empty or non-numeric data, numbers whose squares leave the range of their
-        precision, negative data for nonnegative parts, what is no array, such as a DataLoader;
-        unknown or impossible settings, a device that is not there.
+        precision, negative data for nonnegative parts, data outside [0, 1] for logistic output, what
+        is no array, such as a DataLoader; unknown or impossible settings, a device that is not
+        there.
     TypeError
         Sparse data.
 
+    Warns
+    -----
+    ConvergenceWarning
+        Where training ended at `max_epochs` while the objective still fell by more than `tol` in
+        ten epochs, or above the objective of codes of zero; where no unit is ever active; where
+        the thresholds of a selection cost much. The online rule descends no objective and is not
+        judged by the first.
+
     Notes
     -----
+    Training sees the data divided by their root mean square, so that the unit of the data does not
+    matter; what comes out, and the weights of penalties, are in the unit of the data.
+
     Data are an array or what numpy reads as one, a torch tensor, a memory map, or
     :func:`partsrep.datasets.shards`, which stay in their files. Data of float32, float16 or
     bfloat16 is trained in float32, everything else in float64. Codes and reconstructions are in the
@@ -340,7 +353,8 @@ class SAE(PartsModel):
                 "those of repeated samples are. TopK has no such threshold."
             )
         epochs = min(self.max_epochs, ROUNDS) if self.solver == "alternating" else self.max_epochs
-        fell = lowest[-1 - min(RECENT, len(lowest) - 1)] - lowest[-1]
+        recent = min(RECENT, len(lowest) - 1)
+        fell = lowest[-1 - recent] - lowest[-1]
         unfinished = self._solver != "online" and len(lowest) >= epochs + (
             self.solver != "alternating"
         )
@@ -348,7 +362,7 @@ class SAE(PartsModel):
         if unfinished and fell > max(self.tol * abs(lowest[-1]), rounding):
             yield (
                 f"Training ended after max_epochs={self.max_epochs} while the objective still "
-                f"fell, by {fell / abs(lowest[-1]):.1e} of itself in the last {RECENT} epochs: "
+                f"fell, by {fell / abs(lowest[-1]):.1e} of itself in the last {recent} epochs: "
                 f"raise max_epochs, or tol={self.tol:g}."
             )
 

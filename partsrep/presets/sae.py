@@ -51,7 +51,7 @@ def ncae(n_components="auto", beta=3.0, target=0.05, alpha=0.003, **settings) ->
         \quad H = \sigma(D U^\top + b)
 
     w runs over both layers' weights, p is `target`. The SAE's own objective is twice this one. Data
-    are between 0 and 1; where they are much smaller the decay wins, and all units fall silent.
+    must be between 0 and 1; where they are much smaller the decay wins, and all units fall silent.
 
     References
     ----------
@@ -76,8 +76,8 @@ def sae_kl(n_components="auto", beta=3.0, target=0.05, decay=0.003, **settings) 
         + \beta \sum_j KL(p \| \hat p_j) + \frac\lambda2 \sum_w w^2,
         \quad H = \sigma(D U^\top + b)
 
-    p is `target` and λ is `decay`. The SAE's own objective is twice this one. Data are between 0
-    and 1; where they are much smaller the decay wins, and all units fall silent.
+    p is `target` and λ is `decay`. The SAE's own objective is twice this one. Data must be between
+    0 and 1; where they are much smaller the decay wins, and all units fall silent.
 
     References
     ----------
