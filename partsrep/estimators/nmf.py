@@ -241,7 +241,9 @@ class NMF(PartsModel):
                     "partial_fit needs solver='cd', inference=NNLS() and parts that are not made "
                     "of samples."
                 )
-            batch, unit, *means = getattr(self, "_running", (0, self._unit(X, problem), 0.0, 0.0))
+            running = getattr(self, "_running", None) or (0, *self._unit(X, problem), 0.0, 0.0)
+            batch, *unit, gram, cross = running
+            unit, means = Unit(*unit), (gram, cross)
             dtype, problem = X.dtype, unit.problem(problem)
             X = unit.measured(X).astype(np.float64)  # later batches may be of another size
             if begun:
@@ -260,7 +262,7 @@ class NMF(PartsModel):
             gram, cross = (len(codes) * mean for mean in means)
             system = problem.objective.parts.system(components, gram, cross)
             components = problem.parts.improve(components, *system)
-            self._running = batch + 1, unit, *means
+            self._running = batch + 1, *unit, *means
             self._set(X, None, unit, codes.astype(dtype), components.astype(dtype))
             self.n_iter_ = batch + 1
             self.kkt_residual_ = kkt_residual(X, codes, components, problem)
