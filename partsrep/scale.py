@@ -7,8 +7,8 @@ problem is put in that unit, and what is found is put back. All of that is exact
 
 import math
 import sys
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -26,8 +26,7 @@ ORDINARY = 12
 MOST, LEAST = 1e15, 1e-15
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(NamedTuple):
     r"""D = data · D′, H = codes · H′ and X = parts · X′, where the primed are what solvers see.
 
     Parameters

@@ -13,7 +13,9 @@ from .inference import exact_nnls
 from .problem import data_norm
 
 LARGE = 2**24  # entries
-NARROWEST = 1e-3  # of a cone's height over its width: flatter ones need codes too large to be exact
+# Heights of a cone over its width that are tried where no cone has all samples inside. Higher ones
+# end lower, flatter ones begin lower; the flattest has codes nearly too large to be exact.
+HEIGHTS = 0.1, 0.01, 0.001
 
 
 def best_scale(D, H: np.ndarray, components: np.ndarray) -> float:
@@ -202,10 +204,16 @@ def wide_cone(D, components: np.ndarray, rng: np.random.RandomState) -> np.ndarr
         # A sample at height a over the foot b is in the cone of height ε if a ≥ ε m max(−b·corner).
         height = (coordinates @ axis)[:, 0]
         width = m * (coordinates @ directions.T).min(axis=1, initial=0) * -1
-        wide = (height > 0) & (width > 0)
-        steepest = (height[wide] / width[wide]).min(initial=1.0)
-        # A lower cone will do as well, and other seeds are to show it.
-        directions = directions + max(steepest, NARROWEST) * rng.uniform(0.5, 1) * axis.T
+        off = width > 0
+        steepest = (height[off] / width[off]).min(initial=1.0)
+        # A lower cone than the steepest will do as well, and other seeds are to show it.
+        share = rng.uniform(0.5, 1)
+        for most in [max(steepest, HEIGHTS[-1])] if steepest > 0 else HEIGHTS:
+            cone = directions + share * most * axis.T
+            left = coordinates - exact_nnls(coordinates, cone) @ cone
+            if np.vdot(left, left) <= S[-1] ** 2:  # as good as one part fewer without signs
+                break
+        directions = cone
     return (directions @ Qt).astype(components.dtype)
 
 

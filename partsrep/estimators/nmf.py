@@ -264,8 +264,10 @@ class NMF(PartsModel):
             self._check_settings(X, None)
             self._solver(problem, False)
             m = self.n_components_ if begun else self._n_parts(X)
-            batch, unit, *means = getattr(self, "_running", (0, Unit(), np.zeros((m, m)), 0.0))
-            if not means[0].any():  # so far all batches were zero, or there was none
+            running = getattr(self, "_running", None) or (0, *Unit(), np.zeros((m, m)), 0.0)
+            batch, *unit, gram, cross = running
+            unit, means = Unit(*unit), (gram, cross)
+            if not gram.any():  # so far all batches were zero, or there was none
                 unit = self._unit(X, problem)
             dtype, problem = X.dtype, unit.problem(problem)
             components = self._parts_for(X) if begun else np.zeros((m, X.shape[1]))
@@ -286,7 +288,7 @@ class NMF(PartsModel):
             gram, cross = (len(codes) * mean for mean in means)
             system = problem.objective.parts.system(components, gram, cross)
             components = problem.parts.improve(components, *system)
-            self._running = batch + 1, unit, *means
+            self._running = batch + 1, *unit, *means
             self._set(X, None, unit, codes.astype(dtype), components.astype(dtype))
             self.n_iter_ = batch + 1
             self.kkt_residual_ = kkt_residual(X, codes, components, problem)

@@ -165,8 +165,8 @@ class SAE(PartsModel):
     ------
     ValueError
         NaN, infinity, empty or non-numeric data, numbers whose squares leave the range of their
-        precision, negative data for nonnegative parts, data outside [0, 1] for logistic output, what
-        is no array, such as a DataLoader; unknown or impossible settings, a device that is not
+        precision, negative data for nonnegative parts, data outside [0, 1] for logistic output,
+        what is no array, such as a DataLoader; unknown or impossible settings, a device that is not
         there.
     TypeError
         Sparse data.
