@@ -216,18 +216,17 @@ def execute(root: Path, notebook: str, given: dict, cached: Path) -> None:
     shown = new_code_cell(
         "\n".join(line.removesuffix("  # ") for line in lines),
         id="published-parameters",
-        metadata={"tags": ["injected-parameters"]},
+        metadata={"tags": ["parameters"]},
     )
     kept = []
     for ran in executed.cells:
         ran.metadata.pop("papermill", None)
         ran.metadata.pop("execution", None)
         tags = ran.metadata.get("tags", [])
+        # In the place of the quick defaults: a page, and what is downloaded from it, has one cell
+        # of parameters, with the values that made its numbers.
         if "injected-parameters" not in tags:
-            kept.append(ran)
-        if "parameters" in tags:
-            tags.append("remove-cell")  # or the page would show quick values above slow results
-            kept.append(shown)
+            kept.append(shown if "parameters" in tags else ran)
     executed.cells = kept
     cached.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(executed, root / output)

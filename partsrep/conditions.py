@@ -1,5 +1,6 @@
 """The conditions, computed from NMF alone: can one layer give its codes, and what does it cost?"""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import null_space
 from scipy.optimize import linprog, minimize, nnls
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from .enclosure import floor, layers
@@ -569,7 +571,9 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     U = _best_encoder(D, P, encoders[min(losses, key=losses.get)], max_epochs)
     terms["best encoder"] = squared_error(D, np.maximum(D @ U.T, 0) @ P)
     settings = {"decoder": "nonnegative", "solver": "lbfgs", "max_epochs": max_epochs, "tol": 1e-6}
-    sae = SAE(m, start=(U, P.T), **settings).fit(D)
+    with warnings.catch_warnings():  # any autoencoder is an upper bound, near its minimum or not
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        sae = SAE(m, start=(U, P.T), **settings).fit(D)
     terms["fine-tuned"] = sae.loss_
 
     rounded = _rounded(H, P)

@@ -90,10 +90,10 @@ def project(built, tmp_path) -> Path:
     return Path(shutil.copytree(built, tmp_path / "project"))
 
 
-def test_publishes_parameters_and_hides_defaults(project):
+def test_published_parameters_take_the_place_of_the_defaults(project):
     executed = nbformat.read(project / "build/src/notebooks/first.ipynb", as_version=4)
-    _title, defaults, published, code = executed.cells
-    assert "remove-cell" in defaults.metadata.tags
+    _title, published, code = executed.cells
+    assert published.metadata.tags == ["parameters"]
     assert published.source == "seed = 0  # of every draw\nn_components = 7  # number of parts"
     assert code.outputs[0].text == "7 parts from seed 0\n"
     page = (project / "build/html/notebooks/first.html").read_text()
@@ -103,8 +103,8 @@ def test_publishes_parameters_and_hides_defaults(project):
 
 def test_a_notebook_of_which_nothing_is_set_shows_its_defaults(project):
     executed = nbformat.read(project / "build/src/notebooks/second.ipynb", as_version=4)
-    _title, defaults, published, code = executed.cells
-    assert "remove-cell" in defaults.metadata.tags
+    _title, published, code = executed.cells
+    assert published.metadata.tags == ["parameters"]
     assert published.source == "seed = 0  # of every draw\nn_components = 4  # number of parts"
     assert code.outputs[0].text == "4 parts from seed 0\n"
 
