@@ -378,7 +378,9 @@ def _unique_codes(X: np.ndarray, H: np.ndarray) -> np.ndarray:
     null = null_space(X)
     if not null.shape[1]:
         return np.ones(len(H), bool)
-    supports, which = np.unique(INACTIVE * H.max(axis=0) < H, axis=0, return_inverse=True)
+    # Of the largest code of all, so little is rounding even in a part that is never larger.
+    inactive = np.maximum(INACTIVE * H.max(axis=0), 100 * EPS * H.max())
+    supports, which = np.unique(inactive < H, axis=0, return_inverse=True)
     unique = []
     for support in supports:
         off = null[~support]
