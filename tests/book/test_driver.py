@@ -244,3 +244,15 @@ def test_unknown_names_are_errors_that_show_the_valid_ones(project, runs, words)
 def test_folder_without_a_book_is_an_error(tmp_path):
     with pytest.raises(BookError, match="no book"):
         build(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "value"), [("n_components", 0), ("heldout", 1.0)])
+def test_a_parameter_that_makes_no_sense_is_named(name, value, tmp_path):
+    notebook = ROOT / "notebooks/two_methods.ipynb"
+    ran = subprocess.run(
+        [script("papermill"), notebook, tmp_path / "out.ipynb", "-p", name, str(value)],
+        env=os.environ | ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode and f"{name}={value}" in ran.stderr
