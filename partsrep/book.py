@@ -79,6 +79,8 @@ def build(root: Path) -> Path:
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(root / "book", source / "book")
     shutil.copy(root / "_toc.yml", source)
+    package = Path(__file__).parent  # of which pages include some lines
+    shutil.copytree(package, source / "partsrep", ignore=shutil.ignore_patterns("__pycache__"))
     config = yaml.safe_load((root / "_config.yml").read_text())
     config["execute"]["execute_notebooks"] = "off"  # they arrive executed
     (source / "_config.yml").write_text(yaml.safe_dump(config))

@@ -678,9 +678,10 @@ def non_negative_factorization(
         The book's D.
     W, H : None or array-like (n, m), (m, d)
         Codes and parts to begin from where `init` is "custom".
-    n_components, init, solver, beta_loss, tol, max_iter, alpha_W, alpha_H, l1_ratio, random_state,
-    verbose, shuffle
+    n_components, init, solver, beta_loss, tol, max_iter, alpha_W, alpha_H, l1_ratio, random_state
         As for :class:`NMF`.
+    verbose, shuffle
+        Likewise.
     update_H : bool
         Whether the parts may change; if not, only the codes for the given H are found.
 
