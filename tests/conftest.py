@@ -23,3 +23,10 @@ for module in walk_packages(partsrep.__path__, "partsrep."):
 def html() -> Path:
     """The folder of the rendered book, brought up to date; a warning of a page is an error here."""
     return build(ROOT).parent
+
+
+def pytest_collection_modifyitems(items):
+    """Workers find the same tests only if no name of one says where an object lies in memory."""
+    for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid}: give its parameter an id or a repr.")

@@ -154,7 +154,7 @@ def test_a_model_is_applied_to_data_of_another_precision(model, trained, applied
         (np.ones(3), ValueError, "Expected 2D array, got 1D"),
         (pd.Series([1.0, 2.0]), ValueError, "Expected a 2-dimensional|Expected 2D array"),
         (np.array([[1.0, np.nan]]), ValueError, "contains NaN"),
-        (iter([[1.0, 2.0]]), (TypeError, ValueError), "."),
+        pytest.param(iter([[1.0, 2.0]]), (TypeError, ValueError), ".", id="iterator"),
         (None, ValueError, "Expected 2D array|NoneType"),
     ],
     ids=str,

@@ -45,6 +45,8 @@ def in_words(text: str, form: str) -> str:
             words = format(Decimal(value), form)
         return words if kind == "score" else _whole(words, value, form)
     words = format_plain_text(text, form)
+    if form == "s":  # as it was glued, such as a name or a count
+        return words.removesuffix(".0")
     return _whole(words, float(text), form) if form[-1:] in tuple("ef%") else words
 
 
