@@ -112,9 +112,9 @@ def test_each_penalty_acts_or_names_the_way_out(penalty):
     for codes in ACTIVATIONS.values():
         wrong = {
             L0: codes != ACTIVATIONS["learned"] and "give JumpReLU a bandwidth",
-            PriorKL: codes != Gaussian() and "activation=Gaussian",
-            Elastic: "an SAE takes L1",
-            LogVolume: "an SAE takes L1",
+            PriorKL: codes != Gaussian() and r"PriorKL is a price of Gaussian\(\) codes",
+            Elastic: r"choose one of L1\(weight\), L0",
+            LogVolume: r"choose one of L1\(weight\), L0",
         }.get(type(penalty))
         if wrong:
             with pytest.raises(ValueError, match=wrong):
@@ -125,7 +125,7 @@ def test_each_penalty_acts_or_names_the_way_out(penalty):
 
 @pytest.mark.parametrize("parts", OF_NMF.values(), ids=OF_NMF)
 def test_sets_for_nmf_are_named(parts):
-    with pytest.raises(ValueError, match=r"'unit-nonnegative', Hull\(\) or Cone\(\)"):
+    with pytest.raises(ValueError, match=r"'unit-nonnegative', Hull\(\), Cone\(\)"):
         SAE(4, decoder=parts).fit(data())
     with pytest.raises(ValueError, match="activation=Simplex"):
         SAE(4, activation=Simplex()).fit(data())

@@ -154,11 +154,13 @@ def test_an_activation_and_a_penalty_of_ones_own_keep_the_unit_of_the_data():
         def check(self, n_components):
             pass
 
-    def squares(output):
-        return 0.01 * output.H.square().sum(dim=-1).mean(dim=-1)
+    @dataclass(frozen=True)
+    class Squares:
+        def __call__(self, output):
+            return 0.01 * output.H.square().sum(dim=-1).mean(dim=-1)
 
     D = 7 * data()
-    for choices in ({"activation": Shifted(2.0), "decoder": "unit"}, {"penalty": squares}):
+    for choices in ({"activation": Shifted(2.0), "decoder": "unit"}, {"penalty": Squares()}):
         sae = SAE(4, max_epochs=5, random_state=0, **choices).fit(D)
         module, H = sae.module_, sae.transform(D)
         pre = D @ sae.encoder_.T - (2.0 if "activation" in choices else 0.0)

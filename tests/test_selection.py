@@ -257,7 +257,7 @@ GOOD = random_matrix(0, 8, 6) + 0.1
         (GOOD[:1], [1], {}, r"\(1, 6\) cannot hide"),
         (0 * GOOD, [2], {}, "entries are 0"),
         (-GOOD, [2], {}, "Negative values"),
-        (GOOD, [], {}, "values is empty"),
+        (GOOD, [], {}, "values must be the numbers of parts to try"),
         (GOOD, [2, 0], {}, "each of values must be an integer of at least 1; got 0"),
         (GOOD, [2.0], {}, "each of values must be an integer"),
         (GOOD, [2, 2], {}, r"different numbers of parts.*\[2, 2\]"),

@@ -25,7 +25,7 @@ from ..codes import (
 )
 from ..descent import in_memory
 from ..inference import ENCODERS, Layer, Pursuit, blocks, exact_nnls, linear_encoder
-from ..objective import L0, Elastic, LogVolume, Objective, PriorKL
+from ..objective import L0, Objective, PriorKL
 from ..parts import DECODERS, Cone, Hull, Parts
 from ..problem import Problem, data_norm
 from ..progress import Interrupted, progress
@@ -567,7 +567,10 @@ class SAE(PartsModel):
                 raise ValueError("A pursuit has no encoder bias: set bias=False.")
             layer = replace(layer, bias=True)
         if any(isinstance(p, PriorKL) for p in penalties) and not isinstance(codes, Gaussian):
-            raise ValueError(f"PriorKL is a price of Gaussian() codes; these are {codes!r}.")
+            raise ValueError(
+                f"PriorKL is a price of Gaussian() codes; these are {codes!r}: set "
+                "activation=Gaussian(), or take KL or L1."
+            )
         learned = isinstance(codes, JumpReLU) and codes.bandwidth is not None
         if any(isinstance(p, L0) for p in penalties) and not learned:
             raise ValueError(
@@ -803,30 +806,13 @@ def _from_fitted(
 
 
 def _check_trainable(problem: Problem) -> None:
-    """Raise a ValueError where choices that are right elsewhere do not go with an autoencoder, or
-    with each other."""
-    parts, codes = problem.parts, problem.codes
-    if not isinstance(parts, Parts | Hull | Cone):
-        raise ValueError(
-            f"decoder={parts!r} is a set for the parts of an NMF: an SAE's are "
-            f"{', '.join(map(repr, DECODERS))}, Hull() or Cone()."
-        )
+    """Raise a ValueError where choices that are right elsewhere do not go with each other."""
+    codes = problem.codes
     if isinstance(problem.inference, Pursuit) and codes != ReLU():
         raise ValueError(
             f"A pursuit finds its codes itself, {codes!r} would have no effect: leave activation "
             'at "relu", or choose another encoder.'
         )
-    for penalty in problem.objective.penalties:
-        if isinstance(penalty, Elastic | LogVolume):
-            raise ValueError(
-                f"penalty={penalty!r} is for the factors of an NMF: an SAE takes L1, L0, KL, "
-                "Hoyer, Decay, AuxK and PriorKL."
-            )
-        if isinstance(penalty, PriorKL) and not isinstance(codes, Gaussian):
-            raise ValueError(
-                f"PriorKL is the divergence of Gaussian codes, and {codes!r} has none: set "
-                "activation=Gaussian(), or take KL or L1."
-            )
 
 
 def _why_silent(problem: Problem) -> str:
