@@ -75,7 +75,7 @@ def match(components_a: np.ndarray, components_b: np.ndarray) -> Matching:
             f"Parts of shapes {A.shape} and {B.shape} cannot be matched: "
             "both must be (parts, features), with parts and the same number of features."
         )
-    cosines = unit_rows(A) @ unit_rows(B).T
+    cosines = (unit_rows(A) @ unit_rows(B).T).clip(-1, 1)  # rounding may go beyond
     rows, columns = linear_sum_assignment(cosines, maximize=True)
     both_alive = A[rows].any(axis=1) & B[columns].any(axis=1)
     rows, columns = rows[both_alive], columns[both_alive]
