@@ -6,7 +6,7 @@ quiet()  # before all else: what follows takes seconds
 
 # ruff: noqa: E402
 from . import convert, datasets, figures, presets
-from .codes import (
+from .choices.codes import (
     BatchTopK,
     FeatureChoice,
     Gaussian,
@@ -17,18 +17,18 @@ from .codes import (
     Simplex,
     TopK,
 )
-from .compare import compare
-from .conditions import certificate, encodability, encodability_on, noise_law
+from .choices.inference import Layer, Pursuit, Unrolled
+from .choices.objective import KL, L0, L1, AuxK, Decay, Hoyer, LogVolume, PriorKL
+from .choices.parts import Cone, Hull
+from .choices.problem import Problem
 from .estimators import NMF, SAE, fit_all, non_negative_factorization, restarts
-from .inference import Layer, Pursuit, Unrolled
-from .objective import KL, L0, L1, AuxK, Decay, Hoyer, LogVolume, PriorKL
-from .online import Online
-from .parts import Cone, Hull
-from .problem import Problem
-from .selection import choose_n_components, consensus
+from .solvers.online import Online
 from .storage import load, save
-from .verdict import verdict
-from .walk import to_topk_sae, walk
+from .study.compare import compare
+from .study.conditions import certificate, encodability, encodability_on, noise_law
+from .study.selection import choose_n_components, consensus
+from .study.verdict import verdict
+from .study.walk import to_topk_sae, walk
 
 __version__ = "0.1.0"
 __all__ = [

@@ -20,7 +20,7 @@ def partsrep() -> None:
 @app.command()
 def book() -> None:
     """Execute the notebooks that changed and render the book into build/html."""
-    from partsrep.book import BookError, build  # each command imports only what it needs
+    from partsrep.runs.book import BookError, build  # each command imports only what it needs
 
     try:
         typer.echo(build(Path.cwd()))
@@ -86,17 +86,17 @@ def sweep(
     again += ["--workers", str(workers)] if workers else []
     again += ["--timeout", f"{timeout:g}"] if timeout != 3600 else []
     try:
-        from partsrep import sweeps
+        from partsrep import runs
     except KeyboardInterrupt:
         raise _stopped(again) from None
     try:
         if dry_run:
-            plan = sweeps.plan(notebook, grid, out)
+            plan = runs.plan(notebook, grid, out)
             typer.echo(f"{plan}\n{plan.estimate(workers)}")
             return
         options = {"workers": workers, "limit": limit, "timeout": timeout, "retry": retry}
-        ended = sweeps.sweep(notebook, grid, out, scheduler=scheduler, **options)
-    except (sweeps.SweepError, OSError) as error:
+        ended = runs.sweep(notebook, grid, out, scheduler=scheduler, **options)
+    except (runs.SweepError, OSError) as error:
         typer.echo(f"The sweep cannot go on: {error}", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
@@ -147,13 +147,13 @@ def results(
     import json
     import warnings
 
-    from partsrep import sweeps
-    from partsrep.sweeps.results import tidy
+    from partsrep import runs
+    from partsrep.runs.results import tidy
 
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            found = sweeps.records(out)
+            found = runs.records(out)
         for warning in said:
             typer.echo(warning.message, err=True)
         table = tidy(found)
@@ -164,11 +164,11 @@ def results(
             jsonl.write_text("\n".join(lines) + "\n")
         if x or y or color:
             drawn = figure or (out if out.is_dir() else out.parent) / "figure.png"
-            sweeps.picture(table, x, y, color).savefig(drawn, facecolor="white")
+            runs.picture(table, x, y, color).savefig(drawn, facecolor="white")
             typer.echo(drawn)
         elif not (csv or jsonl):
             typer.echo(f"{table.head()}\n{len(table)} points; columns: {', '.join(table.columns)}")
-    except (sweeps.SweepError, OSError) as error:
+    except (runs.SweepError, OSError) as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None
 
@@ -179,8 +179,8 @@ def publish() -> None:
 
     Started again, it goes on where it was stopped.
     """
-    from partsrep.sweeps import SweepError
-    from partsrep.sweeps.published import publish
+    from partsrep.runs import SweepError
+    from partsrep.runs.published import publish
 
     try:
         publish(Path.cwd())
@@ -202,8 +202,8 @@ def check(
     """Run a random sample of the published records again; one that differs is stale, and fails."""
     import random
 
-    from partsrep.sweeps import SweepError
-    from partsrep.sweeps.published import check
+    from partsrep.runs import SweepError
+    from partsrep.runs.published import check
 
     seed = random.randrange(10**6) if seed is None else seed
     typer.echo(f"A sample of {sample} points of each sweep, by --seed {seed}.")

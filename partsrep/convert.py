@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .codes import BatchTopK, TopK
+from .choices.codes import BatchTopK, TopK
 from .estimators import SAE
 from .validation import as_array, check_shape
 

@@ -13,9 +13,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from sklearn.utils.validation import check_is_fitted
 
-from . import codes, inference, objective, online, parts, problem
-from .autoencoder import Autoencoder
+from .choices import codes, inference, objective, parts, problem
 from .estimators import NMF, SAE
+from .solvers import online
+from .solvers.autoencoder import Autoencoder
 from .validation import check_shape
 
 FORMAT = 1  # of the file; a reader refuses larger ones

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 import partsrep
-from partsrep.book import build
+from partsrep.runs.book import build
 
 ROOT = Path(__file__).parents[1]
 

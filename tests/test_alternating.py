@@ -6,11 +6,12 @@ from hypothesis import given
 from problems import digits, random_matrix, seeds
 
 from partsrep import JumpReLU, TopK, Unrolled
-from partsrep.alternating import alternating_autoencoder, solves
-from partsrep.inference import NNLS, Layer
-from partsrep.objective import L1, Objective
-from partsrep.parts import Parts
-from partsrep.problem import Problem, kkt_residual
+from partsrep.choices.inference import NNLS, Layer
+from partsrep.choices.objective import L1, Objective
+from partsrep.choices.parts import Parts
+from partsrep.choices.problem import Problem
+from partsrep.solvers.alternating import alternating_autoencoder, solves
+from partsrep.solvers.optimality import kkt_residual
 
 LAYER = Problem(parts=Parts(nonnegative=True), inference=Layer())
 

@@ -32,16 +32,16 @@ from partsrep import (
     Unrolled,
     datasets,
     fit_all,
-    gradient,
     presets,
     restarts,
 )
-from partsrep.autoencoder import Autoencoder
-from partsrep.gradient import evaluate
-from partsrep.inference import Layer
-from partsrep.objective import Objective
-from partsrep.parts import Parts
-from partsrep.problem import Problem
+from partsrep.choices.inference import Layer
+from partsrep.choices.objective import Objective
+from partsrep.choices.parts import Parts
+from partsrep.choices.problem import Problem
+from partsrep.solvers import adam
+from partsrep.solvers.adam import evaluate
+from partsrep.solvers.autoencoder import Autoencoder
 
 some = settings(deadline=None, max_examples=15)
 ACTIVATIONS = {
@@ -336,7 +336,7 @@ def test_an_interrupted_fit_leaves_the_model_as_it_was(monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("partsrep.estimators.sae.gradient.train", interrupt)
+    monkeypatch.setattr("partsrep.estimators.sae.adam.train", interrupt)
     with pytest.raises(KeyboardInterrupt):
         sae.fit(D)
     assert sae.components_ is before and sae.transform(D).shape == (60, 4)
@@ -391,8 +391,8 @@ def test_a_grid_trains_as_one_stack_and_comes_out_as_each_would_alone(grid, monk
     common = {"solver": "adam", "max_epochs": 6, "batch_size": 30, "random_state": 0}
     models = [SAE(5, **{**common, **point}) for point in grid]
     alone = [clone(model).fit(D) for model in models]
-    calls, train = [], gradient.train
-    monkeypatch.setattr(gradient, "train", lambda *a, **k: calls.append(1) or train(*a, **k))
+    calls, train = [], adam.train
+    monkeypatch.setattr(adam, "train", lambda *a, **k: calls.append(1) or train(*a, **k))
     together = fit_all(models, D)
     assert len(calls) == 1
     for one, other in zip(alone, together, strict=True):

@@ -13,10 +13,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from problems import random_matrix, seeds
 
-from partsrep.autoencoder import Autoencoder
-from partsrep.codes import BatchTopK, FeatureChoice, JumpReLU, ReLU, Simplex, TopK, above
-from partsrep.inference import Layer, apply, normal_equations
-from partsrep.objective import (
+from partsrep.choices.codes import BatchTopK, FeatureChoice, JumpReLU, ReLU, Simplex, TopK, above
+from partsrep.choices.inference import Layer
+from partsrep.choices.objective import (
     BETA,
     KL,
     L0,
@@ -30,8 +29,10 @@ from partsrep.objective import (
     Output,
     beta_divergence,
 )
-from partsrep.parts import DECODERS
-from partsrep.problem import Problem
+from partsrep.choices.parts import DECODERS
+from partsrep.choices.problem import Problem
+from partsrep.leastsquares import apply, normal_equations
+from partsrep.solvers.autoencoder import Autoencoder
 
 some = settings(deadline=None, max_examples=20)
 # The sets of codes that NMF can have, by name, and the members nearest to random codes H ≥ 0.
@@ -217,7 +218,7 @@ def test_momentum_never_carries_simplex_codes_uphill():
     losses = []
     for steps in range(40):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("partsrep.codes.STEPS", steps)
+            patch.setattr("partsrep.choices.codes.STEPS", steps)
             F = Simplex().improve(np.eye(4)[:, [0] * 30], gram, cross)
         losses.append(np.sum(F * (gram @ F - 2 * cross), axis=0))
     assert np.all(np.diff(losses, axis=0) <= 1e-15)
@@ -336,7 +337,7 @@ def test_beta_divergence_in_blocks_without_hidden_data_and_at_zero(seed):
         value = beta_divergence(positive, H, components, beta, weights)
         hidden = np.where(weights > 0, positive, np.nan)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("partsrep.objective.BLOCK", 20)
+            patch.setattr("partsrep.choices.objective.BLOCK", 20)
             assert beta_divergence(hidden, H, components, beta, weights) == pytest.approx(value)
             in_blocks = beta_divergence(sp.csr_array(D), H, components, 1.5)
         assert np.isfinite(value)

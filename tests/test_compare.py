@@ -8,7 +8,7 @@ from sklearn.decomposition import NMF as SklearnNMF
 from sklearn.exceptions import NotFittedError
 
 from partsrep import NMF, SAE, TopK, compare, datasets, presets
-from partsrep.compare import Fit
+from partsrep.study.compare import Fit
 
 D = digits(300)
 TRAINING, HELDOUT = D[:200], D[200:]

@@ -9,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import digits, random_matrix, seeds
 
-from partsrep import NMF, LogVolume, ReLU, Simplex, TopK, descent
-from partsrep.descent import descend, factorize, factorize_all, in_memory, stacks
-from partsrep.objective import Elastic, Objective
-from partsrep.parts import DECODERS, Cone, Disjoint, Hull, Parts, Samples, Sparseness
-from partsrep.problem import Problem, kkt_residual
+from partsrep import NMF, LogVolume, ReLU, Simplex, TopK
+from partsrep.choices.objective import Elastic, Objective
+from partsrep.choices.parts import DECODERS, Cone, Disjoint, Hull, Parts, Samples, Sparseness
+from partsrep.choices.problem import Problem
 from partsrep.progress import History
-from partsrep.starts import random
+from partsrep.solvers import hals
+from partsrep.solvers.hals import descend, factorize, factorize_all, in_memory, stacks
+from partsrep.solvers.optimality import kkt_residual
+from partsrep.solvers.starts import random
 
 PLAIN = Problem(parts=Parts(nonnegative=True))
 PARTS = {
@@ -219,7 +221,7 @@ def test_a_part_that_starts_at_zero_comes_back(name):
 
 def test_large_data_end_in_double_precision():
     D = digits(1797)
-    assert D.dtype == np.float64 and D.size > descent.FEW
+    assert D.dtype == np.float64 and D.size > hals.FEW
     nmf = NMF(4, init="random", tol=1e-9, max_iter=3000, random_state=0).fit(D)
     assert kkt_residual(D, nmf.transform(D), nmf.components_) <= 1.1e-9, "no float32 ends there"
     history = nmf.history_
@@ -246,8 +248,8 @@ def test_a_stack_of_starts_descends_as_each_does_alone(samples, dtype, how, clos
         return descend(D, H, *args, **more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(descent, "STACK", 5 * max(D.shape))
-        patch.setattr(descent, "descend", seen)
+        patch.setattr(hals, "STACK", 5 * max(D.shape))
+        patch.setattr(hals, "descend", seen)
         together = list(factorize_all(D, iter(begun), PLAIN, **how))
     assert {len(shape) == 3 and shape[0] for shape in shapes} >= {5, 2}
     lengths = []

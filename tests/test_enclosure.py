@@ -8,7 +8,7 @@ from problems import digits, random_matrix, seeds
 from scipy.optimize import linprog
 
 from partsrep import NMF, datasets
-from partsrep.enclosure import column_space, enclose, floor, fooling_set, layers, refuted
+from partsrep.study.enclosure import column_space, enclose, floor, fooling_set, layers, refuted
 
 
 def grid(seed, rows=3, columns=3, n=40):

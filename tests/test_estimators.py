@@ -27,10 +27,11 @@ from partsrep import (
     restarts,
     verdict,
 )
+from partsrep.choices.inference import Layer
+from partsrep.choices.parts import Parts
 from partsrep.estimators import base
 from partsrep.estimators.base import PartsModel
-from partsrep.inference import Layer, exact_nnls
-from partsrep.parts import Parts
+from partsrep.leastsquares import exact_nnls
 
 ACTIVATIONS = [ReLU(), JumpReLU(0.1), TopK(2)]
 BOTH = [NMF(3, random_state=0), SAE(3, decoder="nonnegative", max_epochs=20, random_state=0)]

@@ -31,8 +31,8 @@ from partsrep import (
     TopK,
     Unrolled,
 )
-from partsrep.inference import NNLS
-from partsrep.parts import DECODERS, Disjoint, Samples, Sparseness, UnitMean
+from partsrep.choices.inference import NNLS
+from partsrep.choices.parts import DECODERS, Disjoint, Samples, Sparseness, UnitMean
 
 PARTS = [*DECODERS, Sparseness(0.5), UnitMean(), Disjoint(), Cone(), Hull(), Samples()]
 CODES = [ReLU(), TopK(2), Simplex()]

@@ -6,12 +6,12 @@ import torch
 from problems import digits
 
 from partsrep import KL, L1, SAE, JumpReLU, ReLU, TopK
-from partsrep.autoencoder import Autoencoder
-from partsrep.gradient import RelativeAdam, train
-from partsrep.inference import Layer
-from partsrep.objective import Objective
-from partsrep.parts import DECODERS, Parts
-from partsrep.problem import Problem
+from partsrep.choices.inference import Layer
+from partsrep.choices.objective import Objective
+from partsrep.choices.parts import DECODERS, Parts
+from partsrep.choices.problem import Problem
+from partsrep.solvers.adam import RelativeAdam, train
+from partsrep.solvers.autoencoder import Autoencoder
 
 
 def module_and_data(problem, m=6, samples=200, seed=0):

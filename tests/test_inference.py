@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import random_matrix, seeds
 
-from partsrep import inference
-from partsrep.inference import (
+from partsrep.choices import inference
+from partsrep.leastsquares import (
     apply,
     columnwise_loss,
     exact_nnls,

@@ -46,14 +46,14 @@ from partsrep import (
     compare,
     datasets,
     encodability_on,
-    gradient,
     load,
     save,
     verdict,
 )
-from partsrep.inference import NNLS
-from partsrep.objective import Elastic
-from partsrep.parts import Disjoint, Parts, Samples, Sparseness
+from partsrep.choices.inference import NNLS
+from partsrep.choices.objective import Elastic
+from partsrep.choices.parts import Disjoint, Parts, Samples, Sparseness
+from partsrep.solvers import adam
 
 n, d, m, k = 40, 6, 4, 2
 # Whole numbers that every kind below holds exactly.
@@ -251,7 +251,7 @@ def test_data_that_a_single_precision_model_cannot_square(scale, size):
 def test_a_long_transform_is_the_transform_of_its_parts(monkeypatch):
     sae = SAE.from_weights(U, X)
     H, D_hat = sae.transform(D), sae.inverse_transform(D[:, :m])
-    monkeypatch.setattr(gradient, "ROWS", 7)
+    monkeypatch.setattr(adam, "ROWS", 7)
     np.testing.assert_array_equal(sae.transform(D), H)
     np.testing.assert_array_equal(sae.inverse_transform(D[:, :m]), D_hat)
 
@@ -408,7 +408,7 @@ def test_shards_forget_the_names_of_an_older_fit(tmp_path):
 
 
 def test_codes_of_shards_need_no_more_memory_than_a_block(tmp_path, monkeypatch):
-    monkeypatch.setattr(gradient, "ROWS", 500)
+    monkeypatch.setattr(adam, "ROWS", 500)
     monkeypatch.setattr(sys.modules["partsrep.datasets.shards"], "BLOCK", 2**15)
     wide = np.tile(D, (1000, 10))
     stream = sharded(tmp_path, wide, files=20)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from problems import random_matrix, seeds
 
-from partsrep.matching import match, unit_rows
+from partsrep.study.matching import match, unit_rows
 
 
 @given(seeds, st.integers(1, 5), st.integers(1, 5))

@@ -8,8 +8,8 @@ import pytest
 
 from partsrep import choose_n_components, compare, consensus, verdict
 from partsrep.estimators.base import PartsModel
-from partsrep.inference import exact_nnls
-from partsrep.matching import match, unit_rows
+from partsrep.leastsquares import exact_nnls
+from partsrep.study.matching import match, unit_rows
 
 M = 5
 # Disjoint parts of unequal size and length; no other part shares a feature with them.

@@ -12,10 +12,10 @@ from sklearn.decomposition import non_negative_factorization
 from sklearn.exceptions import ConvergenceWarning
 
 from partsrep import NMF, LogVolume, Simplex, TopK
-from partsrep.multiplicative import factorize
-from partsrep.objective import Elastic, Objective, beta_divergence
-from partsrep.parts import Parts
-from partsrep.problem import Problem
+from partsrep.choices.objective import Elastic, Objective, beta_divergence
+from partsrep.choices.parts import Parts
+from partsrep.choices.problem import Problem
+from partsrep.solvers.multiplicative import factorize
 
 BETAS = [-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0]
 few = settings(deadline=None, max_examples=3)

@@ -29,10 +29,10 @@ from partsrep import (
     non_negative_factorization,
     restarts,
 )
-from partsrep.inference import NNLS, Layer
-from partsrep.objective import Elastic
-from partsrep.parts import Cone, Disjoint, Hull, Parts, Samples, Sparseness
-from partsrep.problem import kkt_residual
+from partsrep.choices.inference import NNLS, Layer
+from partsrep.choices.objective import Elastic
+from partsrep.choices.parts import Cone, Disjoint, Hull, Parts, Samples, Sparseness
+from partsrep.solvers.optimality import kkt_residual
 
 few = settings(deadline=None, max_examples=4)
 KINDS = {

@@ -24,8 +24,8 @@ from partsrep import (
     presets,
     restarts,
 )
-from partsrep.matching import match
-from partsrep.walk import walk
+from partsrep.study.matching import match
+from partsrep.study.walk import walk
 
 PLACES = {"csr": ("indices", "indptr"), "csc": ("indices", "indptr"), "coo": ("row", "col")}
 

@@ -4,14 +4,15 @@ import torch
 from problems import digits
 from sklearn.exceptions import ConvergenceWarning
 
-from partsrep import datasets, online
-from partsrep.autoencoder import Autoencoder
-from partsrep.codes import Logistic, ReLU
-from partsrep.inference import Layer
-from partsrep.objective import L1, Objective
-from partsrep.online import Online
-from partsrep.parts import Parts
-from partsrep.problem import Problem
+from partsrep import datasets
+from partsrep.choices.codes import Logistic, ReLU
+from partsrep.choices.inference import Layer
+from partsrep.choices.objective import L1, Objective
+from partsrep.choices.parts import Parts
+from partsrep.choices.problem import Problem
+from partsrep.solvers import online
+from partsrep.solvers.autoencoder import Autoencoder
+from partsrep.solvers.online import Online
 
 NNSAE = Problem(Parts(nonnegative=True), Logistic(), Layer(tied=True, bias=True, gain=True))
 

@@ -13,7 +13,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_notebook
 from papermill.translators import PythonTranslator
 
-from partsrep.parameters import (
+from partsrep.runs.parameters import (
     ParameterError,
     declared,
     plain,

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from problems import random_matrix, seeds
 from scipy.optimize import minimize, nnls
 
-from partsrep.inference import apply, normal_equations
-from partsrep.parts import (
+from partsrep.choices.parts import (
     DECODERS,
     Cone,
     Disjoint,
@@ -22,6 +21,7 @@ from partsrep.parts import (
     UnitMean,
     sparseness,
 )
+from partsrep.leastsquares import apply, normal_equations
 
 SPARSENESS = 0.6
 SETS = {

@@ -30,8 +30,8 @@ from partsrep import (
     presets,
     verdict,
 )
-from partsrep.matching import match
-from partsrep.parts import Cone, Hull, sparseness
+from partsrep.choices.parts import Cone, Hull, sparseness
+from partsrep.study.matching import match
 
 each_preset = pytest.mark.parametrize("name", presets.FACTORIZATIONS)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

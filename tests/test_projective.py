@@ -10,7 +10,7 @@ from problems import digits, random_matrix, seeds
 from scipy.optimize import approx_fprime
 
 from partsrep import L1, NMF, TopK
-from partsrep.inference import Layer
+from partsrep.choices.inference import Layer
 
 few = settings(deadline=None, max_examples=10)
 

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from partsrep.records import write_record, write_whole
+from partsrep.runs.records import write_record, write_whole
 
 
 def test_numpy_numbers_become_json(tmp_path):

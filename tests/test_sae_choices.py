@@ -38,10 +38,10 @@ from partsrep import (
     datasets,
     presets,
 )
-from partsrep.autoencoder import Autoencoder
-from partsrep.inference import exact_nnls
-from partsrep.objective import Elastic
-from partsrep.parts import DECODERS, Disjoint, Samples, Sparseness, UnitMean
+from partsrep.choices.objective import Elastic
+from partsrep.choices.parts import DECODERS, Disjoint, Samples, Sparseness, UnitMean
+from partsrep.leastsquares import exact_nnls
+from partsrep.solvers.autoencoder import Autoencoder
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -321,7 +321,7 @@ def test_frozen_thresholds_keep_what_was_learned_of_discrete_data(codes):
 @quiet
 def test_thresholds_are_frozen_on_samples_from_all_of_the_data(monkeypatch):
     """Ordered data: the first rows alone would give each unit another threshold."""
-    monkeypatch.setattr("partsrep.gradient.ROWS", 100)
+    monkeypatch.setattr("partsrep.solvers.adam.ROWS", 100)
     rng = np.random.RandomState(0)
     D = np.sort(rng.exponential(size=600))[:, None] * np.eye(3)[rng.randint(3, size=600)]
     sae = SAE(3, activation=BatchTopK(1), max_epochs=30, random_state=0).fit(D)

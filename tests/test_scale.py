@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from problems import random_matrix
 
 from partsrep import L1, NMF, LogVolume, Simplex, TopK, presets
-from partsrep.objective import beta_divergence
-from partsrep.parts import UnitMean
-from partsrep.problem import Problem
-from partsrep.scale import Unit, power_of_four, put_back
+from partsrep.choices.objective import beta_divergence
+from partsrep.choices.parts import UnitMean
+from partsrep.choices.problem import Problem
+from partsrep.solvers.scale import Unit, power_of_four, put_back
 
 SIGNED = np.random.RandomState(3).randn(14, 7)
 POSITIVE = random_matrix(1, 14, 3) @ random_matrix(2, 3, 7) + 0.1 * random_matrix(4, 14, 7, 0)
@@ -70,7 +70,7 @@ def representable(scale, beta, dtype):
 @pytest.mark.parametrize("name", CASES)
 def test_a_fit_of_data_in_another_unit_is_the_same_fit(name, few, dtype, monkeypatch):
     if not few:  # large data stay in single precision, or begin in it
-        monkeypatch.setattr("partsrep.descent.FEW", 0)
+        monkeypatch.setattr("partsrep.solvers.hals.FEW", 0)
     model, D, mask = CASES[name]
     beta = fitted(model, D.astype(dtype), mask)._beta
     energy = np.sum(np.abs(D) ** beta)

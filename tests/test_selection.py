@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from partsrep import NMF, SAE, datasets, restarts
-from partsrep.matching import match, unit_rows
-from partsrep.selection import Choice, choose_n_components, consensus, speckle
+from partsrep.study.matching import match, unit_rows
+from partsrep.study.selection import Choice, choose_n_components, consensus, speckle
 
 
 def planted(seed=0, **settings):

@@ -22,7 +22,7 @@ from partsrep import (
     save,
     verdict,
 )
-from partsrep.walk import to_topk_sae, walk
+from partsrep.study.walk import to_topk_sae, walk
 
 D = disjoint_parts().D[:60]
 SETTINGS = {"max_epochs": 5, "random_state": 0}

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from partsrep.codes import BatchTopK, FeatureChoice, JumpReLU, Logistic, ReLU, TopK
-from partsrep.inference import NNLS, Layer, Pursuit
-from partsrep.objective import L1, Objective
-from partsrep.problem import Problem
-from partsrep.sparse import misfit, pays, selected
+from partsrep.choices.codes import BatchTopK, FeatureChoice, JumpReLU, Logistic, ReLU, TopK
+from partsrep.choices.inference import NNLS, Layer, Pursuit
+from partsrep.choices.objective import L1, Objective
+from partsrep.choices.problem import Problem
+from partsrep.solvers.sparse_step import misfit, pays, selected
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-10}
 CODES = [TopK(3), BatchTopK(3), ReLU(), JumpReLU(0.7), FeatureChoice(3), FeatureChoice(2, zipf=1.0)]

@@ -7,7 +7,7 @@ from problems import digits, low_rank, random_matrix, seeds
 from scipy.stats import ks_2samp
 from sklearn.decomposition._nmf import _initialize_nmf
 
-from partsrep import starts
+from partsrep.solvers import starts
 
 
 def rng(seed=0):

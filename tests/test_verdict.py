@@ -5,8 +5,8 @@ import pytest
 from problems import digits, disjoint_parts
 
 from partsrep import NMF, SAE, compare, datasets, restarts, verdict
-from partsrep.matching import match
-from partsrep.verdict import Verdict, _bootstrap
+from partsrep.study.matching import match
+from partsrep.study.verdict import Verdict, _bootstrap
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SHORT = {"decoder": "nonnegative", "max_epochs": 40}

@@ -5,21 +5,10 @@ import numpy as np
 import pytest
 from problems import disjoint_parts
 
-from partsrep import (
-    L1,
-    NMF,
-    SAE,
-    BatchTopK,
-    Layer,
-    LogVolume,
-    Problem,
-    TopK,
-    to_topk_sae,
-    walk,
-)
-from partsrep.estimators import front_door
-from partsrep.objective import Elastic, Objective
-from partsrep.parts import Parts, UnitMean
+from partsrep import L1, NMF, SAE, BatchTopK, Layer, LogVolume, Problem, TopK, to_topk_sae, walk
+from partsrep.choices.objective import Elastic, Objective
+from partsrep.choices.parts import Parts, UnitMean
+from partsrep.estimators import from_problem
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -43,9 +32,9 @@ def test_each_step_turns_one_choice():
         Problem(Parts(nonnegative=True), objective=Objective(beta=1.0)),
     ],
 )
-def test_the_front_door_solves_the_problem_it_is_given(problem):
+def test_the_from_problem_solves_the_problem_it_is_given(problem):
     D = disjoint_parts().D[:60]
-    model = front_door(problem, 3, random_state=0)
+    model = from_problem(problem, 3, random_state=0)
     model.set_params(**{"max_iter": 20} if isinstance(model, NMF) else {"max_epochs": 3})
     assert model.fit(D).problem_ == problem
 
@@ -53,7 +42,7 @@ def test_the_front_door_solves_the_problem_it_is_given(problem):
 def test_a_price_that_depends_on_the_size_of_the_data_is_refused():
     problem = Problem(Parts(nonnegative=True), objective=Objective(codes=Elastic(l2=1.0)))
     with pytest.raises(ValueError, match="without the size of the data"):
-        front_door(problem, 3)
+        from_problem(problem, 3)
 
 
 @pytest.fixture(scope="module")

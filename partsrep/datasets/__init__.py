@@ -7,7 +7,7 @@ from inspect import signature
 from . import generators, registry
 from .dataset import Dataset, Truth
 from .gallery import gallery
-from .own import from_file
+from .readers import from_file
 from .shards import shards
 
 __all__ = ["Dataset", "Truth", "from_file", "gallery", "load", "shards"]

@@ -16,10 +16,9 @@ from sklearn.base import (
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array
 
-from ..inference import ENTRIES, blocks
-from ..problem import squared_error
+from ..leastsquares import ENTRIES, blocks, squared_error
 from ..progress import progress
-from ..scale import power_of_four
+from ..solvers.scale import power_of_four
 from ..validation import as_array, check_choice, check_integer, peak, streamed
 
 

@@ -14,14 +14,16 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_non_negative
 
-from .. import descent, multiplicative, projective, starts
-from ..codes import ReLU
-from ..inference import NNLS, Layer, normal_equations
-from ..objective import BETA, L1, Elastic, LogVolume, Objective, beta_divergence
-from ..parts import DECODERS, Parts
-from ..problem import Problem, factorization_loss, kkt_residual
+from ..choices.codes import ReLU
+from ..choices.inference import NNLS, Layer
+from ..choices.objective import BETA, L1, Elastic, LogVolume, Objective, beta_divergence
+from ..choices.parts import DECODERS, Parts
+from ..choices.problem import Problem
+from ..leastsquares import factorization_loss, normal_equations
 from ..progress import History, progress
-from ..scale import Unit, homogeneous, put_back
+from ..solvers import hals, multiplicative, projective, starts
+from ..solvers.optimality import kkt_residual
+from ..solvers.scale import Unit, homogeneous, put_back
 from ..threads import one_where_more_do_not_pay
 from ..validation import (
     check_choice,
@@ -39,7 +41,7 @@ NONNEGATIVE = Parts(nonnegative=True)
 # Of the weights of batches in the running mean. Theory wants 0.5 to 1; measured, slower is nearer.
 BATCH_DECAY = 0.3
 SOLVERS = {
-    ("cd", NNLS()): descent,
+    ("cd", NNLS()): hals,
     ("mu", NNLS()): multiplicative,
     ("cd", Layer(tied=True)): projective,
 }
@@ -110,8 +112,8 @@ class NMF(PartsModel):
         Its root.
     n_iter_ : int
     kkt_residual_ : float
-        Distance from stationarity (:func:`partsrep.problem.kkt_residual`); for "mu" the norm of
-        factor ∘ gradient relative to that of its positive half.
+        Distance from stationarity (:func:`partsrep.solvers.optimality.kkt_residual`); for "mu" the
+        norm of factor ∘ gradient relative to that of its positive half.
     history_ : dict of arrays over iterations
         "objective" (prices included), "residual", "seconds".
     parts_weights_ : ndarray (m, n)
@@ -130,8 +132,8 @@ class NMF(PartsModel):
     More parts than samples or features are allowed, and then agreement says little. A sample of
     zeros gets codes of zero; a feature of zeros is zero in every part; all-zero data is fitted
     exactly by zero. The unit of the data does not matter, as long as the loss is a number in it;
-    prices are in it too, see :class:`partsrep.objective.Elastic`. Data of float32 gives factors of
-    float32; small ones are computed in double precision, and large ones of float64 begin in single
+    prices are in it too, see :class:`partsrep.choices.objective.Elastic`. Data of float32 gives
+    factors of float32; small ones are computed in double precision, and large ones of float64 begin in single
     and end in double precision.
 
     References
@@ -280,7 +282,7 @@ class NMF(PartsModel):
                 fresh = problem.parts.project(starts.rescaled(X, *begin)[1])
                 components = problem.parts.project(np.where(idle[:, None], fresh, components))
             share = (batch + 1) ** -BATCH_DECAY
-            codes = descent.infer(X, components, problem)
+            codes = hals.infer(X, components, problem)
             means = [
                 (1 - share) * mean + share * now / len(codes)
                 for mean, now in zip(means, normal_equations(X.T, codes.T), strict=True)
@@ -513,8 +515,8 @@ class NMF(PartsModel):
         m = len(given[1]) if given else self._n_parts(D)
         problem.codes.check(m)
         D = _widened(D)
-        of_descent = self._solver(problem, weights is not None) is descent
-        seen = descent.rounded(D, problem, weights) if of_descent else D
+        of_descent = self._solver(problem, weights is not None) is hals
+        seen = hals.rounded(D, problem, weights) if of_descent else D
         for _ in progress(range(self.n_init), "NMF starts"):
             bound = replace(problem, parts=problem.parts.bind(D))
             yield bound, given or self._start(seen, m, bound, unit, rng)
@@ -525,9 +527,9 @@ class NMF(PartsModel):
         """What is found from each start, several at once where they stack."""
         solver = self._solver(problem, weights is not None)
         D, how = _widened(D), {"tol": self.tol, "max_iter": self._most_iterations}
-        if solver is descent and descent.stacks(D, problem, weights):
+        if solver is hals and hals.stacks(D, problem, weights):
             pairs = (factors for _, factors in begun)
-            for found in descent.factorize_all(D, pairs, problem, **how):
+            for found in hals.factorize_all(D, pairs, problem, **how):
                 yield problem, *found
         else:
             for bound, start in begun:
@@ -648,7 +650,7 @@ class NMF(PartsModel):
 
 def _widened(D):
     """The data in double precision, where that costs nothing: where they are few."""
-    return D.astype(np.float64, copy=False) if D.size <= descent.FEW else D
+    return D.astype(np.float64, copy=False) if D.size <= hals.FEW else D
 
 
 def non_negative_factorization(

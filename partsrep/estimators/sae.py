@@ -11,9 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .. import alternating, gradient, lbfgs, online, starts
-from ..autoencoder import Autoencoder, stacked
-from ..codes import (
+from ..choices.codes import (
     ACTIVATIONS,
     BatchTopK,
     FeatureChoice,
@@ -23,12 +21,15 @@ from ..codes import (
     ReLU,
     TopK,
 )
-from ..descent import in_memory
-from ..inference import ENCODERS, Layer, Pursuit, blocks, exact_nnls, linear_encoder
-from ..objective import L0, Objective, PriorKL
-from ..parts import DECODERS, Cone, Hull, Parts
-from ..problem import Problem, data_norm
+from ..choices.inference import ENCODERS, Layer, Pursuit
+from ..choices.objective import L0, Objective, PriorKL
+from ..choices.parts import DECODERS, Cone, Hull, Parts
+from ..choices.problem import Problem
+from ..leastsquares import blocks, data_norm, exact_nnls, linear_encoder
 from ..progress import Interrupted, progress
+from ..solvers import adam, alternating, lbfgs, online, starts
+from ..solvers.autoencoder import Autoencoder, stacked
+from ..solvers.hals import in_memory
 from ..validation import (
     as_array,
     check_choice,
@@ -129,7 +130,7 @@ class SAE(PartsModel):
     batch_size : int
         Samples a step.
     tol : float ≥ 0
-        Least relative gain that counts as progress (see :func:`partsrep.gradient.train` for
+        Least relative gain that counts as progress (see :func:`partsrep.solvers.adam.train` for
         the stopping rule).
     random_state : int, RandomState or None
     n_init : int
@@ -311,14 +312,14 @@ class SAE(PartsModel):
     def _finished(self, D: np.ndarray, module: Autoencoder, history: dict) -> "SAE":
         """The fitted model with what was found."""
         module = module.to("cpu")
-        some = _tensor(_some(D, np.random.RandomState(0), gradient.ROWS))
-        selected, _ = gradient.squared_error(module, some)
+        some = _tensor(_some(D, np.random.RandomState(0), adam.ROWS))
+        selected, _ = adam.squared_error(module, some)
         module.freeze(some)
-        frozen, _ = gradient.squared_error(module, some)
+        frozen, _ = adam.squared_error(module, some)
         self._adopt(module)
         self.history_ = history
         self.n_iter_ = len(self.history_["objective"])
-        self.loss_, active = gradient.squared_error(module, D)
+        self.loss_, active = adam.squared_error(module, D)
         for doubt in self._doubts(D, history["objective"], (frozen - selected) / len(some), active):
             warnings.warn(doubt, ConvergenceWarning, stacklevel=3)
         return self
@@ -505,8 +506,8 @@ class SAE(PartsModel):
         """What a function of the module makes of rows, some at a time."""
         mapped = np.empty((len(rows), width), self.components_.dtype)
         with torch.no_grad():
-            for some in blocks(len(rows), gradient.ROWS):
-                mapped[some] = function(gradient.batch(rows, some, self.module_)).cpu().numpy()
+            for some in blocks(len(rows), adam.ROWS):
+                mapped[some] = function(adam.batch(rows, some, self.module_)).cpu().numpy()
         return mapped
 
     @property
@@ -654,7 +655,7 @@ class SAE(PartsModel):
         _, refined, history = begun[0]
         weights = _stacked([weights for weights, _, _ in begun])
         module = Autoencoder(stacked(problems), *map(_tensor, weights)).to(self.device)
-        some = gradient.batch(D, slice(gradient.ROWS), module)
+        some = adam.batch(D, slice(adam.ROWS), module)
         if self.start is None and history is None and self._solver != "online":
             module.scale_to(some)
         given = getattr(self.start, "module_", None)
@@ -663,7 +664,7 @@ class SAE(PartsModel):
             given.measure(1 / units[0], 1 / units[1])
             codes = check_kind("activation", self.activation, *CHOICES["activation"])
             module.continue_from(given, same_codes=codes == self.start.problem_.codes)
-        if given is None or not gradient.evaluate(module, some).isfinite().all():
+        if given is None or not adam.evaluate(module, some).isfinite().all():
             module.make_kl_finite(some)
         interrupt = None
         try:
@@ -690,7 +691,7 @@ class SAE(PartsModel):
             settings = {"epochs": self.max_epochs, "learning_rate": rate, "rule": rule}
             return online.train(module, D, rng=rngs[0], **settings)
         default = 0.003 if refined else 0.03
-        return gradient.train(
+        return adam.train(
             module,
             D,
             learning_rate=default if self.learning_rate is None else self.learning_rate,
@@ -756,7 +757,7 @@ class SAE(PartsModel):
         tensor = torch.as_tensor(D)
         module.scale_to(tensor)
         module.make_kl_finite(tensor)
-        gradient.train(
+        adam.train(
             module,
             tensor,
             learning_rate=0.03,
@@ -765,7 +766,7 @@ class SAE(PartsModel):
             tol=self.tol,
             rngs=[np.random.RandomState(rng.randint(2**31)) for _ in candidates],
         )
-        best = module.member(int(gradient.evaluate(module, tensor).argmin()), problem)
+        best = module.member(int(adam.evaluate(module, tensor).argmin()), problem)
         weights = best.dictionary, best.encoder, best.bias, best.offset
         return tuple(None if w is None else _array(w) for w in weights)
 
@@ -797,7 +798,7 @@ def _from_fitted(
             U, b = U * norms[:, None], None if b is None else b * norms
         return components, U, b, c
     sparse = hasattr(problem.codes, "k")
-    some = D if isinstance(D, np.ndarray) else _some(D, np.random.RandomState(0), gradient.ROWS)
+    some = D if isinstance(D, np.ndarray) else _some(D, np.random.RandomState(0), adam.ROWS)
     H = TopK(problem.codes.k).infer(some, components) if sparse else exact_nnls(some, components)
     U, b = linear_encoder(some, problem.inference.bias)(H.T)
     if problem.codes.homogeneous and not problem.parts.of_samples:
@@ -868,7 +869,7 @@ def _measured(D, unit: float):
 
 def _root_mean_square(D) -> float:
     """That of the data, or of a sample of them; 1 for zeros."""
-    some = _some(D, np.random.RandomState(0), gradient.ROWS)
+    some = _some(D, np.random.RandomState(0), adam.ROWS)
     return data_norm(some) / some.size**0.5 or 1.0
 
 

@@ -17,6 +17,8 @@ from inspect import getdoc
 
 import pandas as pd
 
+from .counterpart import like, recipe
+from .describe import choices
 from .nmf import (
     FACTORIZATIONS,
     archetypal,
@@ -32,8 +34,6 @@ from .nmf import (
     topk_nmf,
 )
 from .sae import AUTOENCODERS, beta_vae, ncae, nnsae, sae_kl, vae
-from .twin import like, recipe
-from .words import choices
 
 __all__ = [
     "AUTOENCODERS",

@@ -3,11 +3,11 @@ r"""The named methods among the factorizations; each is an :class:`partsrep.NMF`
 from collections.abc import Callable
 from functools import partial
 
-from ..codes import Simplex, TopK
+from ..choices.codes import Simplex, TopK
+from ..choices.inference import Layer
+from ..choices.objective import LogVolume
+from ..choices.parts import Cone, Disjoint, Hull, Samples, Sparseness, UnitMean
 from ..estimators import NMF
-from ..inference import Layer
-from ..objective import LogVolume
-from ..parts import Cone, Disjoint, Hull, Samples, Sparseness, UnitMean
 from ..validation import check_choice
 
 
@@ -178,7 +178,7 @@ def sparse_nmf(n_components="auto", sparseness=0.7, **settings) -> NMF:
     Examples
     --------
     >>> import numpy as np
-    >>> from partsrep.parts import sparseness
+    >>> from partsrep.choices.parts import sparseness
     >>> D = np.random.RandomState(0).exponential(size=(20, 9))
     >>> sparseness(sparse_nmf(3, sparseness=0.6, random_state=0).fit(D).components_).round(6)
     array([0.6, 0.6, 0.6])

@@ -2,10 +2,10 @@ r"""The named methods among the autoencoders; each is a :class:`partsrep.SAE`.""
 
 from collections.abc import Callable
 
-from ..codes import Gaussian, Logistic
+from ..choices.codes import Gaussian, Logistic
+from ..choices.inference import Layer
+from ..choices.objective import KL, Decay, PriorKL
 from ..estimators import SAE
-from ..inference import Layer
-from ..objective import KL, Decay, PriorKL
 from ..validation import check_choice, check_number
 
 
@@ -14,8 +14,8 @@ def nnsae(n_components="auto", **settings) -> SAE:
 
     .. math:: H = \sigma(a \circ D X + b), \quad \hat D = H X^\top, \quad X \ge 0
 
-    The rule (:class:`partsrep.online.Online`) descends the error of the read-out alone and moves
-    gains a and biases b towards a mean activation: it has no objective in common. It expects data
+    The rule (:class:`partsrep.solvers.online.Online`) descends the error of the read-out alone and
+    moves gains a and biases b towards a mean activation: it has no objective in common. It expects data
     between 0 and a value from 0.25 to 1.
 
     References

@@ -17,10 +17,10 @@ import psutil
 from distributed import Client
 from nbformat.v4 import new_code_cell, new_notebook
 
-from partsrep.book import script
-from partsrep.records import write_whole
-from partsrep.sweeps import driver, results
-from partsrep.sweeps.points import RECORD, Job, Point, as_record
+from partsrep.runs import driver, results
+from partsrep.runs.book import script
+from partsrep.runs.points import RECORD, Job, Point, as_record
+from partsrep.runs.records import write_whole
 
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 
@@ -54,7 +54,7 @@ def main(count: int, report: Path) -> None:
         try:
             with Client(scheduler_file=place / "scheduler.json", set_as_default=False) as client:
                 client.wait_for_workers(2)
-                client.run(__import__, "partsrep.sweeps")
+                client.run(__import__, "partsrep.runs")
                 summary = driver.Summary(out, cached=0, errors={}, left=count)
                 before = {name: used(process) for name, process in running.items()}
                 with driver._alone(out.absolute()):

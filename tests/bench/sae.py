@@ -15,13 +15,13 @@ import torch
 from measure import race, row
 from torch.nn.functional import linear, mse_loss
 
-from partsrep import sparse
-from partsrep.autoencoder import Autoencoder
-from partsrep.codes import BatchTopK, TopK
-from partsrep.gradient import RelativeAdam
-from partsrep.inference import Layer
-from partsrep.parts import Parts
-from partsrep.problem import Problem
+from partsrep.choices.codes import BatchTopK, TopK
+from partsrep.choices.inference import Layer
+from partsrep.choices.parts import Parts
+from partsrep.choices.problem import Problem
+from partsrep.solvers import sparse_step as quick
+from partsrep.solvers.adam import RelativeAdam
+from partsrep.solvers.autoencoder import Autoencoder
 
 LEARNING_RATE = 1e-3
 BATCHES = 8
@@ -84,7 +84,7 @@ def sparse_step(case: Case, activation: str, start: torch.Tensor) -> Callable:
 
     def step(D: torch.Tensor) -> torch.Tensor:
         module.zero_grad()
-        loss = sparse.misfit(module, D)
+        loss = quick.misfit(module, D)
         loss.backward()
         module.project_gradient()
         optimiser.step(whole)
@@ -166,7 +166,7 @@ def stack(scale: float) -> list[dict]:
     def together() -> None:
         for i in range(case.steps):
             module.zero_grad()
-            sparse.misfit(module, batches[i % BATCHES]).sum().backward()
+            quick.misfit(module, batches[i % BATCHES]).sum().backward()
             module.project_gradient()
             optimiser.step(whole)
             module.project()

@@ -17,7 +17,7 @@ from distributed import Client, LocalCluster
 from measure import Run, row
 from nbformat.v4 import new_code_cell, new_notebook
 
-from partsrep.sweeps import sweep
+from partsrep.runs import sweep
 
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 LIGHT = "import torch\ntorch.zeros(9).sum()"
@@ -70,7 +70,7 @@ def cluster(workers: int) -> Iterator[str]:
     """The address of workers that have imported what they need."""
     options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(n_workers=workers, **options) as running, Client(running) as client:
-        client.run(__import__, "partsrep.sweeps")
+        client.run(__import__, "partsrep.runs")
         yield running.scheduler_address
 
 

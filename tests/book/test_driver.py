@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from partsrep.book import ENVIRONMENT, BookError, build, script
+from partsrep.runs.book import ENVIRONMENT, BookError, build, script
 
 ROOT = Path(__file__).parents[2]
 PARAMETERS = "seed: int = 0  # of every draw\nn_components: int = 4  # number of parts"

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from partsrep.book import ENVIRONMENT, script
+from partsrep.runs.book import ENVIRONMENT, script
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from partsrep.book import published
+from partsrep.runs.book import published
 
 ROOT = Path(__file__).parents[2]
 

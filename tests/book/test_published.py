@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from partsrep.book import script
+from partsrep.runs.book import script
 
 ROOT = Path(__file__).parents[2]
 # NumPy, SciPy and PyTorch use only what a processor of 2008 can do, and round otherwise.

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from problems import digits, random_matrix, seeds
 
 from partsrep import NMF, SAE, datasets, presets
-from partsrep.inference import exact_nnls
-from partsrep.matching import unit_rows
+from partsrep.leastsquares import exact_nnls
+from partsrep.study.matching import unit_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SHORT = {"solver": "lbfgs", "max_epochs": 30}

@@ -8,7 +8,7 @@ from scipy.linalg import block_diag
 from scipy.optimize import linprog
 
 from partsrep import SAE, presets
-from partsrep.matching import match
+from partsrep.study.matching import match
 
 
 def optimum(D, m, seed):

@@ -8,7 +8,7 @@ from problems import low_rank, random_matrix, seeds
 from scipy.optimize import linprog
 
 from partsrep import NMF, SAE, datasets, encodability
-from partsrep.matching import match
+from partsrep.study.matching import match
 
 
 def independent(seed, d, m):

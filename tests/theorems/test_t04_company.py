@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from partsrep import encodability
-from partsrep.matching import unit_rows
+from partsrep.study.matching import unit_rows
 
 
 @pytest.mark.parametrize(("m", "d", "block"), [(8, 6, 1), (8, 6, 2), (8, 5, 4), (9, 6, 3)])

@@ -10,8 +10,8 @@ from problems import random_matrix, seeds
 from scipy.optimize import linprog
 
 from partsrep import SAE, datasets, encodability, encodability_on
-from partsrep.conditions import _unique_codes
-from partsrep.inference import exact_nnls
+from partsrep.leastsquares import exact_nnls
+from partsrep.study.conditions import _unique_codes
 
 
 def brute_force_margin(X, patterns, j):

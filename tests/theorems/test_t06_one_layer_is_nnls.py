@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from problems import random_matrix, seeds
 
 from partsrep import encodability_on
-from partsrep.inference import exact_nnls
+from partsrep.leastsquares import exact_nnls
 
 
 def disjoint(seed, d, m):

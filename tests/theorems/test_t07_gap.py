@@ -17,8 +17,8 @@ from partsrep import (
     encodability_on,
     noise_law,
 )
-from partsrep.inference import exact_nnls
-from partsrep.matching import match
+from partsrep.leastsquares import exact_nnls
+from partsrep.study.matching import match
 
 
 def loss(D, H, X):

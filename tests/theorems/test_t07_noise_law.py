@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import binom
 
 from partsrep import NMF, SAE, datasets
-from partsrep.inference import exact_nnls
-from partsrep.matching import match
+from partsrep.leastsquares import exact_nnls
+from partsrep.study.matching import match
 
 
 def dictionary(rng, m, d, overlap):

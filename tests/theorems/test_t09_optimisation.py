@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from problems import random_matrix, seeds
 
 from partsrep import NMF, SAE
-from partsrep.inference import exact_nnls
+from partsrep.leastsquares import exact_nnls
 
 
 def gradients(D, U, X):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from problems import seeds
 
 from partsrep import SAE, TopK
-from partsrep.matching import unit_rows
+from partsrep.study.matching import unit_rows
 
 
 def signed_loss(D, X, k):

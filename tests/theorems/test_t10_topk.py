@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from problems import random_matrix, seeds
 
 from partsrep import NMF, SAE, TopK, presets
-from partsrep.inference import exact_nnls
-from partsrep.matching import unit_rows
+from partsrep.leastsquares import exact_nnls
+from partsrep.study.matching import unit_rows
 
 sizes = st.integers(2, 5), st.integers(0, 5), st.integers(1, 5)
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from problems import random_matrix, seeds
 
 from partsrep import SAE, Problem, Unrolled
-from partsrep.autoencoder import Autoencoder
-from partsrep.inference import exact_nnls
-from partsrep.parts import Parts
+from partsrep.choices.parts import Parts
+from partsrep.leastsquares import exact_nnls
+from partsrep.solvers.autoencoder import Autoencoder
 
 
 @settings(max_examples=40, deadline=None)

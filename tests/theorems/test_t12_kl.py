@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from problems import random_matrix, seeds
 
 from partsrep import KL, SAE, Problem
-from partsrep.autoencoder import Autoencoder
-from partsrep.inference import Layer
-from partsrep.objective import Output
+from partsrep.choices.inference import Layer
+from partsrep.choices.objective import Output
+from partsrep.solvers.autoencoder import Autoencoder
 
 
 def penalty_of(H, target):

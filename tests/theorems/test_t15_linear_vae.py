@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from problems import random_matrix, seeds
 
 from partsrep import SAE, Gaussian, PriorKL
-from partsrep.matching import match, unit_rows
+from partsrep.study.matching import match, unit_rows
 
 
 def objective(S, W, V, noise, beta):

@@ -1,0 +1,311 @@
+"""Build the book: execute the notebooks that changed, then let Jupyter Book render it all.
+
+In git a notebook holds quick defaults and no pictures. `build` executes each one with the
+parameters that ``book/runs.yml`` publishes, stages the results under the same relative paths, and
+renders that tree with warnings as errors. ``build/html`` is replaced only by a complete book.
+
+=============== ==========================================================
+``build/run``   what papermill wrote last, also for a notebook that failed
+``build/cache`` executed notebooks, named by everything they were made from
+``build/src``   the staged tree, which Jupyter Book renders
+``build/html``  the last good book
+=============== ==========================================================
+"""
+
+import base64
+import hashlib
+import json
+import math
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import distributions
+from pathlib import Path
+
+import nbformat
+import yaml
+from nbformat.v4 import new_code_cell
+from tqdm import tqdm
+
+from .parameters import Parameter, ParameterError, declared, read_notebook, read_yaml, typed
+
+# One thread, fixed seeds and no progress bars make two runs identical; the kernel is that of this
+# very environment, whatever kernels the user has registered.
+ENVIRONMENT = {
+    "JUPYTER_PATH": "",
+    "JUPYTER_PREFER_ENV_PATH": "1",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    "SOURCE_DATE_EPOCH": "0",
+    "TQDM_DISABLE": "1",
+}
+# A browser needs no more than this of the 24 MB of MathJax.
+MATHJAX = ("tex-chtml.js", "output/chtml/fonts", "input/tex/extensions")
+
+
+class BookError(Exception):
+    """The book cannot be built; the message says why and what to do."""
+
+
+def build(root: Path) -> Path:
+    """Bring the book up to date.
+
+    Parameters
+    ----------
+    root : Path
+        Folder with ``_config.yml``, ``_toc.yml``, ``book/`` and ``notebooks/``.
+
+    Returns
+    -------
+    Path
+        The first page, ``build/html/index.html``.
+
+    Raises
+    ------
+    BookError
+        A file is missing, ``book/runs.yml`` names something unknown, a notebook fails, or a page
+        has a warning. The last good book is left in place.
+    """
+    root = root.resolve()
+    if not (root / "_config.yml").is_file():
+        raise BookError(f"There is no book in {root}: run this in the folder of _config.yml.")
+    runs = overrules(root)
+
+    source = root / "build/src"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(root / "book", source / "book")
+    shutil.copy(root / "_toc.yml", source)
+    package = Path(__file__).parents[1]  # of which pages include some lines
+    shutil.copytree(package, source / "partsrep", ignore=shutil.ignore_patterns("__pycache__"))
+    config = yaml.safe_load((root / "_config.yml").read_text())
+    config["execute"]["execute_notebooks"] = "off"  # they arrive executed
+    (source / "_config.yml").write_text(yaml.safe_dump(config))
+
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        made = workers.map(lambda run: brought_up_to_date(root, *run), runs.items())
+        with tqdm(
+            zip(runs, made, strict=True), total=len(runs), unit="notebook", disable=None
+        ) as bar:
+            for notebook, (cached, said) in bar:
+                (source / notebook).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(cached, source / notebook)
+                refresh_pictures(cached, source / "book/_static")
+                bar.write(f"{notebook}: {said}")
+    return render(root)
+
+
+def published(root: Path) -> dict[str, dict]:
+    """Every notebook with all its parameters: its own defaults, overruled by ``book/runs.yml``."""
+    return {
+        notebook: {name: parameter.default for name, parameter in cell(root, notebook).items()}
+        | given
+        for notebook, given in overrules(root).items()
+    }
+
+
+def cell(root: Path, notebook: str) -> dict[str, Parameter]:
+    """What the parameters cell of a notebook declares."""
+    try:
+        return declared(read_notebook(root / notebook))
+    except ParameterError as error:
+        raise BookError(f"{notebook}: {error}") from None
+
+
+def overrules(root: Path) -> dict[str, dict]:
+    """Every notebook with what ``book/runs.yml`` sets; it has its own defaults for the rest."""
+    notebooks = sorted(path.relative_to(root).as_posix() for path in root.glob("notebooks/*.ipynb"))
+    try:
+        listed = read_yaml(root / "book/runs.yml") or {}
+    except ParameterError as error:
+        raise BookError(str(error)) from None
+    if unknown := sorted(set(listed) - set(notebooks)):
+        raise BookError(
+            f"book/runs.yml names {', '.join(unknown)}; the notebooks are {', '.join(notebooks)}."
+        )
+    runs = {}
+    for notebook in notebooks:
+        parameters = cell(root, notebook)
+        overrule = listed.get(notebook) or {}
+        if unknown := sorted(set(overrule) - set(parameters)):
+            raise BookError(
+                f"book/runs.yml sets {', '.join(unknown)} of {notebook}, "
+                f"whose parameters are {', '.join(parameters)}."
+            )
+        try:
+            runs[notebook] = {n: typed(n, value, parameters) for n, value in overrule.items()}
+        except ParameterError as error:
+            raise BookError(f"book/runs.yml, {notebook}: {error}") from None
+    return runs
+
+
+def made_from(notebook: Path, parameters: dict) -> str:
+    """Hash of all that an executed notebook depends on.
+
+    Data files need no part in it: the package loads only what has the sha256 in its own code.
+    """
+    source = nbformat.read(notebook, as_version=4)
+    for cell in source.cells:
+        cell.pop("outputs", None)
+        cell.pop("execution_count", None)
+    return digest(json.dumps([source, parameters], sort_keys=True).encode(), *environment())
+
+
+def environment() -> list[bytes]:
+    """The package's code and the versions of everything installed beside it."""
+    versions = sorted({f"{found.name}=={found.version}" for found in distributions()})
+    return [*code(), json.dumps([sys.version, *versions]).encode()]
+
+
+def code() -> list[bytes]:
+    """The files of the package."""
+    return [path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py"))]
+
+
+def digest(*parts: bytes) -> str:
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(hashlib.sha256(part).digest())
+    return total.hexdigest()[:16]
+
+
+def brought_up_to_date(root: Path, notebook: str, parameters: dict) -> tuple[Path, str]:
+    """The executed notebook, made now if the cache has none, and which of the two it was."""
+    cached = root / "build/cache" / f"{made_from(root / notebook, parameters)}.ipynb"
+    if cached.exists():
+        return cached, "cached"
+    start = time.perf_counter()
+    execute(root, notebook, parameters, cached)
+    return cached, f"executed, {time.perf_counter() - start:.1f} s"
+
+
+def execute(root: Path, notebook: str, given: dict, cached: Path) -> None:
+    """Run one notebook by papermill and keep it as ``cached``, without times and random ids."""
+    output = Path("build/run") / Path(notebook).name
+    (root / output).parent.mkdir(parents=True, exist_ok=True)
+    (root / output).unlink(missing_ok=True)
+    command = [
+        os.path.relpath(script("papermill"), root),
+        notebook,
+        str(output),
+        "--cwd",
+        str(Path(notebook).parent),
+        "-y",
+        yaml.safe_dump(given, default_flow_style=True, width=math.inf).strip(),
+    ]
+    ran = subprocess.run(
+        command, cwd=root, env=os.environ | ENVIRONMENT, capture_output=True, text=True
+    )
+    if ran.returncode:
+        last_words = "\n".join(ran.stderr.splitlines()[-5:])
+        why = failure(root / notebook, root / output) or f"outside its cells:\n\n{last_words}"
+        raise BookError(
+            f"{notebook} failed {why}\n\nRun it again, alone:\n\n    {shlex.join(command)}\n"
+        )
+
+    from nbconvert.preprocessors import CoalesceStreamsPreprocessor  # slow to import
+
+    # Where a kernel's stream is cut in pieces depends on the load of the machine.
+    executed = nbformat.read(root / output, as_version=4)
+    executed, _ = CoalesceStreamsPreprocessor().preprocess(executed, {})
+    parameters = cell(root, notebook)
+    values = {name: parameter.default for name, parameter in parameters.items()} | given
+    executed.metadata.papermill = {"parameters": values}
+    lines = (f"{name} = {value!r}  # {parameters[name].help}" for name, value in values.items())
+    shown = new_code_cell(
+        "\n".join(line.removesuffix("  # ") for line in lines),
+        id="published-parameters",
+        metadata={"tags": ["parameters"]},
+    )
+    kept = []
+    for ran in executed.cells:
+        ran.metadata.pop("papermill", None)
+        ran.metadata.pop("execution", None)
+        tags = ran.metadata.get("tags", [])
+        # In the place of the quick defaults: a page, and what is downloaded from it, has one cell
+        # of parameters, with the values that made its numbers.
+        if "injected-parameters" not in tags:
+            kept.append(shown if "parameters" in tags else ran)
+    executed.cells = kept
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(executed, root / output)
+    os.replace(root / output, cached)
+
+
+def refresh_pictures(executed: Path, folder: Path) -> None:
+    """Replace each picture in ``folder`` that bears the name of one of the notebook's figures.
+
+    So a page may show a figure of any notebook; the copy in git is for those who do not build.
+    """
+    for cell in nbformat.read(executed, as_version=4).cells:
+        name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+        picture = folder / f"{name}.png"
+        for output in cell.get("outputs", []):
+            if picture.exists() and "image/png" in output.get("data", {}):
+                picture.write_bytes(base64.b64decode(output.data["image/png"]))
+
+
+def failure(notebook: Path, output: Path) -> str:
+    """Where and how a notebook failed; empty if no cell of it did."""
+    number = {cell.id: i for i, cell in enumerate(nbformat.read(notebook, as_version=4).cells, 1)}
+    cells = nbformat.read(output, as_version=4).cells if output.exists() else []
+    for cell in cells:
+        for error in cell.get("outputs", []):
+            if error.output_type == "error":
+                from nbconvert.filters import strip_ansi  # slow to import
+
+                source = "\n".join(f"    {line}" for line in cell.source.splitlines())
+                traceback = strip_ansi("\n".join(error.traceback[-3:-1]))
+                where = f"in cell {number.get(cell.id, 'of its parameters')}"
+                return f"{where}:\n\n{source}\n\n{traceback}\n\n{error.ename}: {error.evalue}"
+    return ""
+
+
+def render(root: Path) -> Path:
+    """Render ``build/src`` beside the last good book and put it in its place."""
+    source, fresh, html = (root / "build" / name for name in ("src", "render", "html"))
+    previous = root / "build/html.previous"
+    if previous.exists() and not html.exists():  # an earlier build was stopped between two renames
+        previous.rename(html)
+    tree = sorted(path for path in source.rglob("*") if path.is_file())
+    names = json.dumps([path.relative_to(source).as_posix() for path in tree]).encode()
+    key = digest(names, *(path.read_bytes() for path in tree), *environment())
+    stamp = html / ".made-from"
+    if stamp.exists() and stamp.read_text() == key:
+        return html / "index.html"
+
+    # From scratch: an incremental build would not repeat the warnings of an unchanged page.
+    shutil.rmtree(fresh, ignore_errors=True)
+    start = time.perf_counter()
+    options = ["--path-output", str(fresh), "-W", "-n", "--keep-going", "-q"]
+    ran = subprocess.run(
+        [script("jupyter-book"), "build", str(source), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    rendered = fresh / "_build/html"
+    if ran.returncode or not (rendered / "index.html").exists():
+        raise BookError(f"Jupyter Book failed:\n\n{ran.stdout.replace(f'{source}/', '')}")
+    mathjax = rendered / "_static/mathjax"
+    for path in mathjax.rglob("*"):
+        if path.is_file() and not path.relative_to(mathjax).as_posix().startswith(MATHJAX):
+            path.unlink()
+    (rendered / stamp.name).write_text(key)
+
+    shutil.rmtree(previous, ignore_errors=True)
+    if html.exists():
+        html.rename(previous)
+    rendered.rename(html)
+    shutil.rmtree(previous, ignore_errors=True)
+    shutil.rmtree(fresh)
+    tqdm.write(f"pages: rendered, {time.perf_counter() - start:.1f} s")
+    return html / "index.html"
+
+
+def script(name: str) -> str:
+    """A command of the environment that this Python belongs to."""
+    return str(Path(sys.executable).with_name(name))

@@ -1,0 +1,415 @@
+"""The driver of a sweep: what is left to do goes to Dask, a window at a time."""
+
+import logging
+import os
+import pickle
+import shutil
+import signal
+import statistics
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from multiprocessing import resource_tracker
+from pathlib import Path
+
+import cloudpickle
+import nbformat
+from dask.system import CPU_COUNT
+from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+from filelock import FileLock, Timeout
+
+from ..progress import bar
+from . import points as work
+from .grid import RECORD_PATH, SweepError, chosen, opened
+from .parameters import Parameter
+from .points import FULL, PARTS, PLAN, RECORD, Job, Point, PointFailed
+from .records import write_whole
+
+#: Points that the scheduler knows at a time: plenty for any cluster, and little for its memory.
+WINDOW = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep is made of, and how far it is.
+
+    Attributes
+    ----------
+    out : Path
+        Folder of the points.
+    points : list of Point
+        All of them, in the order of the grid.
+    todo : list of Point
+        Without a record.
+    done, failed : list of Point
+        With a record, of metrics or of an error.
+    seconds : list of float
+        What the done ones took.
+    varied : list of str
+        The parameters that differ between points.
+    """
+
+    out: Path
+    points: list[Point] = field(default_factory=list)
+    todo: list[Point] = field(default_factory=list)
+    done: list[Point] = field(default_factory=list)
+    failed: list[Point] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    varied: list[str] = field(default_factory=list)
+
+    def estimate(self, workers: int | None = None) -> str:
+        """How long what is left will take, from what the points before have taken."""
+        workers = workers or CPU_COUNT
+        each, known = statistics.median(self.seconds or [0.5]), bool(self.seconds)
+        seconds = max(each * len(self.todo) / workers, each if self.todo else 0)
+        words = (
+            f"{'about' if known else 'more than'} {_clock(seconds)} for {len(self.todo)} points "
+            f"at {each:.1f} s each on {workers} {'worker' if workers == 1 else 'workers'}"
+        )
+        return words if known else f"{words}; with --limit 3 three of them are timed"
+
+    def __str__(self) -> str:
+        states = {"to do": self.todo, "done": self.done, "failed": self.failed}
+        lines = [
+            f"{point.name}  {state:6}  {_values(point, self.varied)}"
+            for state, group in states.items()
+            for point in group
+        ]
+        counts = ", ".join(f"{len(group)} {state}" for state, group in states.items())
+        return "\n".join([*lines, f"{len(lines)} points: {counts}"])
+
+
+@dataclass
+class Summary:
+    """How a sweep ended.
+
+    Attributes
+    ----------
+    out : Path
+        Folder of the points.
+    done : int
+        Points that were run now and have metrics.
+    cached : int
+        Points that had metrics before.
+    errors : dict
+        The error of each failed point, by the name of its folder, of now or of before.
+    left : int
+        Points without a record.
+    seconds : float
+        From start to end.
+    """
+
+    out: Path
+    cached: int
+    errors: dict[str, str]
+    left: int
+    done: int = 0
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> int:
+        """How many points have an error for a record."""
+        return len(self.errors)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.done} done, {self.failed} failed, {self.cached} cached, {self.left} left "
+            f"in {_clock(self.seconds)}: {self.out}"
+        ]
+        for error, count in Counter(self.errors.values()).most_common(5):
+            example = next(name for name, of in self.errors.items() if of == error)
+            lines.append(f"  {count} × {error.splitlines()[0][:200]}  (such as {example})")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def plan(
+    notebook: str | os.PathLike, grid: str | os.PathLike | Mapping, out: str | os.PathLike
+) -> Plan:
+    """What `sweep` with the same arguments would run; nothing is run or written.
+
+    Raises
+    ------
+    SweepError
+        If the notebook or the grid is not in order.
+    """
+    return _plan(*opened(notebook), grid, out)
+
+
+def _plan(
+    content: nbformat.NotebookNode,
+    parameters: Mapping[str, Parameter],
+    grid: str | os.PathLike | Mapping,
+    out: str | os.PathLike,
+) -> Plan:
+    found = chosen(grid, parameters)
+    hashes = work.notebook_code(content), work.package_code()
+    planned = Plan(Path(out))
+    planned.points.extend(work.point(*hashes, *values) for values in found)
+    first = planned.points[0].parameters
+    planned.varied.extend(
+        name for name in first if any(p.parameters[name] != first[name] for p in planned.points)
+    )
+    for point in planned.points:
+        record = work.stored(planned.out, point)
+        if record is None:
+            planned.todo.append(point)
+        elif record["error"]:
+            planned.failed.append(point)
+        else:
+            planned.done.append(point)
+            planned.seconds.append(record["machine"]["seconds"])
+    return planned
+
+
+def sweep(
+    notebook: str | os.PathLike,
+    grid: str | os.PathLike | Mapping,
+    out: str | os.PathLike,
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    limit: int | None = None,
+    timeout: float = 3600.0,
+    retry: bool = False,
+) -> Summary:
+    """Run a notebook at every point of a grid.
+
+    A point ends as ``out/NAME/executed.ipynb`` and ``out/NAME/record.json``, named by the hash of
+    the notebook's code, its parameters, the files that they name, and the package's code. The
+    record comes last and whole. A point that has one is not run again, so a sweep that was stopped
+    goes on when it is started again. ``out/plan.json`` names the points of the newest sweep in the
+    folder, which `partsrep.runs.results` shows. The notebook is given what the grid sets, and has
+    its own defaults for the rest.
+
+    Parameters
+    ----------
+    notebook : path
+        With a cell tagged ``parameters``, among them ``record_path``, where it writes
+        ``{"parameters": …, "metrics": …}`` (`partsrep.runs.records.write_record`).
+    grid : path or mapping
+        See `partsrep.runs.points`.
+    out : path
+        Folder of the points; made if it is not there.
+    scheduler : str, optional
+        Address of a Dask scheduler. Its workers must see `out` and have this package.
+    workers : int, optional
+        Processes on this machine, where no scheduler is given; one a core by default.
+    limit : int, optional
+        Run no more points than this.
+    timeout : float
+        Seconds that a point may take, without the imports of a fresh worker.
+    retry : bool
+        Run only the points that have failed.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    SweepError
+        If the notebook or the grid is not in order, another sweep is at work in `out`, or the
+        scheduler does not answer.
+    OSError
+        If the disk is full, or the folder cannot be written to.
+    """
+    began, out = time.perf_counter(), Path(out).absolute()
+    if scheduler and workers:
+        raise SweepError("The workers of a scheduler are its own: leave out one of the two.")
+    content, parameters = opened(notebook)
+    planned = _plan(content, parameters, grid, out)
+    todo = (planned.failed if retry else planned.todo)[:limit]
+    summary = Summary(
+        out,
+        cached=len(planned.done),
+        errors={point.name: work.outcome(work.stored(out, point)) for point in planned.failed},
+        left=len(planned.todo),
+    )
+    names = [point.name for point in planned.points]
+    other = work.newest_plan(out) != names
+    if todo or (other and (planned.done or planned.failed)):
+        workers = workers or min(CPU_COUNT, len(todo))
+        with _alone(out), _client(scheduler, workers) if todo else nullcontext() as client:
+            if other:
+                write_whole(out / PLAN, {"notebook": Path(notebook).as_posix(), "points": names})
+            if todo:
+                job = _job(notebook, content, RECORD_PATH in parameters, out, timeout)
+                _drive(client, job, todo, summary)
+    summary.seconds = time.perf_counter() - began
+    return summary
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep other drivers away from a folder; the lock ends with this process, however it ends."""
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise SweepError(
+            f"Another sweep is at work in {out}: wait for it, or name another folder by --out."
+        ) from None
+    with lock:
+        shutil.rmtree(out / PARTS, ignore_errors=True)  # of a sweep that was killed
+        try:
+            yield
+        finally:
+            shutil.rmtree(out / PARTS, ignore_errors=True)
+
+
+def _job(
+    notebook: str | os.PathLike,
+    content: nbformat.NotebookNode,
+    records: bool,
+    out: Path,
+    timeout: float,
+) -> Job:
+    """What the points share, a copy of the notebook as it was planned included."""
+    token = uuid.uuid4().hex[:8]
+    source = out / PARTS / f"{token}.ipynb"
+    source.parent.mkdir()
+    nbformat.write(content, source)
+    return Job(
+        notebook=Path(notebook).as_posix(),
+        source=str(source),
+        out=str(out),
+        folder=os.getcwd(),
+        seconds=timeout,
+        code=work.package_code(),
+        notebook_code=work.notebook_code(content),
+        records=records,
+        token=token,
+    )
+
+
+@contextmanager
+def _client(scheduler: str | None, workers: int) -> Iterator[Client]:
+    """A client of the scheduler that was named, or of one with workers on this machine."""
+    if scheduler:
+        try:
+            client = Client(scheduler, timeout=10, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise SweepError(f"No scheduler answers at {scheduler}: {error}") from error
+        try:
+            yield client
+        finally:
+            with suppress(RuntimeError, OSError):  # if the scheduler is gone
+                client.close()
+        return
+    with _deaf_to_ctrl_c():
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        )
+    try:
+        with Client(cluster, set_as_default=False) as client:
+            yield client
+    except BaseException:  # Ctrl-C, a full disk: nobody waits for the points in flight
+        for nanny in cluster.workers.values():
+            nanny.close_gracefully()  # or it would start another
+            if nanny.pid:
+                os.kill(nanny.pid, signal.SIGKILL)
+        raise
+    finally:
+        with suppress(TimeoutError):  # on a busy machine; the points are done all the same
+            cluster.close()
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """What is started within never hears Ctrl-C, which a terminal sends to all: the driver does.
+
+    Threads and processes inherit the mask of signals, also those that the cluster starts later.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # or its start would take the mask off the first worker
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _drive(
+    client: Client, job: Job, todo: list[Point], summary: Summary, run: Callable = work.run
+) -> None:
+    """Have every point run, and count."""
+
+    def submit(count: int) -> list[Future]:
+        batch = list(islice(waiting, count))
+        if not batch:
+            return []
+        # Packed, or the scheduler would import this package, PyTorch included, to look at it.
+        packed = [cloudpickle.dumps(partial(run, point, job)) for point in batch]
+        keys = [f"{point.name}-{job.token}" for point in batch]
+        futures = client.map(lambda packed: pickle.loads(packed)(), packed, key=keys, pure=False)
+        running.update(zip(futures, batch, strict=True))
+        return futures
+
+    running, waiting = {}, iter(todo)
+    shown = bar(total=summary.cached + len(todo), initial=summary.cached, unit="point")
+    shown.write(f"Dashboard: {client.dashboard_link}")
+    with shown:
+        finished = as_completed(submit(WINDOW), loop=client.loop)
+        for future in finished:
+            point = running.pop(future)
+            error = _outcome(future, point, job)
+            summary.left -= point.name not in summary.errors
+            summary.errors.pop(point.name, None)
+            if error:
+                summary.errors[point.name] = error
+            else:
+                summary.done += 1
+            shown.set_postfix(failed=summary.failed, cached=summary.cached, refresh=False)
+            shown.update()
+            if len(running) <= WINDOW // 2:
+                finished.update(submit(WINDOW // 2))
+
+
+def _outcome(future: Future, point: Point, job: Job) -> str | None:
+    """The error of a point, if any; what ends the sweep is raised."""
+    if future.status == "finished":
+        return None
+    if future.status != "error":
+        raise SweepError("The scheduler is gone; what is done is kept. Start the sweep again.")
+    failed = future.exception()
+    if isinstance(failed, PointFailed):
+        return str(failed)
+    if isinstance(failed, SweepError | OSError):
+        raise failed
+    if not isinstance(failed, KilledWorker):  # such as of a worker without this package
+        return f"{type(failed).__name__}: {failed}"
+    message = "Every worker that tried this point was killed, perhaps for its memory."
+    error = {"type": "KilledWorker", "message": message, "cell": None}
+    record = work.as_record(point, job, None, error, 0, {})
+    folder = Path(job.out, point.name)
+    try:
+        folder.mkdir(exist_ok=True)
+        write_whole(folder / RECORD, record)
+    except OSError as unwritten:
+        if unwritten.errno in FULL:
+            raise
+    return work.outcome(record)
+
+
+def _values(point: Point, names: list[str]) -> str:
+    return ", ".join(f"{name}={point.parameters[name]!r}" for name in names)
+
+
+def _clock(seconds: float) -> str:
+    """Such as 42 s, 7 min or 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,261 @@
+"""A small YAML file becomes points, checked against the parameters of the notebook."""
+
+import math
+import os
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+from nbformat import NotebookNode
+
+from .parameters import Parameter, ParameterError, declared, read_notebook, read_yaml, shown, typed
+
+#: Where the engine tells a notebook to write its record: no grid may set it.
+RECORD_PATH = "record_path"
+#: The kernel that runs a point, which is that of the worker's own environment.
+KERNEL = "python3"
+#: Of points in a grid: more do not fit into memory.
+MOST = 10**7
+
+
+class SweepError(Exception):
+    """A sweep cannot go on; the message says why and what to do."""
+
+
+def points(grid: str | os.PathLike | Mapping, notebook: str | os.PathLike) -> list[dict[str, Any]]:
+    """All points of a grid: a value for every parameter of the notebook.
+
+    Parameters
+    ----------
+    grid : path or mapping
+        A YAML file, or what it would hold: one or more of the sections below. A sweep is the
+        product of its sections, and each section sets parameters of its own.
+
+        ``grid``
+            Every combination of lists of values; one value stands for itself.
+        ``zip``
+            Lists of equal length, taken in step.
+        ``list``
+            Points one by one, all with the same parameters.
+        ``random``
+            ``count`` draws from the ``seed`` (0) of ``{uniform: [low, high]}``,
+            ``{loguniform: [low, high]}``, ``{integers: [low, high]}`` (both included) or
+            ``{choice: [values]}``.
+        ``seeds``
+            Values of the parameter ``seed``: a list, or a number n for 0 … n − 1.
+    notebook : path
+
+    Returns
+    -------
+    list of dict
+        In the order of the sections, the last one running fastest.
+
+    Raises
+    ------
+    SweepError
+        If a name, type, section or value is wrong, there are no points, or two are equal.
+
+    Examples
+    --------
+    >>> from partsrep.runs.grid import combine
+    >>> combine({"grid": {"noise": [0.0, 0.1]}, "seeds": 2})  # before the notebook's defaults
+    [{'noise': 0.0, 'seed': 0}, {'noise': 0.0, 'seed': 1}, {'noise': 0.1, 'seed': 0}, \
+{'noise': 0.1, 'seed': 1}]
+    """
+    _, parameters = opened(notebook)
+    return [values for _, values in chosen(grid, parameters)]
+
+
+def opened(notebook: str | os.PathLike) -> tuple[NotebookNode, dict[str, Parameter]]:
+    """A notebook that a sweep can run, and its parameters."""
+    try:
+        content = read_notebook(notebook)
+    except ParameterError as error:
+        raise SweepError(str(error)) from None
+    kernel, spoken = (
+        found if isinstance(found := content.metadata.get(key), Mapping) else {}
+        for key in ("kernelspec", "language_info")
+    )
+    name = kernel.get("name") or KERNEL
+    language = kernel.get("language") or spoken.get("name") or "python"
+    if name != KERNEL or language.lower() != "python":
+        raise SweepError(
+            f"{notebook} asks for the kernel {name!r} ({language}), but a sweep runs {KERNEL!r}, "
+            "the Python that partsrep is installed in: choose that kernel in Jupyter and save."
+        )
+    try:
+        return content, declared(content)
+    except ParameterError as error:
+        raise SweepError(f"{notebook}: {error}") from None
+
+
+def chosen(
+    grid: str | os.PathLike | Mapping, parameters: Mapping[str, Parameter]
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Of every point, what the grid sets, and all its values, the notebook's defaults included."""
+    free = {name: of for name, of in parameters.items() if name != RECORD_PATH}
+    defaults = {name: parameter.default for name, parameter in free.items()}
+    found, seen = [], {}
+    for point in combine(read(grid)):
+        if RECORD_PATH in point:
+            raise SweepError(f"{RECORD_PATH} is set by the sweep: leave it out of the grid.")
+        try:
+            given = {name: typed(name, value, free) for name, value in point.items()}
+        except ParameterError as error:
+            raise SweepError(str(error)) from None
+        values = defaults | given
+        key = repr(sorted(values.items()))
+        if key in seen:
+            raise SweepError(f"Points {seen[key]} and {len(found) + 1} are equal: {given}.")
+        found.append((given, values))
+        seen[key] = len(found)
+    return found
+
+
+def read(grid: str | os.PathLike | Mapping) -> Mapping:
+    """What a grid file holds."""
+    if isinstance(grid, Mapping):
+        return grid
+    try:
+        return read_yaml(grid)
+    except ParameterError as error:
+        raise SweepError(f"The grid file {error}") from None
+
+
+def combine(grid: Mapping) -> list[dict[str, Any]]:
+    """The product of the sections of a grid."""
+    if not isinstance(grid, Mapping) or not grid:
+        raise SweepError("The grid is empty; the simplest one is: grid: {seed: [0, 1, 2]}")
+    if unknown := [section for section in grid if section not in SECTIONS]:
+        raise SweepError(
+            f"A grid has no section {', '.join(map(repr, unknown))}; "
+            f"its sections are {', '.join(SECTIONS)}. Parameters stand within a section: "
+            "grid: {noise: [0.0, 0.1]}"
+        )
+    parts = {}
+    for section, content in grid.items():
+        parts[section] = SECTIONS[section](content)
+        if not parts[section]:
+            raise SweepError(f"The section {section!r} of the grid is empty: {content!r}.")
+    setters: dict[str, str] = {}
+    for section, part in parts.items():
+        for name in part[0]:
+            if name in setters:
+                raise SweepError(f"{name} is set by {setters[name]!r} and by {section!r}.")
+            setters[name] = section
+    _few(math.prod(map(len, parts.values())))
+    return [
+        {name: value for part in chosen for name, value in part.items()}
+        for chosen in product(*parts.values())
+    ]
+
+
+def _few(count: int) -> int:
+    if count > MOST:
+        # A number of thousands of digits cannot be shown.
+        raise SweepError(f"A grid has at most {MOST:,} points; this one has more. Cut it in parts.")
+    return count
+
+
+def _mapping(section: str, content: Any) -> Mapping:
+    if isinstance(content, Mapping):
+        return content
+    raise SweepError(f"The section {section!r} maps parameters to values; got {content!r}.")
+
+
+def _grid(content):
+    values = {
+        name: value if isinstance(value, list) else [value]
+        for name, value in _mapping("grid", content).items()
+    }
+    _few(math.prod(map(len, values.values())))
+    combinations = product(*values.values()) if values else []
+    return [dict(zip(values, chosen, strict=True)) for chosen in combinations]
+
+
+def _zip(content):
+    content = _mapping("zip", content)
+    lengths = {name: len(v) if isinstance(v, list) else None for name, v in content.items()}
+    if None in lengths.values() or len(set(lengths.values())) > 1:
+        raise SweepError(f"The lists of 'zip' must be equally long; their lengths are {lengths}.")
+    return [
+        dict(zip(content, chosen, strict=True)) for chosen in zip(*content.values(), strict=True)
+    ]
+
+
+def _list(content):
+    if not isinstance(content, list) or not all(isinstance(point, Mapping) for point in content):
+        raise SweepError(f"The section 'list' is a list of points; got {content!r}.")
+    for point in content:
+        if set(point) != set(content[0]):
+            raise SweepError(
+                "The points of 'list' must set the same parameters; "
+                f"one sets {', '.join(map(str, content[0]))}, "
+                f"another {', '.join(map(str, point))}."
+            )
+    return [dict(point) for point in content]
+
+
+def _random(content):
+    content = dict(_mapping("random", content))
+    count, seed = content.pop("count", None), content.pop("seed", 0)
+    if not _whole(count) or count < 1 or not _whole(seed) or not 0 <= seed < 2**32:
+        raise SweepError(
+            "The section 'random' needs a count, such as count: 20, and a seed from 0 to 2³² − 1."
+        )
+    rng = np.random.RandomState(seed)
+    draws = {name: _draw(name, how, _few(count), rng) for name, how in content.items()}
+    return [dict(zip(draws, drawn, strict=True)) for drawn in zip(*draws.values(), strict=True)]
+
+
+def _draw(name, how, count, rng):
+    kinds = {
+        "uniform": lambda low, high: rng.uniform(low, high, count).tolist(),
+        "loguniform": lambda low, high: np.exp(
+            rng.uniform(np.log(low), np.log(high), count)
+        ).tolist(),
+        "integers": lambda low, high: rng.randint(low, high + 1, count).tolist(),
+        "choice": lambda *values: [values[i] for i in rng.randint(len(values), size=count)],
+    }
+    [(kind, values)] = how.items() if isinstance(how, Mapping) and len(how) == 1 else [(None, None)]
+    if kind not in kinds or not isinstance(values, list) or not values:
+        raise SweepError(
+            f"{name} is drawn by one of {', '.join(kinds)}, such as "
+            f"{name}: {{uniform: [0.0, 1.0]}}; got {shown(how)}."
+        )
+    if kind != "choice" and not (len(values) == 2 and _bounds(kind, *values)):
+        raise SweepError(f"{name}: {kind} needs {BOUNDS[kind]}, low first; got {shown(values)}.")
+    return kinds[kind](*(values if kind in ("choice", "integers") else map(float, values)))
+
+
+#: What a section "random" draws between.
+BOUNDS = {
+    "uniform": "finite [low, high]",
+    "loguniform": "finite and positive [low, high]",
+    "integers": "whole [low, high] between −2⁶³ and 2⁶³ − 1",
+}
+
+
+def _bounds(kind, low, high):
+    if kind == "integers":
+        return _whole(low) and _whole(high) and -(2**63) <= low <= high < 2**63 - 1
+    try:
+        low, high = (math.nan if isinstance(v, bool) else float(v) for v in (low, high))
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return low <= high and math.isfinite(high - low) and (kind != "loguniform" or low > 0)
+
+
+def _seeds(content):
+    values = list(range(_few(content))) if _whole(content) else content
+    if not isinstance(values, list):
+        raise SweepError(f"The section 'seeds' is a number or a list of seeds; got {content!r}.")
+    return [{"seed": value} for value in values]
+
+
+SECTIONS = {"grid": _grid, "zip": _zip, "list": _list, "random": _random, "seeds": _seeds}
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,181 @@
+"""Warm kernels: a fresh process for every notebook that has its imports behind it already."""
+
+import ast
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from IPython.core.inputtransformer2 import TransformerManager
+from jupyter_client import AsyncKernelManager
+
+from .book import ENVIRONMENT
+
+NURSERY = Path(__file__).with_name("kernel_server.py")
+#: A kernel draws its figures into the notebook; matplotlib reads this when it is imported.
+INLINE = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+
+
+def imports(sources: list[str]) -> list[str]:
+    """The modules that code cells import at their top level, in order.
+
+    Examples
+    --------
+    >>> imports(["%matplotlib inline", "import numpy as np\\nfrom scipy import linalg"])
+    ['numpy', 'scipy', 'scipy.linalg']
+    """
+    found = []
+    for source in sources:
+        with suppress(SyntaxError):  # the notebook will say so
+            for node in ast.parse(TransformerManager().transform_cell(source)).body:
+                if isinstance(node, ast.Import):
+                    found += [alias.name for alias in node.names]
+                elif isinstance(node, ast.ImportFrom) and not node.level:
+                    # A name may be a module; the nursery passes over what is none.
+                    found += [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
+    return list(dict.fromkeys(found))
+
+
+#: Seconds that the imports may take before each kernel has to do them itself.
+IMPORTS = 300.0
+
+
+def nursery_of(modules: list[str]) -> "Nursery":
+    """A nursery that has imported `modules`, or one without them if that kills it or hangs.
+
+    Then the kernels import them, in the time of their points, whose errors say what is wrong.
+    """
+    nursery = Nursery(modules)
+    if nursery.ready(IMPORTS):
+        return nursery
+    nursery.process.kill()
+    nursery.close()
+    nursery = Nursery([])
+    nursery.ready(IMPORTS)
+    return nursery
+
+
+class Nursery:
+    """The process that a worker's kernels are forked from."""
+
+    def __init__(self, modules: list[str]):
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", NURSERY, *modules],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | ENVIRONMENT | INLINE,
+            start_new_session=True,  # Ctrl-C is the driver's
+        )
+
+    def ready(self, seconds: float) -> bool:
+        """Whether its imports are done within that time."""
+        with suppress(RuntimeError):
+            return self.answered(seconds) and bool(self.answer())
+        return False
+
+    def ask(self, **request) -> None:
+        """Ask for a kernel."""
+        with suppress(BrokenPipeError):  # `answer` says it
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+            self.process.stdin.flush()
+
+    def answered(self, seconds: float) -> bool:
+        """Whether an answer comes within that time."""
+        return bool(select.select([self.process.stdout], [], [], seconds)[0])
+
+    def answer(self) -> dict:
+        """The next answer."""
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(
+                "The process that imports what the notebook imports has died, "
+                f"exit code {self.process.wait()}."
+            )
+        return json.loads(line)
+
+    def close(self) -> None:
+        """End it, and its kernel with it."""
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class WarmKernel(AsyncKernelManager):
+    """One Jupyter kernel, forked from a `Nursery`; nbclient and papermill take it as their ``km``.
+
+    As every kernel is a process of its own, no state of one notebook reaches the next.
+
+    Parameters
+    ----------
+    nursery : Nursery
+    folder : str
+        Its working directory.
+    memory : int or None
+        Bytes of data it may take; beyond, Python raises a MemoryError.
+    seconds : float
+        How long it may live, which begins when it has been forked.
+    seed : int
+        Of random numbers that the notebook draws without a seed.
+    """
+
+    def __init__(
+        self, nursery: Nursery, folder: str, memory: int | None, seconds: float, seed: int
+    ):
+        self.place = tempfile.TemporaryDirectory(prefix="kernel-")  # a socket's path must be short
+        super().__init__(
+            kernel_name="python3",
+            transport="ipc",
+            connection_file=f"{self.place.name}/kernel.json",
+        )
+        self.nursery = nursery
+        self.request = {"folder": folder, "memory": memory, "seed": seed}
+        self.timer = threading.Timer(seconds, self.expire)
+        self.timer.daemon = True
+        self.timed_out = False
+        self.pid = self.kc = self.ended = None
+
+    def __enter__(self) -> "WarmKernel":
+        self.write_connection_file()
+        arguments = ["-f", self.connection_file, "--HistoryManager.enabled=False"]
+        self.nursery.ask(arguments=arguments, **self.request)
+        self.pid = self.nursery.answer()["pid"]
+        self.timer.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.timer.cancel()
+        if self.kc is not None:
+            self.kc.stop_channels()
+        self.kill(signal.SIGTERM)  # an orderly end, which flushes open files
+        if not self.nursery.answered(5):
+            self.kill()
+        self.ended = self.nursery.answer()
+        self.place.cleanup()
+
+    def expire(self) -> None:
+        """End the kernel because its time is over."""
+        self.timed_out = True
+        self.kill()
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """End the kernel and its children."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, how)
+
+    def client(self, **options):
+        self.kc = super().client(**options)
+        return self.kc
+
+    @property
+    def has_kernel(self) -> bool:
+        return self.pid is not None
+
+    async def _async_is_alive(self) -> bool:
+        return not self.nursery.answered(0)
+
+    is_alive = _async_is_alive

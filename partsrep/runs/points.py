@@ -1,0 +1,338 @@
+"""One point of a sweep: what it is named by, and how a worker runs it."""
+
+import errno
+import json
+import logging
+import os
+import platform
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import file_digest
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import papermill
+from distributed import get_worker
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+
+from .book import code, digest
+from .grid import KERNEL, RECORD_PATH, SweepError
+from .kernels import WarmKernel, imports, nursery_of
+from .parameters import read_notebook
+from .records import validate, write_whole
+
+RECORD, EXECUTED, PARTS, PLAN = "record.json", "executed.ipynb", ".parts", "plan.json"
+PACKAGES = ("partsrep", "numpy", "scipy", "scikit-learn", "torch", "papermill", "ipykernel")
+#: What a full disk says: no room left, file too large, over quota.
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_here = threading.local()
+# papermill's own reading of the cell misses parameters that ours finds.
+logging.getLogger("papermill").addFilter(lambda said: "unknown parameter" not in str(said.msg))
+
+
+class PointFailed(Exception):
+    """A point has ended with an error, which is in its record."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the points of a sweep share.
+
+    Attributes
+    ----------
+    notebook : str
+        As the user named it.
+    source : str
+        Path of the copy that is run, so that an edit does not reach a sweep at work.
+    out : str
+        Folder of the points.
+    folder : str
+        The kernels' working directory.
+    seconds : float
+        How long a point may take.
+    code : str
+        Hash of the package's code.
+    notebook_code : str
+        Hash of the notebook's code.
+    records : bool
+        Whether the notebook takes a ``record_path``.
+    token : str
+        Tells this sweep from any other.
+    """
+
+    notebook: str
+    source: str
+    out: str
+    folder: str
+    seconds: float
+    code: str
+    notebook_code: str
+    records: bool
+    token: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point: its name, its parameters, and the sha256 of the files that they name.
+
+    Only what the grid sets, `given`, is handed to the notebook: it has its defaults already.
+    """
+
+    name: str
+    given: dict[str, Any]
+    parameters: dict[str, Any]
+    data: dict[str, str]
+
+
+def point(notebook_code: str, package: str, given: dict, parameters: dict) -> Point:
+    """A point, named by all that its record depends on."""
+    files = {
+        text: _sha256(text, os.stat(text).st_mtime_ns)
+        for part in _texts(parameters)
+        for text in map(str.strip, part.split(","))
+        if os.path.isfile(text)
+    }
+    made_from = json.dumps([notebook_code, parameters, files, package], sort_keys=True)
+    return Point(digest(made_from.encode()), given, parameters, files)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a parameter, wherever in it: each may name files."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
+
+
+def notebook_code(notebook: NotebookNode) -> str:
+    """Hash of a notebook's code."""
+    cells = [[c.source, c.metadata.get("tags")] for c in notebook.cells if c.cell_type == "code"]
+    return digest(json.dumps(cells).encode())
+
+
+@cache
+def _sha256(path: str, _changed: int) -> str:
+    with open(path, "rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def package_code() -> str:
+    """Hash of the package's code, as this process has imported it."""
+    return digest(*code())
+
+
+def run(point: Point, job: Job) -> None:
+    """Run a point and leave its executed notebook and then its record.
+
+    Raises
+    ------
+    PointFailed
+        If the record holds an error, or could not be written.
+    SweepError
+        If this worker has other code of the package.
+    OSError
+        If the disk is full.
+    """
+    if job.code != package_code():
+        raise SweepError(
+            f"A worker on {platform.node()} has imported other code of partsrep than this "
+            "sweep's: restart the workers."
+        )
+    try:
+        record = stored(job.out, point)
+        # Who ran it in this sweep may have died before it could tell the driver.
+        if not record or record["machine"].get("sweep") != job.token:
+            record = _run(point, job)
+    except Exception as error:  # of whatever a notebook left behind: the other points go on
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
+        raise PointFailed(f"{type(error).__name__}: {error}") from error
+    if error := outcome(record):
+        raise PointFailed(error)
+
+
+def _run(point: Point, job: Job) -> dict[str, Any]:
+    parts = Path(job.out, PARTS, f"{point.name}-{job.token}-{os.getpid()}")
+    parts.mkdir(parents=True)
+    try:
+        kernel = _kernel(point, job)
+        began = time.perf_counter()
+        metrics, error = _execute(kernel, point, job, parts)
+        seconds = time.perf_counter() - began
+        record = as_record(point, job, metrics, error, seconds, _used(kernel))
+        try:
+            write_whole(parts / RECORD, record)
+        except (TypeError, ValueError, RecursionError) as wrong:  # such as NaN
+            record |= {"metrics": {}, "error": _error(type(wrong).__name__, str(wrong))}
+            write_whole(parts / RECORD, record)
+        folder = Path(job.out, point.name)
+        folder.mkdir(exist_ok=True)
+        if (parts / EXECUTED).exists():
+            os.replace(parts / EXECUTED, folder / EXECUTED)
+        os.replace(parts / RECORD, folder / RECORD)  # last: now the point is done
+        return record
+    finally:
+        shutil.rmtree(parts, ignore_errors=True)
+
+
+def stored(out: str | os.PathLike, point: Point) -> dict[str, Any] | None:
+    """The record of a point, if it has a sound one."""
+    try:
+        record = json.loads(Path(out, point.name, RECORD).read_text())
+        validate(record)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return record
+
+
+def newest_plan(out: str | os.PathLike) -> list[str] | None:
+    """The names of the points of the newest sweep in a folder, if it has left a sound plan."""
+    try:
+        return json.loads(Path(out, PLAN).read_text())["points"]
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
+        return None
+
+
+def outcome(record: dict[str, Any]) -> str | None:
+    """The error of a record in one line, if it has one."""
+    error = record["error"]
+    return error and f"{error['type']}: {error['message']}"
+
+
+def as_record(
+    point: Point,
+    job: Job,
+    metrics: dict | None,
+    error: dict | None,
+    seconds: float,
+    used: dict,
+) -> dict[str, Any]:
+    """The record of a point, as its schema has it."""
+    return {
+        "notebook": job.notebook,
+        "parameters": point.parameters,
+        "seed": point.parameters.get("seed"),
+        "metrics": metrics or {},
+        "error": error,
+        "data": point.data,
+        "code": job.code,
+        "notebook_code": job.notebook_code,
+        "machine": {
+            "seconds": round(seconds, 3),
+            "cpu_seconds": used.get("cpu_seconds"),
+            "peak_memory": used.get("peak_memory"),
+            "host": platform.node(),
+            "sweep": job.token,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": _versions(),
+        },
+    }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def _error(kind: str, message: str, cell: int | None = None) -> dict[str, Any]:
+    return {"type": kind, "message": message[:2000], "cell": cell}
+
+
+def _execute(
+    kernel: WarmKernel | nullcontext, point: Point, job: Job, parts: Path
+) -> tuple[dict | None, dict | None]:
+    """The metrics, or else the error."""
+    handed_back = parts / "handed_back.json"
+    given = point.given | ({RECORD_PATH: str(handed_back)} if job.records else {})
+    # On a busy machine a kernel's last words may take their time.
+    options = {"parameters": given, "progress_bar": False, "iopub_timeout": 60}
+    try:
+        with kernel:
+            if isinstance(kernel, WarmKernel):
+                options["km"] = kernel
+            else:
+                options |= {"cwd": job.folder, "execution_timeout": job.seconds}
+            papermill.execute_notebook(
+                _verbatim(job.source),
+                _verbatim(parts / EXECUTED),
+                kernel_name=KERNEL,
+                language="python",
+                **options,
+            )
+        return _read(handed_back) if job.records else ({}, None)
+    except PapermillExecutionError as failed:
+        if failed.ename == "OSError":
+            for number in FULL:
+                if failed.evalue.startswith(f"[Errno {number}]"):
+                    raise OSError(number, failed.evalue) from failed
+        error = _error(failed.ename, failed.evalue, failed.cell_index + 1)
+    except RuntimeError as died:  # nbclient's, of a kernel that is gone
+        error = _error(type(died).__name__, str(died))
+        if getattr(kernel, "timed_out", False):
+            error = _error("TimeoutError", f"It took longer than {job.seconds:g} s.")
+        elif code := _used(kernel).get("exit_code"):
+            error["message"] = f"The kernel died with exit code {code}" + (
+                ": it was killed, perhaps because memory ran out." if code == -9 else "."
+            )
+    except OSError as failed:
+        if failed.errno in FULL:
+            raise
+        error = _error(type(failed).__name__, str(failed))
+    except Exception as failed:  # whatever it is, it is of this point
+        error = _error(type(failed).__name__, str(failed))
+    return None, error
+
+
+def _verbatim(path: str | Path) -> str:
+    """A path that papermill takes as it is: it fills in what stands in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _kernel(point: Point, job: Job) -> WarmKernel | nullcontext:
+    """A warm kernel, where one can be: processes can be forked safely on Linux alone."""
+    if sys.platform != "linux":
+        return nullcontext()
+    nursery = getattr(_here, "nursery", None)
+    if nursery is None or nursery.process.poll() is not None or _here.token != job.token:
+        if nursery is not None:
+            nursery.close()
+        cells = [c.source for c in read_notebook(job.source).cells if c.cell_type == "code"]
+        _here.nursery, _here.token = nursery_of(imports(cells)), job.token
+    seed = int(point.name[:8], 16)
+    return WarmKernel(_here.nursery, job.folder, _memory(), job.seconds, seed)
+
+
+def _memory() -> int | None:
+    """What Dask grants to this worker."""
+    try:
+        return get_worker().memory_manager.memory_limit
+    except ValueError:  # not in a worker
+        return None
+
+
+def _used(kernel: WarmKernel | nullcontext) -> dict[str, Any]:
+    return getattr(kernel, "ended", None) or {}
+
+
+def _read(handed_back: Path) -> tuple[dict | None, dict | None]:
+    """The metrics that the notebook wrote, or what is wrong with them."""
+    try:
+        record = json.loads(handed_back.read_text())
+    except FileNotFoundError:
+        return None, _error("NoRecord", f"The notebook wrote nothing to its {RECORD_PATH}.")
+    except (OSError, ValueError, RecursionError) as error:
+        return None, _error("BadRecord", f"The notebook's record is not JSON: {error}")
+    if not isinstance(record, dict) or not isinstance(record.get("metrics"), dict):
+        return None, _error("BadRecord", 'The notebook\'s record holds no object "metrics".')
+    return record["metrics"], None

@@ -1,0 +1,164 @@
+"""The published sweeps: their records are rerun, or a random sample of them, and compared.
+
+``book/results/sweeps.yml`` names them. Each has its grid in ``book/results/NAME.yml`` and its
+records in ``book/results/NAME.jsonl``, one a line.
+"""
+
+import json
+import math
+import os
+import random
+from collections.abc import Iterator
+from contextlib import chdir
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from .driver import plan, sweep
+from .grid import SweepError
+from .parameters import ParameterError, read_yaml
+from .points import stored
+from .results import records
+
+FOLDER = Path("book/results")
+# Two means over ten starts each differ by more standard errors of the difference about once in
+# 6000 pairs of records where other starts find other minima, and less often from rounding alone.
+ERRORS = 5
+
+
+def published(root: Path) -> dict[str, dict[str, Any]]:
+    """The published sweeps: of each the notebook, and how far a number may be off."""
+    listed = root / FOLDER / "sweeps.yml"
+    if not listed.is_file():
+        raise SweepError(f"There is no {listed}: run this in the folder of _config.yml.")
+    try:
+        return read_yaml(listed)
+    except ParameterError as error:
+        raise SweepError(str(error)) from None
+
+
+def publish(root: Path) -> None:
+    """Run every published sweep in ``build/sweeps`` and renew its records; can be stopped.
+
+    Raises
+    ------
+    SweepError
+        If a point fails; the records in ``book/results`` are then left as they were.
+    """
+    for name, entry in published(root).items():
+        with chdir(root):  # so that a notebook is named as in the repository
+            arguments = entry["notebook"], FOLDER / f"{name}.yml", Path("build/sweeps", name)
+            ended = sweep(*arguments)
+            print(ended)
+            planned = plan(*arguments)
+            if ended.failed or planned.todo:
+                raise SweepError(
+                    f"{name}: {ended.failed} points failed and {len(planned.todo)} are left; its "
+                    "records stay as they are."
+                )
+            # By name, for the folder may hold records of older versions, too.
+            lines = [json.dumps(stored(planned.out, point)) for point in planned.points]
+        fresh = root / FOLDER / f"{name}.jsonl.part"
+        fresh.write_text("\n".join(lines) + "\n")
+        os.replace(fresh, fresh.with_suffix(""))
+
+
+def check(root: Path, sample: int, seed: int) -> list[str]:
+    """What is stale in the published records; nothing, if all is well.
+
+    Every record must be of a point of its grid and every point have one, without an error, and all
+    be of one version of the package. Then a random sample of each sweep is run again, and its
+    metrics compared within the tolerances and the standard errors that come with them.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of ``_config.yml``.
+    sample : int
+        Points of each sweep to run again.
+    seed : int
+        Of the sample.
+    """
+    stale = []
+    for name, entry in published(root).items():
+        try:
+            held = records(root / FOLDER / f"{name}.jsonl")
+        except SweepError as error:  # such as records of several versions
+            stale.append(f"{name}: {error}")
+            continue
+        with chdir(root):
+            planned = plan(entry["notebook"], FOLDER / f"{name}.yml", Path("build/sweeps", name))
+        # What the grid sets of each point: the notebook has its defaults already.
+        given = {_key(vars(point)): point.given for point in planned.points}
+        by_parameters = {_key(record): record for record in held}
+        keys = set(given)
+        missing, foreign = keys - set(by_parameters), set(by_parameters) - keys
+        failed = [record for record in held if record["error"]]
+        for what, count in {
+            "points of its grid have no record": len(missing),
+            "records are of no point of its grid": len(foreign),
+            "records come twice": len(held) - len(by_parameters),
+            "records hold an error": len(failed),
+        }.items():
+            if count:
+                stale.append(f"{name}: {count} {what}")
+        chosen = random.Random(seed).sample(
+            sorted(keys - missing), min(sample, len(keys - missing))
+        )
+        again = {"list": [given[key] for key in chosen]}
+        print(f"{name}: {len(chosen)} points are run again.")
+        if not chosen:
+            continue
+        with chdir(root), TemporaryDirectory() as out:
+            sweep(entry["notebook"], again, out)
+            for record in records(out):
+                before = by_parameters[_key(record)]
+                for difference in differences(
+                    {"metrics": before["metrics"], "error": before["error"]},
+                    {"metrics": record["metrics"], "error": record["error"]},
+                    entry["rtol"],
+                    entry["atol"],
+                ):
+                    stale.append(f"{name}, {record['parameters']}: {difference}")
+    return stale
+
+
+def differences(before: Any, now: Any, rtol: float, atol: float, name: str = "") -> Iterator[str]:
+    """Where two records differ: numbers by more than atol + rtol·|before|, all else at all.
+
+    A mean that has its standard error beside it, as "mcc" has in "mcc_se", may differ by ERRORS
+    times the standard error of the difference in addition. The standard errors are not compared.
+
+    Examples
+    --------
+    >>> list(differences({"mcc": 0.5, "runs": [1]}, {"mcc": 0.52, "runs": [1]}, 0.1, 0))
+    []
+    >>> list(differences({"mcc": 0.5, "runs": [1]}, {"mcc": 0.6, "runs": [1]}, 0.1, 0))
+    ['mcc was 0.5, now is 0.6']
+    >>> list(differences({"mcc": 0.5, "mcc_se": 0.03}, {"mcc": 0.6, "mcc_se": 0.0}, 0, 0))
+    []
+    """
+    if isinstance(before, dict) and isinstance(now, dict) and set(before) == set(now):
+        for key in before:
+            if key.removesuffix("_se") in before.keys() - {key}:
+                continue
+            errors = (record.get(f"{key}_se") or 0.0 for record in (before, now))
+            room = atol + ERRORS * math.hypot(*errors)
+            inner = f"{name}.{key}" if name else key
+            yield from differences(before[key], now[key], rtol, room, inner)
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for place, pair in enumerate(zip(before, now, strict=True)):
+            yield from differences(*pair, rtol, atol, f"{name}[{place}]")
+    elif _number(before) and _number(now):
+        if abs(now - before) > atol + rtol * abs(before):
+            yield f"{name} was {before!r}, now is {now!r}"
+    elif before != now:
+        yield f"{name} was {before!r}, now is {now!r}"
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _key(record: dict[str, Any]) -> str:
+    return json.dumps(record["parameters"], sort_keys=True)

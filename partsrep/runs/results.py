@@ -1,0 +1,177 @@
+"""The records of a sweep as one table, and a first picture of it."""
+
+import json
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .. import figures
+from .grid import SweepError
+from .points import RECORD, newest_plan
+from .records import validate
+
+
+def records(out: str | os.PathLike) -> list[dict]:
+    """The records of a sweep, each compared with its schema.
+
+    Of a folder they are those of its newest sweep: a folder may hold others as well, of older
+    versions of the notebook or of the package, or of points that have left the grid. A warning says
+    how many are left out.
+
+    Raises
+    ------
+    SweepError
+        If there are none, one is not sound, or they are of several versions and nothing tells
+        which of them is wanted.
+    """
+    out, plan, left_out = Path(out), None, 0
+    if out.is_file():
+        texts = {
+            f"{out}, line {n}": text for n, text in enumerate(out.read_text().splitlines(), start=1)
+        }
+    else:
+        paths = sorted(out.glob(f"*/{RECORD}"))
+        plan = newest_plan(out)
+        if plan is not None:
+            names = set(plan)
+            left_out = len(paths)
+            paths = [path for path in paths if path.parent.name in names]
+            left_out -= len(paths)
+        texts = {str(path): path.read_text() for path in paths}
+    found = []
+    for where, text in texts.items():
+        try:
+            found.append(json.loads(text))
+            validate(found[-1])
+        except ValueError as error:
+            raise SweepError(f"{where}: {error}") from None
+    others = (
+        f"{left_out} records in {out} are not of its newest sweep, but of an older version of the "
+        "notebook or of the package, or of points that have left the grid"
+    )
+    if not found:
+        why = f": {others}." if left_out else f": a sweep with --out {out} writes them."
+        raise SweepError(f"There are no records in {out}{why}")
+    if left_out:
+        warnings.warn(f"{others}; they are left out.", stacklevel=2)
+    if plan is None:
+        _refuse_several_versions(found, out)
+    return found
+
+
+def _refuse_several_versions(found: list[dict], out: Path) -> None:
+    """Without the plan of a sweep, nothing tells which version is wanted."""
+    versions = {(r["notebook_code"], r["code"]) for r in found if "notebook_code" in r}
+    points = Counter(json.dumps(record["parameters"], sort_keys=True) for record in found)
+    [(point, count)] = points.most_common(1)
+    if len(versions) > 1 or count > 1:
+        what = (
+            f"{len(versions)} versions of the notebook or of the package"
+            if len(versions) > 1
+            else f"several versions, or of several sweeps: {count} are of the point {point}"
+        )
+        raise SweepError(
+            f"The records in {out} are of {what}. Sweep with --out {out} again, whose plan then "
+            "tells which are current, or keep each version in a place of its own."
+        )
+
+
+def results(out: str | os.PathLike) -> pd.DataFrame:
+    """One row a point: its parameters, what it found, its error, and what it took.
+
+    Parameters
+    ----------
+    out : path
+        The folder of a sweep, or a ``.jsonl`` file of records.
+
+    Returns
+    -------
+    DataFrame
+        Columns are named like the parameters and like the metrics; a metric within another has a
+        dotted name, such as ``planted.mcc``, and one that is named like a parameter is called
+        ``metrics.NAME``. Then come ``error``, empty where all went well, ``seconds``,
+        ``cpu_seconds``, ``peak_memory`` (bytes) and ``host``. ``frame.attrs`` says which columns
+        are "parameters" and which are "metrics".
+
+    Raises
+    ------
+    SweepError
+        If there are no records, or one is not sound.
+    """
+    return tidy(records(out))
+
+
+def tidy(found: Iterable[dict]) -> pd.DataFrame:
+    """The table of some records; see `results`."""
+    found = list(found)
+    parameters = list(dict.fromkeys(name for record in found for name in record["parameters"]))
+    metrics = pd.json_normalize([record["metrics"] for record in found])
+    taken = {*parameters, "error", "seconds", "cpu_seconds", "peak_memory", "host"}
+    metrics = metrics.rename(columns=lambda name: f"metrics.{name}" if name in taken else name)
+    errors = [record["error"] for record in found]
+    rest = pd.DataFrame(
+        {
+            "error": [e and f"{e['type']}: {e['message']}" for e in errors],
+            **{
+                name: [record["machine"][name] for record in found]
+                for name in ("seconds", "cpu_seconds", "peak_memory", "host")
+            },
+        }
+    )
+    table = pd.concat(
+        [pd.DataFrame([record["parameters"] for record in found]), metrics, rest], axis=1
+    ).sort_values(parameters, ignore_index=True, key=_sortable)
+    table.attrs = {"parameters": parameters, "metrics": list(metrics.columns)}
+    return table
+
+
+def _sortable(column: pd.Series) -> pd.Series:
+    """Lists and mappings, which a parameter may be, have no order of their own."""
+    return column.map(str) if column.dtype == object else column
+
+
+def picture(table: pd.DataFrame, x: str, y: str, color: str | None = None) -> Figure:
+    """A first picture of a sweep. Whatever it does not show is averaged over.
+
+    Two parameters `x` and `y` with a metric as `color` make a heat map. A metric as `y` makes dots
+    and the line of their means, in a colour for each value of the parameter `color`, if given.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `results`.
+    x, y, color : str
+        Names of columns.
+
+    Raises
+    ------
+    SweepError
+        If the columns are not such, or every point has failed.
+    """
+    parameters = table.attrs["parameters"]
+    metrics = [
+        name
+        for name in table.columns
+        if name not in parameters and pd.api.types.is_numeric_dtype(table[name])
+    ]
+    wanted = {"x": (x, parameters), "y": (y, [*parameters, *metrics])}
+    wanted["color"] = (color, metrics if y in parameters else [None, *parameters])
+    for axis, (name, names) in wanted.items():
+        if name not in names:
+            shown = ", ".join(filter(None, names))
+            raise SweepError(f"{axis} must be one of {shown}; got {name!r}.")
+    sound = table[table["error"].isna()].dropna(subset=[y if color is None else color])
+    if sound.empty:
+        raise SweepError("No point has such a number: there is nothing to plot.")
+    if y in parameters:
+        cells = sound.pivot_table(index=y, columns=x, values=color, aggfunc="mean")
+        names = {"xlabel": x, "ylabel": y, "label": color}
+        return figures.heat_map(cells.to_numpy(), cells.columns, cells.index, **names)
+    groups = sound.groupby(color) if color else [("", sound)]
+    curves = {str(value): (group[x], group[y]) for value, group in groups}
+    return figures.trend(curves, xlabel=x, ylabel=y, legend=color or "")

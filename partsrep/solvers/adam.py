@@ -1,0 +1,312 @@
+"""The loop that trains autoencoders by gradient steps, one or a stack of them at once."""
+
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch.optim.adam import adam
+
+from ..leastsquares import blocks
+from ..progress import Interrupted, arrays, progress
+from . import sparse_step
+from .autoencoder import Autoencoder
+
+PATIENCE = 10  # epochs without a gain before the step is halved
+SMALLEST_STEP = 1e-3  # of the first step: then training is over
+REVIVALS = 5  # times that dead units are begun anew
+# An objective so many times that of the start, or of codes of zero, has blown up; a run of which
+# nothing else remains has diverged.
+BLOWN_UP = 10
+ROWS = 2**14  # samples that are looked at together between epochs
+
+
+def train(
+    module: Autoencoder,
+    D: Any,
+    *,
+    learning_rate: float,
+    max_epochs: int,
+    batch_size: int,
+    tol: float,
+    rngs: list[np.random.RandomState],
+) -> dict[str, np.ndarray]:
+    """Minimise the module's objective by Adam, in place; the best epoch is what stays.
+
+    The rules, all of which see the objective on the whole data after each epoch. In a stack each
+    autoencoder goes by them on its own, and comes out as it would alone:
+
+    * A weight array's step is `learning_rate` times its root mean square at the start; of
+      thresholds at least times the norm of an encoder row.
+    * After 10 epochs without a gain of a part `tol`, dead units begin anew from the worst
+      reconstructed samples (at most five times); if there are none, the step is halved.
+    * An epoch that ends with an objective that is not finite is undone and the step is halved. If
+      nothing was better than the start, a warning says so.
+    * Training ends when the step is below a thousandth of the first one, or at `max_epochs`.
+
+    Parameters
+    ----------
+    D : tensor (n, d), or anything with a length whose rows come by slices and by integer arrays
+    rngs : list of RandomState
+        One for each autoencoder.
+
+    Returns
+    -------
+    history : dict of arrays over epochs, in a stack over epochs and autoencoders
+        The start first: "objective", "alive" (units that are active on at least one
+        sample), "step" (of the first), "seconds".
+
+    Raises
+    ------
+    Interrupted
+        At Ctrl-C; the module then holds the best epoch so far.
+    """
+    generators = [torch.Generator().manual_seed(int(rng.randint(2**31))) for rng in rngs]
+    shape = module.usage.shape[:-1]
+    members = [(i,) for i in range(len(rngs))] if shape else [()]
+    optimiser = RelativeAdam(module, learning_rate)
+    step = torch.ones(shape, dtype=torch.float64)
+    waited, revivals = torch.zeros(shape, dtype=int), torch.zeros(shape, dtype=int)
+    history = {"objective": [], "alive": [], "step": [], "seconds": []}
+    began = time.perf_counter()
+
+    def record() -> torch.Tensor:
+        value = evaluate(module, D)
+        alive = (module.usage > 0).sum(dim=-1)
+        seconds = time.perf_counter() - began
+        entries = (value.numpy(), alive.cpu().numpy(), step.numpy().copy(), seconds)
+        for series, entry in zip(history.values(), entries, strict=True):
+            series.append(entry)
+        return value
+
+    best = reference = record()
+    kept = [weights.detach().clone() for weights in optimiser.weights]
+    try:
+        for _ in progress(range(max_epochs), "SAE, Adam"):
+            for rows in _batches(len(D), batch_size, generators, shape):
+                module.zero_grad()
+                _objective(module, batch(D, rows, module), generators[0]).sum().backward()
+                module.project_gradient()
+                optimiser.step(step)
+                module.project()
+            optimiser.flush()
+
+            value = record()
+            better = value < best
+            best = torch.where(better, value, best)
+            _copy(kept, optimiser.weights, better)
+            gained = best < reference - tol * reference.abs()
+            reference = torch.where(gained, best, reference)
+            waited = torch.where(gained, 0, waited + 1)
+
+            broken = ~value.isfinite()
+            stalled = (broken | (waited >= PATIENCE)) & (step > 0)
+            waited[stalled] = 0
+            dead = module.usage == 0
+            anew = stalled & ~broken & dead.any(dim=-1).cpu() & (revivals < REVIVALS)
+            revivals += anew
+            for member, generator in zip(members, generators, strict=True):
+                if anew[member]:
+                    _revive(module, D, member, dead[member], optimiser, generator)
+            _copy(optimiser.weights, kept, broken)
+            optimiser.forget(broken)
+            step = torch.where(stalled & ~anew, step / 2, step)
+            step[step < SMALLEST_STEP] = 0
+            if not step.any():
+                break
+    except KeyboardInterrupt:
+        raise Interrupted(arrays(history)) from None
+    finally:
+        _copy(optimiser.weights, kept, torch.ones(shape, dtype=bool))
+    values = np.array(history["objective"])
+    energy = float(batch(D, slice(ROWS), module).square().sum(dim=-1).mean())
+    blown_up = ~(values <= BLOWN_UP * np.maximum(values[0], energy)).all(axis=0)
+    if (blown_up & (values[0] <= np.nanmin(values, axis=0))).any():
+        warnings.warn(
+            f"Adam diverged with learning_rate={learning_rate:g}: no epoch was better than the "
+            "start, which is kept. Lower learning_rate.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    return arrays(history)
+
+
+class RelativeAdam:
+    """Adam with each array's step relative to its own size, in a stack each part of an array's."""
+
+    def __init__(self, module: Autoencoder, learning_rate: float):
+        stacked = module.usage.ndim - 1
+        self.weights = list(module.parameters())
+        fallback = _size(module.U, stacked)
+        sizes = [_size(weights, stacked) for weights in self.weights]
+        # A zero array takes the encoder's size, thresholds that of a row of it at least: what they
+        # are compared with is a sum over features, and far above where they begin.
+        sizes = [torch.where(size > 0, size, fallback) for size in sizes]
+        row = fallback * module.U.shape[-1] ** 0.5
+        sizes = [
+            torch.maximum(size, row) if weights is module.threshold else size
+            for weights, size in zip(self.weights, sizes, strict=True)
+        ]
+        sizes = [torch.where(size > 0, size, 1) for size in sizes]
+        largest = [float(size.max()) for size in sizes]
+        self.rates = [learning_rate * size for size in largest]
+        # What is 1 but for rounding is 1: then `step` has nothing to shorten.
+        shares = [size / most for size, most in zip(sizes, largest, strict=True)]
+        self.shares = [torch.where(share > 1 - 1e-6, 1, share) for share in shares]
+        # Running means of the gradient and of its square.
+        self.moments = {
+            weights: (torch.zeros_like(weights), torch.zeros_like(weights))
+            for weights in self.weights
+        }
+        self.steps = [weights.new_zeros((), dtype=torch.float32) for weights in self.weights]
+
+    @torch.no_grad()
+    def step(self, step: torch.Tensor) -> None:
+        """One step of so much of the first one, a number for each member of the stack."""
+        factors = [(share * step.to(share)) for share in self.shares]
+        # Adam's own step is the same for all: what is shorter is shortened afterwards.
+        whole = all(bool((factor == 1).all()) for factor in factors)
+        before = None if whole else [weights.clone() for weights in self.weights]
+        for weights, rate, count in zip(self.weights, self.rates, self.steps, strict=True):
+            mean, square = self.moments[weights]
+            # Gradients scale with the data: the usual eps of 1e-8 would not.
+            adam(
+                [weights],
+                [weights.grad],
+                [mean],
+                [square],
+                [],
+                [count],
+                lr=rate,
+                beta1=0.9,
+                beta2=0.999,
+                eps=1e-30,
+                weight_decay=0,
+                amsgrad=False,
+                maximize=False,
+                fused=True,
+            )
+        if whole:
+            return
+        for weights, old, factor in zip(self.weights, before, factors, strict=True):
+            weights.copy_(torch.lerp(old, weights, _like(factor, weights)))
+
+    def forget(self, members: torch.Tensor) -> None:
+        """Begin anew with the moments of some members of the stack."""
+        for moments in self.moments.values():
+            for moment in moments:
+                moment.masked_fill_(_like(members, moment), 0)
+
+    def flush(self) -> None:
+        """Set to 0 the means that are below the smallest normal number, as those of dead units are
+        after a while: they slow the processor down."""
+        for mean, _ in self.moments.values():
+            mean.masked_fill_(mean.abs() < torch.finfo(mean.dtype).tiny, 0)
+
+
+def evaluate(module: Autoencoder, D: Any) -> torch.Tensor:
+    """The objective on all data, one number for each member of a stack; notes the units' use."""
+    # The same noise each time, so that values compare.
+    generator = torch.Generator(module.usage.device).manual_seed(0)
+    value, active = 0, 0
+    with torch.no_grad():
+        for rows in blocks(len(D), ROWS):
+            output = module(batch(D, rows, module), generator)
+            count = output.H.shape[-2]
+            value = value + count * module.problem.objective(output).double()
+            active = active + (output.H != 0).sum(dim=-2)
+        module.usage.copy_(active / len(D))
+    return (value / len(D)).cpu()
+
+
+def squared_error(module: Autoencoder, D: Any) -> tuple[float, bool]:
+    """‖D − D̂‖²_F in double precision, and whether any unit is ever active."""
+    error, active = 0.0, False
+    with torch.no_grad():
+        for rows in blocks(len(D), ROWS):
+            samples = batch(D, rows, module)
+            H = module.encode(samples)
+            error += float((samples - module.decode(H)).double().square().sum())
+            active = active or bool(H.any())
+    return error, active
+
+
+def _objective(module: Autoencoder, D: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The objective of a batch in training, by the selected codes alone where that is faster."""
+    stack = module.usage.shape[:-1].numel() if D.ndim == 2 else 1
+    n, d, m = stack * D.shape[:-1].numel(), D.shape[-1], module.usage.shape[-1]
+    active = float(module.usage.sum(dim=-1).max())
+    if module.frozen is None and sparse_step.pays(module.problem, n, d, m, active):
+        return sparse_step.misfit(module, D)
+    return module.problem.objective(module(D, generator))
+
+
+def _batches(n: int, batch_size: int, generators: list[torch.Generator], shape: tuple):
+    """The rows of each step of an epoch; a stack has its own in each member."""
+    if batch_size >= n:
+        return [slice(0, n)]
+    order = torch.stack([torch.randperm(n, generator=generator) for generator in generators])
+    return order.view(*shape, n).split(batch_size, dim=-1)
+
+
+def batch(D: Any, rows: Any, module: Autoencoder) -> torch.Tensor:
+    """Some samples of a tensor, an array or shards, in the module's precision and place."""
+    if isinstance(D, torch.Tensor):
+        return D[rows]
+    if isinstance(rows, slice):
+        samples = D[rows]
+    else:
+        samples = D[rows.flatten().numpy()].reshape(*rows.shape, -1)
+    return torch.tensor(samples).to(module.usage)
+
+
+def _size(weights: torch.Tensor, stacked: int) -> torch.Tensor:
+    return weights.detach().square().flatten(stacked).mean(dim=-1).sqrt()
+
+
+def _like(member: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """One number for each member, with the axes of an array of weights."""
+    member = member.to(weights.device)
+    return member.reshape(member.shape + (1,) * (weights.ndim - member.ndim))
+
+
+@torch.no_grad()
+def _copy(to: list[torch.Tensor], source: list[torch.Tensor], members: torch.Tensor) -> None:
+    if members.any():
+        for own, other in zip(to, source, strict=True):
+            own.copy_(torch.where(_like(members, own), other, own))
+
+
+@torch.no_grad()
+def _revive(
+    module: Autoencoder,
+    D: Any,
+    member: tuple,
+    dead: torch.Tensor,
+    optimiser: RelativeAdam,
+    generator: torch.Generator,
+) -> None:
+    """Point each dead unit at the residual of a badly reconstructed sample, drawn by its error."""
+    n = len(D)
+    seen = slice(0, n) if n <= ROWS else torch.randperm(n, generator=generator)[:ROWS]
+    samples = batch(D, seen, module)
+    residual = samples - module(samples).D_hat[member]
+    if not residual.any():
+        return
+    chosen = torch.multinomial(
+        residual.square().sum(dim=1).cpu(), int(dead.sum()), replacement=True, generator=generator
+    )
+    parts = module.problem.parts.project(residual[chosen])
+    energy = parts.square().sum(dim=1, keepdim=True)
+    module.dictionary[member][dead] = parts
+    if module.encoder is not None:
+        module.encoder[member][dead] = parts / torch.where(energy > 0, energy, 1)
+    if module.bias is not None:
+        module.bias[member][dead] = 0
+    if module.threshold is not None:
+        module.threshold[member][dead] = module.problem.codes.threshold
+    for weights in (module.dictionary, module.encoder, module.bias, module.threshold):
+        for moment in optimiser.moments.get(weights, ()):
+            moment[member][dead] = 0

@@ -1,0 +1,354 @@
+"""Block-coordinate descent: NMF and its kin under squared error, one factor at a time.
+
+Like every solver of `NMF`, this module has `check`, `factorize` and `infer`.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..choices.codes import ReLU
+from ..choices.objective import Elastic, Objective
+from ..choices.parts import Parts
+from ..choices.problem import Problem
+from ..leastsquares import columnwise_loss, data_norm, equations_by_block, sweeps, worthwhile
+from ..progress import History, progress
+from . import starts
+from .optimality import idle_signs, kkt_residual, turned
+
+# An iteration that gains less than this share is slow, and going past its end then pays. The step
+# grows while that lowers the objective (factors of Ang and Gillis) and shrinks when it does not.
+SLOW = 0.03
+STEP, GROW, GROW_LIMIT, SHRINK = 0.5, 1.05, 1.01, 2
+# Up to this many entries double precision costs nothing.
+FEW = 100_000
+# Single precision is good enough until an iteration gains less than the share FINE or the residual
+# falls below COARSE.
+FINE, COARSE = 1e-5, 1e-4
+# A start with a smaller residual has no long way to go.
+NEAR = 1e-3
+# The best codes for the last parts are not those on the way: so often the descent may go on, each
+# time to half the tolerance, until the residual with them is small enough too.
+REFINEMENTS = 10
+# What is just nonnegative, and improved by sweeps.
+SWEPT = ReLU(), Parts(nonnegative=True)
+# Columns of a stack's larger factors in all: more share nothing that is worth the memory.
+STACK = 2**15
+
+
+def check(problem: Problem, weighted: bool) -> None:
+    """Raise a ValueError if this is no problem for this solver."""
+    if problem.objective.beta != 2:
+        raise ValueError(
+            "Invalid beta_loss parameter: solver 'cd' does not handle beta_loss = "
+            f"{problem.objective.beta}; use solver='mu'."
+        )
+    if weighted and problem.parts.of_samples:
+        raise ValueError(f"mask= does not go with {problem.parts!r}: hidden samples make no parts.")
+    if problem.objective.parts != Elastic() and not problem.parts.nonnegative:
+        raise ValueError(
+            f"alpha_H and LogVolume need nonnegative parts, but these are {problem.parts!r}: set "
+            "alpha_H=0 (the default takes alpha_W's)."
+        )
+
+
+def infer(
+    D: Any,
+    components: np.ndarray,
+    problem: Problem,
+    *,
+    weights: np.ndarray | None = None,
+    guess: np.ndarray | None = None,
+    **_: Any,
+) -> np.ndarray:
+    """The best codes (n, m) of D for given parts, sample by sample; sooner from a good guess."""
+    codes, price = problem.codes, problem.objective.codes
+    near = {"guess": guess} if codes == ReLU() else {}
+    return codes.infer(D, components, l1=price.l1, l2=price.l2, weights=weights, **near)
+
+
+def factorize(
+    D: Any, H: np.ndarray, components: np.ndarray, problem: Problem, **how: Any
+) -> tuple[np.ndarray, np.ndarray, History]:
+    """As :func:`factorize_all`, from one start."""
+    return next(factorize_all(D, [(H, components)], problem, **how))
+
+
+def stacks(D: Any, problem: Problem, weights: np.ndarray | None) -> bool:
+    """Whether several starts of a problem can descend as one stack."""
+    plain = _plain(problem) and problem.objective == Objective()
+    return plain and weights is None and not sp.issparse(D)
+
+
+def factorize_all(
+    D: Any,
+    begun: Iterable[tuple[np.ndarray, np.ndarray]],
+    problem: Problem,
+    *,
+    weights: np.ndarray | None = None,
+    tol: float,
+    max_iter: int,
+) -> Iterator[tuple[np.ndarray, np.ndarray, History]]:
+    """As :func:`descend`, from any starts (H, components), to the best codes for the last parts.
+
+    These differ from the codes on the way; where the residual with them is above `tol` the descent
+    goes on. Codes that are only approximately the best are taken as they are.
+
+    Several starts share their products with the data and their calls of numpy, most of the work on
+    small data. Each takes the path that it would take alone, up to rounding.
+    """
+    begun, rough = iter(begun), rounded(D, problem, weights)
+    size = max(STACK // max(D.shape), 1) if stacks(D, problem, weights) else 1
+    while group := list(islice(begun, size)):
+        factors = [_allowed(D, rough, *start, problem, weights) for start in group]
+        H, components = (np.stack(f) if len(f) > 1 else f[0] for f in zip(*factors, strict=True))
+        histories = [History() for _ in group]
+        del group, factors  # codes may be large
+        near = D.size <= FEW and all(
+            kkt_residual(D, *fit, problem, weights) <= NEAR for fit in _members(H, components)
+        )
+        if rough is not D and not near:
+            coarse = {"tol": max(tol, COARSE), "max_iter": max_iter, "gain": FINE}
+            H, components = descend(rough, H, components, problem, histories, **coarse)
+        how = {"weights": weights, "tol": tol, "max_iter": max_iter}
+        H, components = descend(D, H, components, problem, histories, **how)
+        for fit, history in zip(_members(H, components), histories, strict=True):
+            yield *_refined(D, *fit, problem, history, **how), history
+
+
+def _allowed(
+    D: Any,
+    rough: Any,
+    H: np.ndarray,
+    components: np.ndarray,
+    problem: Problem,
+    weights: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """A start within what is allowed, at the scale of the data."""
+    if not _plain(problem):
+        components = problem.parts.project(components)
+        H = infer(D, components, problem, weights=weights)
+        if idle_signs(H, problem).any():
+            components = turned(H, components, problem)
+            H = infer(D, components, problem, weights=weights)
+        return H, components
+    if problem.objective == Objective():
+        return starts.rescaled(rough, H, components)
+    return H, components
+
+
+def _members(H: np.ndarray, components: np.ndarray) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    """Each factorization of a stack, or the only one."""
+    return zip(H, components, strict=True) if H.ndim == 3 else [(H, components)]
+
+
+def _refined(
+    D: Any,
+    H: np.ndarray,
+    components: np.ndarray,
+    problem: Problem,
+    history: History,
+    *,
+    weights: np.ndarray | None,
+    tol: float,
+    max_iter: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Go on from where a descent ended until the residual is small with the best codes too."""
+    for halvings in range(REFINEMENTS):
+        if halvings:
+            H, components = descend(
+                D,
+                H,
+                components,
+                problem,
+                [history],
+                weights=weights,
+                tol=tol / 2**halvings,
+                max_iter=max_iter,
+            )
+        H = infer(D, components, problem, weights=weights, guess=H)
+        residual = kkt_residual(D, H, components, problem, weights)
+        if residual <= tol or history.iterations == max_iter or not problem.codes.exact:
+            break
+        components = turned(H, components, problem)
+    history.last["residual"] = residual
+    return H, components
+
+
+def descend(
+    D: Any,
+    H: np.ndarray,
+    components: np.ndarray,
+    problem: Problem,
+    histories: list[History],
+    *,
+    weights: np.ndarray | None = None,
+    tol: float,
+    max_iter: int,
+    gain: float = 0.0,
+    extrapolate: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Minimise ‖D − HXᵀ‖²_F + prices by improving the codes and the parts in turn.
+
+    With one factor fixed the objective is a quadratic in the other, which the problem's codes and
+    parts know how to lower. For two nonnegative factors that is a few sweeps of exact coordinate
+    descent (accelerated HALS); there, once an iteration gains little, each factor is moved past its
+    new value (extrapolation), and moved back if the objective rises. Without extrapolation it
+    never rises.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d)
+    H, components : ndarray
+        The start, (n, m) and (m, d), within what is allowed; not changed. Or a stack of starts,
+        (s, n, m) and (s, m, d), of a problem that stacks: each descends by itself, until it is
+        done.
+    problem : Problem
+        Its parts are bound to D if they depend on it.
+    histories : list of History
+        One for each start. They go on from here; objectives include the prices.
+    weights : ndarray (n, d) ≥ 0 or None
+        Of the squared errors. Where a weight is 0, D must be 0.
+    tol : float
+        Stop when an iteration's residual (:func:`partsrep.solvers.optimality.kkt_residual`) is at
+        most this.
+    max_iter : int
+        Most iterations in the whole history.
+    gain : float
+        Stop also when an iteration lowers the objective by less than this share.
+    extrapolate : bool
+        Whether extrapolation may be switched on.
+
+    Returns
+    -------
+    H : ndarray (n, m) or (s, n, m)
+    components : ndarray (m, d) or (s, m, d)
+
+    References
+    ----------
+    Gillis, Glineur (2012), "Accelerated multiplicative updates and hierarchical ALS algorithms for
+    nonnegative matrix factorization"; Ang, Gillis (2019), "Accelerating nonnegative matrix
+    factorization algorithms using extrapolation", algorithm 3.
+    """
+    F, P = found = tuple(np.array(factor, D.dtype, order="C") for factor in (H.mT, components))
+    # Where the next turn begins: the factors themselves, or copies that are ahead of them.
+    F_ahead, P_ahead = F, P
+    extrapolate = extrapolate and _plain(problem)
+    prices = problem.objective
+    D_T, weights_T = D.T, None if weights is None else weights.T
+    norm = data_norm(D, weights)
+    # Numbers of one descent, or arrays (s,) of them. A step of 0 is not ahead.
+    shape = F.shape[:-2]
+    members = np.arange(len(F)) if shape else ...
+    iterations = np.reshape([history.iterations for history in histories], shape)
+    before, step, limit = np.full(shape, np.inf), np.zeros(shape), np.ones(shape)
+    over = iterations >= max_iter
+    for _ in progress(range(max_iter - iterations.min()), "NMF"):
+        if over.any():  # only in a stack: those that are over leave it
+            found[0][members], found[1][members] = F, P
+            left = ~over
+            histories = [history for history, on in zip(histories, left, strict=True) if on]
+            F, P, F_ahead, P_ahead = F[left], P[left], F_ahead[left], P_ahead[left]
+            members, iterations = members[left], iterations[left]
+            before, step, limit = before[left], step[left], limit[left]
+        codes, _ = _turn(
+            D, weights, F, F_ahead, P_ahead, problem.codes, prices.codes, step, measured=False
+        )
+        parts, change = _turn(
+            D_T, weights_T, P, P_ahead, F_ahead, problem.parts, prices.parts, step, measured=True
+        )
+        iterations = iterations + 1
+        residual = np.hypot(codes, parts) / (norm or 1.0)
+        value = np.maximum(norm**2 + change, 0) + prices.codes(F_ahead) + prices.parts(P)
+        for history, *reached in zip(
+            histories, *map(np.ravel, (iterations, value, residual)), strict=True
+        ):
+            history.add(*(number.item() for number in reached))
+
+        gained = before - value
+        ahead = step > 0
+        done = (residual <= tol) | ((gained >= 0) & (gained < gain * abs(value)))
+        # If ahead, the last iteration is still to be one that goes nowhere past its end.
+        over = (done & ~ahead) | (iterations >= max_iter)
+        if over.all():
+            break
+        back = ahead & (done | (gained < 0))
+        if back.any():
+            F_ahead[back], P_ahead[back] = F[back], P[back]
+        slow = extrapolate & (gained < SLOW * abs(value))
+        on = np.where(back, step / SHRINK, np.minimum(limit, GROW * step))
+        limit = np.where(back, step, np.minimum(1, GROW_LIMIT * limit))
+        step = np.where(done, 0, np.where(ahead, on, np.where(slow, STEP, 0)))
+        if F_ahead is F and step.any():
+            F_ahead, P_ahead = F.copy(), P.copy()
+        before = value
+    found[0][members], found[1][members] = F, P
+    return found[0].mT, found[1]
+
+
+def _turn(
+    D: Any,
+    weights: np.ndarray | None,
+    F: np.ndarray,
+    ahead: np.ndarray,
+    P: np.ndarray,
+    allowed: Any,
+    price: Any,
+    step: np.ndarray,
+    measured: bool,
+) -> tuple[np.ndarray | float, np.ndarray | float]:
+    """Improve the rows F of D ≈ FᵀP from `ahead`, and move `ahead` past them, both in place.
+
+    Returns the residual before and, if it is to be measured, ‖D − FᵀP‖² − ‖D‖² after.
+    """
+    residual = change = 0.0
+    times = worthwhile(D.shape[1], P.shape[-2])
+    improve = partial(sweeps, times=times) if allowed in SWEPT else allowed.improve
+    for block, gram, cross in equations_by_block(D, P, weights, allowed):
+        system = price.system(ahead, gram, cross)
+        begin = ahead[..., block]
+        residual = np.hypot(residual, allowed.residual(begin, *system))
+        new = improve(begin, *system)
+        if measured:
+            change = change + columnwise_loss(new, gram, cross).sum(axis=-1, dtype=np.float64)
+        if ahead is not F:
+            np.subtract(new, F[..., block], out=begin)
+            begin *= step[..., None, None].astype(F.dtype)
+            begin += new
+            np.maximum(begin, 0, out=begin)
+        F[..., block] = new
+    return residual, change
+
+
+def _plain(problem: Problem) -> bool:
+    """Whether both factors are just nonnegative."""
+    return problem.codes in SWEPT and problem.parts in SWEPT
+
+
+def rounded(D: Any, problem: Problem, weights: np.ndarray | None) -> Any:
+    """D rounded to single precision, where the descent may begin with it; else D itself.
+
+    Large data are twice as fast so. Few data stay in double precision, but rounded they take the
+    same path wherever they came from, however many saddles it passes.
+    """
+    few = D.size <= FEW
+    if D.dtype == np.float32 and not few:
+        return D
+    possible = few or (in_memory(D) and not sp.issparse(D))
+    if not (_plain(problem) and weights is None and possible):
+        return D
+    single = D.astype(np.float32, copy=False)
+    return single.astype(np.float64) if few else single
+
+
+def in_memory(D: Any) -> bool:
+    """Whether D is an array that does not lie in a mapped file."""
+    while isinstance(D, np.ndarray):
+        if isinstance(D, np.memmap):
+            return False
+        D = D.base
+    return True

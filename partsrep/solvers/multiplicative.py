@@ -1,0 +1,200 @@
+"""Multiplicative updates: NMF under any β-divergence.
+
+Like every solver of `NMF`, this module has `check`, `factorize` and `infer`.
+"""
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..choices.codes import ReLU
+from ..choices.objective import BLOCK, Elastic, beta_divergence, beta_divergences, sampled_product
+from ..choices.parts import Parts
+from ..choices.problem import Problem
+from ..leastsquares import blocks
+from ..progress import History, progress
+
+CHECK_EVERY = 10  # iterations between two looks at the divergence
+
+
+def check(problem: Problem, weighted: bool) -> None:
+    """Raise a ValueError if this is no problem for this solver."""
+    nonnegative = problem.parts == Parts(nonnegative=True) and problem.codes == ReLU()
+    if not nonnegative or not isinstance(problem.objective.parts, Elastic):
+        raise ValueError(
+            "solver='mu' needs nonnegative parts, codes=ReLU() and no LogVolume: use solver='cd'."
+        )
+
+
+def factorize(
+    D: Any,
+    H: np.ndarray,
+    components: np.ndarray,
+    problem: Problem,
+    *,
+    weights: np.ndarray | None = None,
+    tol: float,
+    max_iter: int,
+) -> tuple[np.ndarray, np.ndarray, History]:
+    r"""Minimise twice the β-divergence of D from H Xᵀ, plus prices.
+
+    Each factor is multiplied by :math:`(\nabla^- / \nabla^+)^\gamma`, the two halves of its
+    gradient, with the γ that makes the divergence fall: 1 for β in [1, 2], 1/(2−β) below,
+    1/(β−1) above. Stops when ten iterations together lower the root of the divergence by no more
+    than `tol` of its value at the start, or at once where the start is stationary. An entry that is
+    zero stays zero.
+
+    Returns
+    -------
+    H : ndarray (n, m)
+    components : ndarray (m, d)
+    history : History
+        Of every tenth iteration.
+
+    References
+    ----------
+    Févotte, Idier (2011), "Algorithms for nonnegative matrix factorization with the
+    β-divergence", section 4.2.
+    """
+    F, P = np.array(H.T, order="C"), components.copy()
+    beta, prices = problem.objective.beta, problem.objective
+    weights_T = None if weights is None else weights.T
+    rounding = 10 * float(np.finfo(F.dtype).eps)
+    history = History()
+
+    def look(iteration: int, residual: float) -> float:
+        divergence = 2 * beta_divergence(D, F.T, P, beta, weights)
+        history.add(iteration, divergence + prices.codes(F) + prices.parts(P), residual)
+        return divergence**0.5
+
+    first = last = look(0, np.inf)
+    for iteration in progress(range(1, max_iter + 1), "NMF, multiplicative"):
+        residual = np.hypot(
+            _multiply(F, P, D, weights, beta, prices.codes),
+            _multiply(P, F, D.T, weights_T, beta, prices.parts),
+        )
+        over = iteration == max_iter or (iteration == 1 and residual <= rounding)
+        if over or (tol > 0 and iteration % CHECK_EVERY == 0):
+            now = look(iteration, float(residual))
+            if over or last - now <= tol * first:
+                break
+            last = now
+    return F.T, P, history
+
+
+def infer(
+    D: Any,
+    components: np.ndarray,
+    problem: Problem,
+    *,
+    weights: np.ndarray | None = None,
+    tol: float,
+    max_iter: int,
+) -> np.ndarray:
+    """Codes (n, m) of D for given parts, sample by sample, in double precision.
+
+    Each begins with equal codes that rebuild the sample's sum, and ends by itself, as in
+    :func:`factorize`.
+    """
+    size = D.shape[0] if sp.issparse(D) else max(BLOCK // D.shape[1], 1)
+    components = components.astype(np.float64)
+    codes = [
+        _codes(
+            D[rows].astype(np.float64),
+            components,
+            problem,
+            None if weights is None else weights[rows],
+            tol,
+            max_iter,
+        )
+        for rows in blocks(D.shape[0], size)
+    ]
+    return np.concatenate(codes)
+
+
+def _codes(
+    D: Any,
+    P: np.ndarray,
+    problem: Problem,
+    weights: np.ndarray | None,
+    tol: float,
+    max_iter: int,
+) -> np.ndarray:
+    """Those of a few samples, which leave when they are done."""
+    beta, price = problem.objective.beta, problem.objective.codes
+    if weights is None:
+        sums, share = np.asarray(D.sum(axis=1)).ravel(), P.sum()
+    else:
+        sums, share = (weights * D).sum(axis=1), weights @ P.sum(axis=0)
+    level = np.divide(sums, share, out=np.zeros(D.shape[0]), where=np.asarray(share) > 0)
+    H = np.repeat(level[:, None], len(P), axis=1)
+    left, F = np.arange(len(H)), np.array(H.T, order="C")
+    first = last = beta_divergences(D, H, P, beta, weights) ** 0.5
+    for iteration in range(1, max_iter + 1):
+        _multiply(F, P, D, weights, beta, price)
+        if tol > 0 and iteration % CHECK_EVERY == 0:
+            now = beta_divergences(D, F.T, P, beta, weights) ** 0.5
+            on = last - now > tol * first
+            H[left[~on]] = F.T[~on]
+            if not on.any():
+                return H
+            left, F, D, first, last = left[on], F[:, on], D[on], first[on], now[on]
+            weights = None if weights is None else weights[on]
+    H[left] = F.T
+    return H
+
+
+def _multiply(
+    F: np.ndarray,
+    P: np.ndarray,
+    D: Any,
+    weights: np.ndarray | None,
+    beta: float,
+    price: Elastic,
+) -> float:
+    """Update the rows F of D ≈ FᵀP in place; returns the scale-free residual before the update:
+    the norm of F ∘ gradient, relative to that of F ∘ ∇⁺."""
+    gamma = 1 / (2 - beta) if beta < 1 else 1 / (beta - 1) if beta > 2 else 1.0
+    down, up = _halves(F, P, D, weights, beta)
+    up = up + price.l1 + price.l2 * F
+    up[up == 0] = 1  # the partner is zero, and so is ∇⁻
+    residual = np.linalg.norm(F * (up - down)) / (np.linalg.norm(F * up) or 1.0)
+    F *= (down / up) ** gamma
+    F[np.finfo(F.dtype).tiny > F] = 0  # slow
+    return float(residual)
+
+
+def _halves(
+    F: np.ndarray, P: np.ndarray, D: Any, weights: np.ndarray | None, beta: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The negative and the positive half of the divergence's gradient in F.
+
+    The second may have fewer columns than F, if they are all the same.
+    """
+    if beta == 2 and weights is None:
+        return (D @ P.T).T, (P @ P.T) @ F
+    floor = _floor(F.dtype, beta)
+    plain = beta == 1 and weights is None
+    if sp.issparse(D):
+        entries = D.tocoo()
+        D_hat = np.maximum(sampled_product(F.T, P, entries.row, entries.col), floor)
+        ratio = entries.data / D_hat * D_hat ** (beta - 1)
+        down = (type(D)((ratio, D.indices, D.indptr), shape=D.shape) @ P.T).T
+        if not plain:
+            rows = blocks(F.shape[1], max(BLOCK // D.shape[1], 1))
+            up = [P @ np.maximum(F[:, some].T @ P, floor).T ** (beta - 1) for some in rows]
+    else:
+        D_hat = np.maximum(F.T @ P, floor)
+        slope = 1 if plain else D_hat ** (beta - 1)
+        slope = slope if weights is None else weights * slope
+        down = P @ (D / D_hat * slope).T
+        up = [P @ slope.T] if not plain else []
+    return down, P.sum(axis=1, keepdims=True) if plain else np.hstack(up)
+
+
+def _floor(dtype: np.dtype, beta: float) -> float:
+    """What a reconstruction counts as at least, so that D ∘ D̂^(β−2) is finite and to spare."""
+    limits = np.finfo(dtype)
+    most = float(limits.max) * float(limits.eps)
+    return most ** (-1 / max(2 - beta, 1))

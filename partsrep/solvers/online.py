@@ -1,0 +1,259 @@
+"""The online rule of the nonnegative sparse autoencoder (NNSAE): one sample at a time."""
+
+import time
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.special import expit
+from sklearn.exceptions import ConvergenceWarning
+
+from ..choices.codes import Logistic
+from ..choices.inference import Layer
+from ..choices.objective import Objective
+from ..choices.parts import Parts
+from ..choices.problem import Problem
+from ..leastsquares import ROWS, blocks, squared_error
+from ..progress import Interrupted, arrays, progress
+from ..validation import check_fields, check_integer, check_number
+from .autoencoder import Autoencoder
+
+ALIVE = 0.1  # of the largest part's norm: the norms of used and unused parts lie far apart
+
+
+@dataclass(frozen=True)
+class Online:
+    r"""Settings of the online rule; by default those of its authors.
+
+    For a sample x, with the codes of a tied logistic layer,
+
+    .. math::
+        g = X^\top x, \quad h = \sigma(a \circ g + b), \quad \hat x = X h,
+
+    three changes follow one another:
+
+    1. *read-out*: :math:`X \leftarrow X + \eta\,(x - \hat x)\,h^\top` with
+       :math:`\eta = \eta_0 / (\epsilon + \|h\|^2)`; nothing is propagated through the encoder;
+    2. *decay*: negative weights lose the share α, the others the share β; α = 1 and β = 0 set
+       negative weights to 0 and do nothing else;
+    3. *intrinsic plasticity*, which brings each unit's codes to an exponential distribution of mean
+       μ: :math:`\Delta b = \eta_{IP} (1 - (2 + 1/\mu) h + h^2 / \mu)` and
+       :math:`\Delta a = \eta_{IP} / a + g \circ \Delta b`.
+
+    Parameters
+    ----------
+    plasticity : float ≥ 0
+        The rate η_IP.
+    mean : float in (0, 1)
+        The wanted mean activation μ.
+    negative, positive : float in [0, 1]
+        The decays α and β; nonnegative parts need α = 1.
+    epsilon : float > 0
+        The ε that bounds the step of samples without codes.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of its range.
+
+    References
+    ----------
+    Lemme, Reinhart, Steil (2012), "Online learning and generalization of parts-based image
+    representations by non-negative sparse autoencoders".
+
+    Examples
+    --------
+    >>> Online(plasticity=1e-4)
+    Online(plasticity=0.0001, mean=0.2, negative=1.0, positive=0.0, epsilon=0.0002)
+    """
+
+    plasticity: float = 1e-3
+    mean: float = 0.2
+    negative: float = 1.0
+    positive: float = 0.0
+    epsilon: float = 2e-4
+
+    def __post_init__(self):
+        check_fields(self, check_number, "plasticity", "negative", "positive")
+        check_fields(self, check_number, "mean", "epsilon", above=True)
+        if self.mean >= 1:
+            raise ValueError(f"Online's mean must be below 1; got {self.mean!r}.")
+        for name in ("negative", "positive"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"Online's {name} must be at most 1; got {getattr(self, name)!r}.")
+
+
+def solves(problem: Problem) -> bool:
+    """Whether :func:`train` can solve a problem: a tied logistic layer with gain and bias, free or
+    nonnegative parts, the squared error alone."""
+    return (
+        isinstance(problem.codes, Logistic)
+        and problem.inference == Layer(tied=True, bias=True, gain=True)
+        and problem.parts in (Parts(), Parts(nonnegative=True))
+        and problem.objective == Objective()
+    )
+
+
+def start(D: np.ndarray, n_components: int, rng: np.random.RandomState) -> tuple:
+    """Components, no encoder, biases and no offset, as the authors begin; gains begin at 1.
+
+    Weights are drawn evenly from 0.0125 to 0.0625 and biases are −3. Nothing of that scales with
+    the data, which are expected between 0 and a value from 0.25 to 1.
+
+    Examples
+    --------
+    >>> components, _, bias, _ = start(np.eye(3), 2, np.random.RandomState(0))
+    >>> components.shape, bias
+    ((2, 3), array([-3., -3.]))
+    """
+    components = rng.uniform(0.0125, 0.0625, size=(n_components, D.shape[1])).astype(D.dtype)
+    return components, None, np.full(n_components, -3.0, D.dtype), None
+
+
+def codes(D: np.ndarray, components: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """H = σ(a ∘ (D X) + b), (n, m) or, for one sample, (m,)."""
+    return expit(gain * (D @ components.T) + bias)
+
+
+def epoch(
+    D: np.ndarray,
+    components: np.ndarray,
+    gain: np.ndarray,
+    bias: np.ndarray,
+    *,
+    learning_rate: float,
+    rule: Online,
+) -> None:
+    """The steps of :class:`Online` for one sample after the other, in place.
+
+    Parameters
+    ----------
+    D : ndarray (n, d)
+        In the order of learning.
+    components : ndarray (m, d)
+        Xᵀ, of float64 like the other two.
+    gain, bias : ndarray (m,)
+        The factors a and the biases b.
+    learning_rate : float ≥ 0
+        The rate η₀.
+    rule : Online
+
+    Examples
+    --------
+    Without plasticity and from parts of zero, codes are ½ and the read-out moves by η₀ times the
+    sample, 1 / ‖h‖ times the direction of h:
+
+    >>> components, gain, bias = np.zeros((1, 2)), np.ones(1), np.zeros(1)
+    >>> rule = Online(plasticity=0.0, epsilon=1e-12)
+    >>> epoch(np.array([[2.0, 4.0]]), components, gain, bias, learning_rate=0.1, rule=rule)
+    >>> components.round(6)
+    array([[0.4, 0.8]])
+    """
+    for x in D:
+        g = components @ x
+        h = expit(gain * g + bias)
+        step = learning_rate / (rule.epsilon + h @ h)
+        components += np.outer(step * h, x - h @ components)
+        components -= rule.negative * np.minimum(components, 0)
+        if rule.positive:
+            components -= rule.positive * np.maximum(components, 0)
+        shift = rule.plasticity * (1 - (2 + 1 / rule.mean) * h + h * h / rule.mean)
+        bias += shift
+        gain += rule.plasticity / gain + g * shift
+
+
+def train(
+    module: Autoencoder,
+    D: torch.Tensor,
+    *,
+    epochs: int,
+    rng: np.random.RandomState,
+    learning_rate: float = 0.01,
+    rule: Online | None = None,
+) -> dict[str, np.ndarray]:
+    """Train a module by the online rule, in place, a fresh random order each epoch.
+
+    It computes in double precision whatever the module's is. The rule descends no objective: what
+    stays is the last epoch, not the best one. An epoch that ends with weights that are not finite
+    or a gain that is not positive is undone, and training ends there with a warning. The module
+    holds the last whole epoch when it is interrupted.
+
+    Parameters
+    ----------
+    module : Autoencoder
+        Of a problem that :func:`solves` accepts.
+    D : tensor (n, d)
+        Between 0 and a value from 0.25 to 1, see :func:`start`.
+    epochs : int
+    rng : RandomState
+    learning_rate : float > 0
+        The rate η₀.
+    rule : Online or None
+        None: the authors' settings.
+
+    Returns
+    -------
+    history : dict of arrays over epochs
+        The start first: "objective" (squared error, mean over samples), "alive" (parts with at
+        least a tenth of the largest part's norm: logistic codes are never 0), "seconds".
+
+    Raises
+    ------
+    ValueError
+        If `rule` leaves negative weights to nonnegative parts, or a setting is out of its range.
+    Interrupted
+        At Ctrl-C.
+    """
+    rule = rule or Online()
+    check_integer("epochs", epochs)
+    check_number("learning_rate", learning_rate, above=True)
+    if module.problem.parts.nonnegative and rule.negative < 1:
+        raise ValueError(
+            f"{rule} only shrinks negative weights, and these parts must be nonnegative: choose "
+            'Online(negative=1.0), or decoder="free".'
+        )
+    samples = D.cpu().numpy()
+    learned = module.dictionary, module.gain, module.bias
+    weights = [parameter.detach().cpu().numpy().astype(np.float64) for parameter in learned]
+    components, gain, _ = weights
+    history = {"objective": [], "alive": [], "seconds": []}
+    began = time.perf_counter()
+
+    def record(objective: float) -> None:
+        norms = np.linalg.norm(components, axis=1)
+        alive = int(np.sum((norms > 0) & (norms >= ALIVE * norms.max())))
+        entries = objective, alive, time.perf_counter() - began
+        for series, entry in zip(history.values(), entries, strict=True):
+            series.append(entry)
+
+    record(_objective(samples, *weights))
+    try:
+        for done in progress(range(epochs), "SAE, online"):
+            order = rng.permutation(len(samples))
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+                epoch(samples[order], *weights, learning_rate=learning_rate, rule=rule)
+                objective = _objective(samples, *weights)
+            if not (np.isfinite(objective) and (gain > 0).all()):
+                warnings.warn(
+                    f"The online rule diverged in epoch {done + 1}; what it had learned is kept. "
+                    "Its steps fit data between 0 and 1: rescale the data, or lower learning_rate "
+                    "or the plasticity.",
+                    ConvergenceWarning,
+                    stacklevel=3,
+                )
+                break
+            record(objective)
+            with torch.no_grad():
+                for parameter, values in zip(learned, weights, strict=True):
+                    parameter.copy_(torch.from_numpy(values))
+    except KeyboardInterrupt:
+        raise Interrupted(arrays(history)) from None
+    return arrays(history)
+
+
+def _objective(D: np.ndarray, components: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> float:
+    """The mean over samples of the squared error, a few samples at a time."""
+    parts = (D[rows] for rows in blocks(len(D), ROWS))
+    errors = (squared_error(d, codes(d, components, gain, bias) @ components) for d in parts)
+    return sum(errors) / len(D)

@@ -1,0 +1,105 @@
+"""Projective NMF: the parts are their own encoder, H = D X.
+
+Like every solver of `NMF`, this module has `check`, `factorize` and `infer`.
+"""
+
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from ..choices.codes import ReLU
+from ..choices.objective import Objective
+from ..choices.parts import Parts
+from ..choices.problem import Problem
+from ..leastsquares import data_norm
+from ..progress import History, progress
+from .starts import best_scale
+
+
+def check(problem: Problem, weighted: bool) -> None:
+    """Raise a ValueError if this is no problem for this solver."""
+    nonnegative = problem.parts == Parts(nonnegative=True) and problem.codes == ReLU()
+    if not nonnegative or weighted or problem.objective != Objective():
+        raise ValueError(
+            "inference=Layer(tied=True), projective NMF, needs nonnegative parts and neither a "
+            "mask nor prices nor another beta_loss."
+        )
+
+
+def infer(D: Any, components: np.ndarray, problem: Problem, **_: Any) -> np.ndarray:
+    """The codes D X."""
+    return D @ components.T
+
+
+def factorize(
+    D: Any,
+    H: np.ndarray,
+    components: np.ndarray,
+    problem: Problem,
+    *,
+    weights: None = None,
+    tol: float,
+    max_iter: int,
+) -> tuple[np.ndarray, np.ndarray, History]:
+    r"""Minimise :math:`\|D - D X X^T\|_F^2` over X ≥ 0 by L-BFGS-B.
+
+    Parts are determined up to their order only: X has no free scale. It stops where the projected
+    gradient of half the objective is at most tol·‖D‖²_F.
+
+    Returns
+    -------
+    H : ndarray (n, m)
+        D X.
+    components : ndarray (m, d)
+    history : History
+
+    References
+    ----------
+    Yuan, Oja (2005), "Projective nonnegative matrix factorization for image compression and feature
+    extraction"; Byrd, Lu, Nocedal, Zhu (1995), "A limited memory algorithm for bound constrained
+    optimization".
+    """
+    norm = data_norm(D) or 1.0
+    history = History()
+    rounds = iter(progress(range(max_iter + 1), "NMF, projective"))
+
+    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+        """‖D − DXXᵀ‖² and its gradient, both over ‖D‖²."""
+        X = x.reshape(components.T.shape)
+        H = D @ X
+        S, Q, B = H.T @ H, X.T @ X, D.T @ H
+        value = norm**2 - 2 * S.trace() + np.vdot(S, Q)
+        return float(value) / norm**2, ((2 * X @ S + 2 * B @ Q - 4 * B) / norm**2).ravel()
+
+    def note(x: np.ndarray) -> None:
+        """Add to the history, and stop where the residual is small."""
+        value, gradient = objective(x)
+        projected = np.where(x > 0, gradient, np.minimum(gradient, 0))
+        residual = float(np.linalg.norm(projected)) / 2
+        history.add(next(rounds), value * norm**2, residual)
+        if residual <= tol:
+            raise StopIteration
+
+    # D X Xᵀ is quadratic in X: the square root of the scalar that fits best.
+    X = components.T * max(best_scale(D, D @ components.T, components), 0.0) ** 0.5
+    x = X.ravel().astype(np.float64)
+    with suppress(StopIteration):
+        note(x)
+        stuck = -1
+        # It can lose its way at a saddle; begun anew it goes on, until it makes no step at all.
+        while stuck < history.iterations < max_iter and history.last["residual"] > tol:
+            stuck = history.iterations
+            left = max_iter - stuck
+            x = minimize(
+                objective,
+                x,
+                jac=True,
+                method="L-BFGS-B",
+                bounds=[(0, None)] * X.size,
+                callback=note,
+                options={"maxiter": left, "maxfun": 10 * left, "ftol": 0, "gtol": 0},
+            ).x
+    components = x.reshape(X.shape).T.astype(D.dtype)
+    return D @ components.T, components, history

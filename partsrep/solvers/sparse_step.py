@@ -1,0 +1,271 @@
+"""Autoencoder steps that touch only the selected codes: a quarter of the work where few are.
+
+Of the five dense products of a step, D Uᵀ stays, for it says what is selected. The reconstruction,
+the gradient of the codes and those of both weights are sums over the selected entries alone.
+Autograd sees a single function, :func:`misfit`.
+"""
+
+import warnings
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import embedding_bag, linear, pad
+
+from ..choices.codes import BatchTopK, FeatureChoice, JumpReLU, ReLU, TopK
+from ..choices.inference import Layer
+from ..choices.problem import Problem
+
+DENSITY = 0.09  # of selected codes, above which dense products are faster
+WORK = 2**23  # n·d·m of a batch, below which the overhead of a step outweighs its products
+NARROW = 512  # columns, up to which numpy's partition is faster than torch's topk
+STRIDE = 61  # between the entries that a first guess of a batch's threshold looks at
+
+# torch says once a process that its CSR tensors are in beta; a training loop is no place for that.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", UserWarning)
+    torch.zeros(1, 1).to_sparse_csr()
+
+
+class Support:
+    """Which entries of codes (…, n, m) are selected, row by row.
+
+    A stack of matrices counts as one, block diagonal.
+
+    Parameters
+    ----------
+    entries : tensor (r,) of int
+        Places in the flattened codes, in ascending order.
+    shape : (…, n, m)
+
+    Attributes
+    ----------
+    size : (rows, columns)
+        Of the block diagonal matrix.
+    row, col : tensor (r,)
+        Of each entry, in that matrix.
+    member : tensor (r,)
+        Which of the stack each entry belongs to.
+    crow : tensor (rows + 1,)
+        Where each row begins.
+    """
+
+    def __init__(self, entries: torch.Tensor, shape: torch.Size):
+        n, m = shape[-2:]
+        self.entries, self.shape = entries, shape
+        self.size = (shape.numel() // m, shape.numel() // n)
+        self.row = _quotient(entries, m)
+        self.member = _quotient(self.row, n)
+        self.col = entries - (self.row - self.member) * m
+        self.crow = _offsets(self.row, self.size[0])
+
+    @cached_property
+    def by_column(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The order that goes through the entries column by column, their rows and the offsets."""
+        if self.col.device.type == "cpu":
+            # numpy sorts small integers by their digits.
+            small = self.col.numpy().astype(np.min_scalar_type(self.size[1]))
+            order = torch.from_numpy(small.argsort(kind="stable"))
+        else:
+            order = self.col.argsort(stable=True)
+        return order, self.row.index_select(0, order), _offsets(self.col, self.size[1])
+
+    def product(self, values: torch.Tensor, P: torch.Tensor) -> torch.Tensor:
+        """H P for the matrix H with these values on the support; P (columns, d)."""
+        return _sums(self.col, self.crow, values, P)
+
+    def transposed_product(self, values: torch.Tensor, P: torch.Tensor) -> torch.Tensor:
+        """Hᵀ P; P (rows, d), or one (n, d) for each of the stack."""
+        order, row, offsets = self.by_column
+        if len(P) < self.size[0]:
+            row = row - len(P) * self.member.index_select(0, order)
+        return _sums(row, offsets, values.index_select(0, order), P)
+
+    def sampled_product(self, A: torch.Tensor, B: torch.Tensor) -> torch.Tensor:
+        """The entries of A Bᵀ on the support; A (rows, d), B (columns, d)."""
+        zeros = torch.sparse_csr_tensor(
+            self.crow, self.col, A.new_zeros(len(self.col)), self.size, check_invariants=False
+        )
+        return torch.sparse.sampled_addmm(zeros, A, B.T, beta=0).values()
+
+
+def _quotient(index: torch.Tensor, divisor: int) -> torch.Tensor:
+    """index // divisor, rounded down."""
+    if index.device.type == "cpu":
+        return torch.from_numpy(index.numpy() // divisor)  # faster than torch's
+    return index // divisor
+
+
+def _offsets(index: torch.Tensor, count: int) -> torch.Tensor:
+    """Where each of the numbers below `count`, and what follows them, begins in a sorted list."""
+    return pad(torch.bincount(index, minlength=count).cumsum(0), (1, 0))
+
+
+def _sums(
+    index: torch.Tensor, offsets: torch.Tensor, values: torch.Tensor, P: torch.Tensor
+) -> torch.Tensor:
+    """Weighted sums of rows of P: a product with a CSR matrix, and faster than torch's own."""
+    return embedding_bag(
+        index, P, offsets, mode="sum", per_sample_weights=values, include_last_offset=True
+    )
+
+
+class _Misfit(torch.autograd.Function):
+    """:func:`misfit`, of a stack member by member."""
+
+    @staticmethod
+    def forward(ctx, D, U, P, b, c, codes):
+        *stack, _, d = P.shape
+        Z = linear(D, U, b) if not stack else D @ U.mT
+        if stack and b is not None:
+            Z += b.unsqueeze(-2)
+        ctx.support = support = Support(selected(codes, Z), Z.shape)
+        # Only TopK selects what may be negative.
+        H = Z.flatten().index_select(0, support.entries).relu()
+        parts = P.detach().flatten(0, -2)  # with a graph of its own a product would be slower
+        E = support.product(H, parts).view(*Z.shape[:-1], d)
+        if c is not None:
+            E += c.unsqueeze(-2)
+        E -= D
+        ctx.save_for_backward(D.flatten(0, -2), parts, H, E)
+        ctx.like = U, P, b, c
+        return torch.linalg.vector_norm(E, dim=(-2, -1)).square() / Z.shape[-2]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, slope):
+        samples, parts, H, E = ctx.saved_tensors
+        U, P, b, c = ctx.like
+        support, rows, factor = ctx.support, E.flatten(0, -2), 2 / E.shape[-2] * slope
+        each = factor.flatten().index_select(0, support.member)
+        G = each * support.sampled_product(rows, parts) * (H > 0)
+        of_U = support.transposed_product(G, samples).view_as(U)
+        of_P = support.transposed_product(each * H, rows).view_as(P)
+        of_b = of_c = None
+        if b is not None:
+            of_b = G.new_zeros(b.numel()).index_add_(0, support.col, G).view_as(b)
+        if c is not None:
+            of_c = factor.unsqueeze(-1) * E.sum(dim=-2)
+        return None, of_U, of_P, of_b, of_c, None
+
+
+def misfit(module: torch.nn.Module, D: torch.Tensor) -> torch.Tensor:
+    r"""‖D − D̂‖²/n of a batch in training, by the selected codes alone; where it :func:`pays`.
+
+    With H = f(D Uᵀ + b), E = H Xᵀ + 1cᵀ − D, and G the entries of E X where H > 0, the gradients
+    are 2/n times Hᵀ E for Xᵀ, Gᵀ D for U, and the sums of the rows of E for c and of G for b.
+
+    Parameters
+    ----------
+    module : Autoencoder
+        Or a stack of them.
+    D : tensor (n, d)
+        Or one for each member of a stack, (…, n, d). Has no gradient.
+
+    Returns
+    -------
+    tensor ()
+        For a stack (…,).
+
+    Examples
+    --------
+    >>> from partsrep.autoencoder import Autoencoder
+    >>> D, parts = torch.tensor([[3.0, 1.0], [2.0, 4.0]]), torch.eye(2)
+    >>> module = Autoencoder(Problem(codes=TopK(1), inference=Layer()), parts, parts)
+    >>> loss = misfit(module, D)
+    >>> loss.backward()
+    >>> loss.item(), module.dictionary.grad
+    (2.5, tensor([[ 0., -3.],
+            [-8.,  0.]]))
+    """
+    weights = module.U, module.components, module.bias, module.offset
+    return _Misfit.apply(D, *weights, module.problem.codes)
+
+
+def selected(
+    codes: ReLU | JumpReLU | TopK | BatchTopK | FeatureChoice, Z: torch.Tensor
+) -> torch.Tensor:
+    """Places in the flattened Z, in ascending order, that an activation keeps.
+
+    Always as many as TopK is asked for; else positive ones only.
+    """
+    if isinstance(codes, TopK):
+        m = Z.shape[-1]
+        if Z.device.type == "cpu" and m <= NARROW:
+            values = Z.numpy()
+            least = np.partition(values, -codes.k, axis=-1)[..., -codes.k, None]
+            places = torch.from_numpy(np.flatnonzero(least <= values))
+            if len(places) * m == Z.numel() * codes.k:  # no ties
+                return places
+        within = Z.topk(codes.k, sorted=False).indices.view(-1, codes.k).sort().values
+        return (within + torch.arange(len(within), device=Z.device)[:, None] * m).flatten()
+    if isinstance(codes, BatchTopK) and Z.ndim == 2:
+        return _largest(Z.flatten(), codes.k * len(Z))
+    return _places(codes(Z).flatten() > 0)
+
+
+def _largest(values: torch.Tensor, count: int) -> torch.Tensor:
+    """Places of the largest positive values, in ascending order.
+
+    What a sample says, with four of its standard deviations, leaves a few more than the count, and
+    only these are looked at again.
+    """
+    sample = values[::STRIDE]
+    rank = count / STRIDE
+    rank = min(int(rank + 4 * rank**0.5) + 1, len(sample))
+    places = _places(values > sample.topk(rank, sorted=False).values.min().clamp(min=0))
+    if len(places) < count:
+        places = _places(values > 0)
+    if len(places) > count:
+        rest = values[places].topk(len(places) - count, largest=False, sorted=False).indices
+        places = places[torch.ones_like(places, dtype=bool).index_fill_(0, rest, False)]
+    return places
+
+
+def _places(chosen: torch.Tensor) -> torch.Tensor:
+    if chosen.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(chosen.numpy()))  # faster than torch's
+    return chosen.nonzero().squeeze(1)
+
+
+def pays(
+    problem: Problem,
+    n_samples: int,
+    n_features: int,
+    n_components: int,
+    active: float | None = None,
+) -> bool:
+    """Whether a step by :func:`forward` is possible, and on a CPU faster than a dense one.
+
+    Parameters
+    ----------
+    problem : Problem
+    n_samples : int
+        In a batch, those of a whole stack together.
+    n_features, n_components : int
+    active : None or float
+        Active codes per sample; None: as many as the activation is asked for. One that does not
+        limit them has to be measured.
+
+    Examples
+    --------
+    >>> problem = Problem(codes=TopK(8), inference=Layer())
+    >>> pays(problem, n_samples=256, n_features=784, n_components=128)
+    True
+    >>> pays(problem, n_samples=256, n_features=784, n_components=25)
+    False
+    """
+    codes, layer, objective = problem.codes, problem.inference, problem.objective
+    active = getattr(codes, "k", n_components) if active is None else active
+    return (
+        isinstance(codes, ReLU | JumpReLU | TopK | BatchTopK | FeatureChoice)
+        and getattr(codes, "bandwidth", None) is None
+        and isinstance(getattr(codes, "k", 0), int)  # the same for a whole stack
+        and isinstance(layer, Layer)
+        and layer.steps == 1
+        and not objective.penalties
+        and objective.link == "linear"
+        and n_samples * n_features * n_components >= WORK
+        and active <= DENSITY * n_components
+    )

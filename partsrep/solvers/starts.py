@@ -1,0 +1,379 @@
+"""Where a solver begins. Codes and parts are returned as H (n, m) and components (m, d).
+
+The starts are raw: what their scale is, each says. :func:`rescaled` gives them that of the data.
+"""
+
+from functools import partial
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.extmath import randomized_svd, row_norms
+
+from ..leastsquares import data_norm, exact_nnls
+
+LARGE = 2**24  # entries
+# Heights of a cone over its width that are tried where no cone has all samples inside. Higher ones
+# end lower, flatter ones begin lower; the flattest has codes nearly too large to be exact.
+HEIGHTS = 0.1, 0.01, 0.001
+
+
+def best_scale(D, H: np.ndarray, components: np.ndarray) -> float:
+    """The scalar α = ⟨D, HXᵀ⟩ / ‖HXᵀ‖² that makes αHXᵀ fit D best; 1 where HXᵀ = 0."""
+    energy = np.sum((H.T @ H) * (components @ components.T))
+    return float(np.sum((D.T @ H).T * components) / energy) if energy > 0 else 1.0
+
+
+def rescaled(D, H: np.ndarray, components: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Share the best scalar between the two factors; where none above 0 helps, both stay."""
+    scale = best_scale(D, H, components)
+    root = scale**0.5 if scale > 0 else 1.0
+    return H * root, components * root
+
+
+def _level(D, n_components: int) -> float:
+    """√(D̄/m), at which constant factors have the mean of D; of signed data that has none above 0,
+    with the root mean square."""
+    mean = float(D.mean(dtype=np.float64))
+    level = mean if mean > 0 else data_norm(D) / (D.shape[0] * D.shape[1]) ** 0.5
+    return (level / n_components) ** 0.5
+
+
+def random(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    r"""Half-normal factors, :math:`\sqrt{\bar D / m}\,|\mathcal N(0, 1)|`, with D̄ the mean of D.
+
+    Drawn in the order in which scikit-learn draws them: one seed gives the same start there. Where
+    D̄ ≤ 0, as signed data may have it, the root mean square takes its place.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d)
+    n_components : int
+        The number of parts m.
+    rng : RandomState
+
+    Returns
+    -------
+    H : ndarray (n, m)
+    components : ndarray (m, d)
+
+    Examples
+    --------
+    >>> H, components = random(np.ones((4, 3)), 2, np.random.RandomState(0))
+    >>> H.shape, components.shape, bool(components.min() >= 0)
+    ((4, 2), (2, 3), True)
+    """
+    n, d = D.shape
+    scale = _level(D, n_components)
+    components = scale * np.abs(rng.standard_normal((n_components, d)).astype(D.dtype, copy=False))
+    H = scale * np.abs(rng.standard_normal((n, n_components)).astype(D.dtype, copy=False))
+    return H, components
+
+
+def nndsvd(
+    D, n_components: int, rng: np.random.RandomState, fill: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Nonnegative halves of the leading singular pairs.
+
+    Each pair splits as :math:`p q^T = (p_+ - p_-)(q_+ - q_-)^T`; of :math:`p_+ q_+^T` and
+    :math:`p_- q_-^T` the one of larger norm is kept. Multiplicative updates can never leave the
+    zeros that remain, so they may be filled. The authors fill them with D̄, the mean of D; but the
+    factors are of the size of its root, so that this is another start in each unit of the data.
+    Here it is :math:`\sqrt{\bar D / m}`, with which constant factors have the mean of D. On dense
+    data the product lies above D all the same, and needs :func:`rescaled`.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d) ≥ 0
+    n_components : int
+        The number of parts m ≤ min(n, d).
+    rng : RandomState
+    fill : None, "mean" or "random"
+        What zeros get: nothing (NNDSVD), :math:`\sqrt{\bar D / m}` (NNDSVDa), or half-normal
+        numbers of a hundredth of it (NNDSVDar).
+
+    Returns
+    -------
+    H : ndarray (n, m)
+    components : ndarray (m, d)
+
+    Raises
+    ------
+    ValueError
+        If there are more parts than singular pairs.
+
+    References
+    ----------
+    Boutsidis, Gallopoulos (2008), "SVD based initialization: a head start for nonnegative matrix
+    factorization".
+
+    Examples
+    --------
+    >>> H, components = nndsvd(np.diag([9.0, 4.0]), 2, np.random.RandomState(0))
+    >>> np.round(H @ components, 6)
+    array([[9., 0.],
+           [0., 4.]])
+    """
+    if n_components > min(D.shape):
+        raise ValueError(
+            f"nndsvd takes its parts from singular pairs, and data of shape {D.shape} has only "
+            f'{min(D.shape)} for n_components={n_components}: use init="random".'
+        )
+    P, S, Qt = _svd(D, n_components, rng)
+    # D ≥ 0 has a nonnegative leading pair (Perron, Frobenius), but where the first singular values
+    # are equal the SVD may return any other.
+    P[:, 0], Qt[0] = np.abs(P[:, 0]), np.abs(Qt[0])
+    H, components = np.zeros_like(P), np.zeros_like(Qt)
+    for j, (p, s, q) in enumerate(zip(P.T, S, Qt, strict=True)):
+        halves = [(np.maximum(sign * p, 0), np.maximum(sign * q, 0)) for sign in (-1, 1)]
+        norms = [(np.linalg.norm(p), np.linalg.norm(q)) for p, q in halves]
+        heavier = max((0, 1), key=lambda half: norms[half][0] * norms[half][1])
+        (p, q), (p_norm, q_norm) = halves[heavier], norms[heavier]
+        if p_norm > 0 and q_norm > 0:
+            H[:, j] = (s * q_norm / p_norm) ** 0.5 * p
+            components[j] = (s * p_norm / q_norm) ** 0.5 * q
+    for factor in (H, components):
+        empty = factor <= 1e-6 * factor.max()  # the SVD's rounding
+        factor[empty] = 0
+        if fill == "mean":
+            factor[empty] = _level(D, n_components)
+        elif fill == "random":
+            drawn = rng.standard_normal(empty.sum())
+            factor[empty] = np.abs(_level(D, n_components) / 100 * drawn)
+    return H, components
+
+
+def _svd(D, rank: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    # Sketches of large data are thin and begin at the shorter side: long ones cost memory.
+    lean = {"n_oversamples": 5, "transpose": D.shape[0] > D.shape[1]} if D.size > LARGE else {}
+    return randomized_svd(D, rank, random_state=rng, **lean)
+
+
+def wide_cone(D, components: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    r"""Parts of any sign for data of any sign, turned as given parts are: where semi-NMF begins.
+
+    Nonnegative combinations of m flat-lying parts fill nearly a half-space of the first m singular
+    directions, and all of m − 1 of them. So the best nonnegative codes fit about as well as the
+    singular value decomposition with m − 1 parts, and with m where all samples lie in a half-space.
+    Its axis is, of the singular directions and the mean direction of the samples, the one against
+    which the samples have least. Parts with a sign of their own, in contrast, can lie where no
+    sample has a positive share of any: then no step leads from codes of zero.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d)
+    components : ndarray (m, d)
+        What they have across the axis says how the cone is turned about it.
+    rng : RandomState
+        Draws the height of the cone.
+
+    Returns
+    -------
+    ndarray (m, d)
+
+    References
+    ----------
+    Gillis, Kumar (2015), "Exact and heuristic algorithms for semi-nonnegative matrix
+    factorization", for the half-space.
+
+    Examples
+    --------
+    >>> D = -np.array([[1.0, 2.0], [2.0, 1.0]])
+    >>> parts = wide_cone(D, np.eye(2), np.random.RandomState(0))
+    >>> bool(np.allclose(exact_nnls(D, parts) @ parts, D))
+    True
+    """
+    m, rank = len(components), min(len(components), *D.shape)
+    P, S, Qt = _svd(D, rank, rng)
+    coordinates, turned = P * S, components @ Qt.T
+    axis = np.zeros((rank, 0))
+    if m == rank:
+        norms = np.linalg.norm(coordinates, axis=1, keepdims=True)
+        mean = (coordinates / np.where(norms > 0, norms, 1)).sum(axis=0)
+        mean /= np.linalg.norm(mean) or 1.0
+        candidates = np.vstack([mean, -mean, np.eye(rank), -np.eye(rank)])
+        against = np.square(np.minimum(coordinates @ candidates.T, 0)).sum(axis=0)
+        against[~candidates.any(axis=1)] = np.inf
+        axis = candidates[[against.argmin()]].T
+    across = np.linalg.qr(np.hstack([axis, np.eye(rank)]))[0][:, axis.shape[1] :]
+    # Orthonormal columns whose entries sum to 0: the corners of a simplex about 0, as rows.
+    corners = np.linalg.qr(np.hstack([np.ones((m, 1)), turned @ across]), mode="complete")[0]
+    corners = corners[:, 1 : 1 + across.shape[1]]
+    directions = corners @ across.T
+    if axis.size:
+        # A sample at height a over the foot b is in the cone of height ε if a ≥ ε m max(−b·corner).
+        height = (coordinates @ axis)[:, 0]
+        width = m * (coordinates @ directions.T).min(axis=1, initial=0) * -1
+        off = width > 0
+        steepest = (height[off] / width[off]).min(initial=1.0)
+        # A lower cone than the steepest will do as well, and other seeds are to show it.
+        share = rng.uniform(0.5, 1)
+        for most in [max(steepest, HEIGHTS[-1])] if steepest > 0 else HEIGHTS:
+            cone = directions + share * most * axis.T
+            left = coordinates - exact_nnls(coordinates, cone) @ cone
+            if np.vdot(left, left) <= S[-1] ** 2:  # as good as one part fewer without signs
+                break
+        directions = cone
+    return (directions @ Qt).astype(components.dtype)
+
+
+def spa_rows(D, n_components: int) -> np.ndarray:
+    r"""Find the rows that all others are mixtures of: successive projections.
+
+    Among the rows :math:`r_i = d_i / \|d_i\|_1` take the one of largest norm, project all rows on
+    its orthogonal complement, and repeat. On separable data, where every row is a nonnegative
+    combination of m linearly independent ones, these are found exactly. The projections are never
+    formed: with v the new direction, :math:`\|r_i\|^2` falls by :math:`(r_i^T v)^2`, one product
+    with D a step.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d) ≥ 0
+        CSR, if sparse: rows are picked from it.
+    n_components : int
+        The number of rows m ≤ n.
+
+    Returns
+    -------
+    ndarray (m,) of int
+        Distinct rows, in the order of choice. Of equals the first is taken. When no row is left
+        that is independent of the chosen ones, the largest (by sum) of those not chosen follow;
+        they may repeat chosen ones, and rows of zeros come last.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer rows than parts.
+
+    References
+    ----------
+    Araújo et al. (2001), "The successive projections algorithm for variable selection in
+    spectroscopic multicomponent analysis"; Gillis, Vavasis (2014), "Fast and robust recursive
+    algorithms for separable nonnegative matrix factorization", algorithm 1.
+
+    Examples
+    --------
+    >>> spa_rows(np.array([[1.0, 1.0], [0.0, 3.0], [5.0, 0.0]]), 2).tolist()
+    [1, 2]
+    """
+    n, d = D.shape
+    if n_components > n:
+        raise ValueError(
+            f"spa takes its parts from the rows of the data, and there are only {n} for "
+            f'n_components={n_components}: use init="random".'
+        )
+    sums = np.asarray(D.sum(axis=1), dtype=np.float64).ravel()
+    scale = np.divide(1, sums, out=np.zeros(n), where=sums > 0)
+    left = (scale * row_norms(D)) ** 2
+    rounding = 10 * n_components * float(np.finfo(D.dtype).eps) * left.max()
+    directions = np.zeros((n_components, d), D.dtype)
+    chosen: list[int] = []
+    while len(chosen) < n_components and left.max() > rounding:
+        row = int(left.argmax())
+        v = _picked(D, [row])[0] * float(scale[row])
+        for _ in range(2):  # once leaves a rest when v is nearly in the span
+            v -= (directions @ v) @ directions
+        v /= float(np.linalg.norm(v))
+        left -= (scale * (D @ v)) ** 2
+        left[row] = 0
+        directions[len(chosen)] = v
+        chosen.append(row)
+    rest = np.argsort(-sums, kind="stable")
+    rest = rest[~np.isin(rest, chosen)]
+    return np.array([*chosen, *rest[: n_components - len(chosen)]], dtype=int)
+
+
+def spa(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that :func:`spa_rows` finds as parts, and exact codes for them; nothing is drawn.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d) ≥ 0
+    n_components : int
+        The number of parts m ≤ n.
+    rng : RandomState
+        Not used.
+
+    Returns
+    -------
+    H : ndarray (n, m)
+        Nonnegative least squares: no scalar makes the start fit better.
+    components : ndarray (m, d)
+        Rows of D, dense.
+
+    Examples
+    --------
+    >>> D = np.array([[1.0, 1.0], [0.0, 3.0], [5.0, 0.0]])
+    >>> H, components = spa(D, 2, np.random.RandomState(0))
+    >>> bool(np.allclose(H @ components, D))
+    True
+    """
+    return _from_rows(D, spa_rows(D, n_components))
+
+
+def data_samples(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct rows of D, drawn at random, as parts, and exact codes for them.
+
+    Parameters
+    ----------
+    D : ndarray or sparse matrix (n, d)
+    n_components : int
+        The number of parts m ≤ n.
+    rng : RandomState
+
+    Returns
+    -------
+    H : ndarray (n, m)
+    components : ndarray (m, d)
+
+    Examples
+    --------
+    >>> H, components = data_samples(np.diag([1.0, 2.0]), 2, np.random.RandomState(0))
+    >>> sorted(components.sum(axis=1).tolist())
+    [1.0, 2.0]
+    """
+    if n_components > D.shape[0]:
+        raise ValueError(
+            f"{n_components} parts cannot be samples: there are only {D.shape[0]} of these."
+        )
+    return _from_rows(D, rng.choice(D.shape[0], n_components, replace=False))
+
+
+def _from_rows(D, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    components = _picked(D, rows)
+    return exact_nnls(D, components), components
+
+
+def _picked(D, rows) -> np.ndarray:
+    return D[rows].toarray() if sp.issparse(D) else D[rows]
+
+
+def samples(D: np.ndarray, n_components: int, rng: np.random.RandomState) -> np.ndarray:
+    """Parts (m, d) of norm 1 for an autoencoder: randomly thinned samples of the data."""
+    chosen = rng.choice(len(D), n_components, replace=len(D) < n_components)
+    components = D[chosen] * rng.uniform(size=(n_components, D.shape[1]))
+    norms = np.linalg.norm(components, axis=1, keepdims=True)
+    return (components / np.where(norms > 0, norms, 1)).astype(D.dtype)
+
+
+def small(D: np.ndarray, n_components: int, rng: np.random.RandomState) -> tuple:
+    """Components, encoder and no biases for a logistic layer: uniform up to √(6/(d + m + 1)).
+
+    Logistic codes of larger weights would saturate, and learn nothing.
+
+    References
+    ----------
+    Hosseini-Asl, Zurada, Nasraoui (2016), arXiv 1601.02733.
+    """
+    shape = n_components, D.shape[1]
+    most = (6 / (sum(shape) + 1)) ** 0.5
+    return *(rng.uniform(0, most, shape).astype(D.dtype) for _ in range(2)), None, None
+
+
+#: NMF's starts by name.
+STARTS = {
+    "random": random,
+    "nndsvd": nndsvd,
+    "nndsvda": partial(nndsvd, fill="mean"),
+    "nndsvdar": partial(nndsvd, fill="random"),
+    "spa": spa,
+}

@@ -1,0 +1,1 @@
+"""What the book asks of fitted models and of data."""

@@ -1,0 +1,411 @@
+"""How many parts, and which of them last: held-out error, stability, consensus."""
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from matplotlib.figure import Figure
+from scipy.stats import median_abs_deviation
+from sklearn.base import BaseEstimator, clone
+from sklearn.cluster import DBSCAN, KMeans
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import silhouette_score
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import has_fit_parameter
+
+from .. import figures
+from ..estimators import NMF, restarts
+from ..leastsquares import data_norm, factorization_loss
+from ..progress import progress
+from ..validation import check_integer, check_matrix, check_number
+from .matching import match, unit_rows
+
+NEIGHBOURS = 0.3  # of the fits: so many must have found a part for it to be kept
+SAME = 1e-5  # distance of parts of norm 1 that rounding may have made, in float32 too
+ROUGH = 1e-3  # residual of the fits in a search: their errors differ by less than masks make them
+
+
+@dataclass(frozen=True, eq=False)
+class Consensus:
+    """What several fits have in common: the result of :func:`consensus`.
+
+    Attributes
+    ----------
+    components_ : ndarray (m, d)
+        The parts, of norm 1, those first that most fits agree on. They bear the name that they
+        have in a fitted model, so that ``NMF(start=...)`` can go on from them.
+    labels : ndarray (R, m) of int
+        Which of these each part of each fit belongs to; -1 where it was dropped.
+    distances : ndarray (R, m)
+        Mean distance of each part to its nearest others; infinite where the part is zero.
+    threshold : float
+        The largest distance of a part that was kept for it.
+    silhouette : float
+        Mean silhouette of the clusters, 1 where the fits agree exactly; NaN for one part.
+    """
+
+    components_: np.ndarray
+    labels: np.ndarray
+    distances: np.ndarray
+    threshold: float
+    silhouette: float
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Which parts of the fits were kept, (R, m)."""
+        return self.labels >= 0
+
+    def __repr__(self) -> str:
+        fits, m = self.labels.shape
+        return (
+            f"Consensus of {m} parts from {fits} fits: {self.kept.sum()} of {self.kept.size} kept, "
+            f"silhouette {self.silhouette:.2f}"
+        )
+
+
+def consensus(fits: Iterable[Any], *, threshold: float | None = None) -> Consensus:
+    r"""Find the parts that fits from several starts have in common.
+
+    All parts are stacked at norm 1. One whose mean Euclidean distance to its
+    :math:`\lfloor 0.3 R \rfloor` nearest others (at least one) is above the threshold was not found
+    again and is dropped. The others are clustered by k-means into m groups, and each group's median
+    (feature by feature), scaled to norm 1, is a part of the consensus.
+
+    Parameters
+    ----------
+    fits : iterable of R ≥ 2 fitted models
+        With ``components_`` of one shape (m, d), such as from :func:`partsrep.restarts`.
+    threshold : float > 0 or None
+        Two parts at distance t have the cosine 1 − t²/2. None: the median of all distances plus
+        three robust standard deviations (1.4826 times the median absolute deviation each), but at
+        least 0.1 (cosine 0.995): where all parts are found each time, how closely matters little.
+
+    Returns
+    -------
+    Consensus
+
+    Raises
+    ------
+    ValueError
+        Fewer than two fits, parts of different shapes, or fewer than m different parts kept.
+
+    References
+    ----------
+    Kotliar et al. (2019), "Identifying gene expression programs of cell-type identity and cellular
+    activity with single-cell RNA-Seq", methods: consensus NMF.
+
+    Examples
+    --------
+    >>> from partsrep import NMF, datasets, restarts
+    >>> D = datasets.load("planted", n_samples=60, n_parts=4, noise=0.05).D
+    >>> common = consensus(restarts(NMF(n_components=4), D, seeds=range(5)))
+    >>> common.components_.shape, bool(common.silhouette > 0.99)
+    ((4, 144), True)
+    """
+    if threshold is not None:
+        check_number("threshold", threshold, above=True)
+    fits = list(fits)
+    for fit in fits:
+        if not hasattr(fit, "components_"):
+            raise NotFittedError(f"A consensus is of fitted models: {fit!r} has no components_.")
+    shapes = {np.shape(fit.components_) for fit in fits}
+    if len(fits) < 2 or len(shapes) > 1:
+        raise ValueError(
+            "A consensus needs at least two fits with as many parts and features each; got "
+            f"{len(fits)} with parts of shapes {sorted(shapes)}."
+        )
+    m = len(fits[0].components_)
+    stacked = unit_rows(np.concatenate([fit.components_ for fit in fits]))
+    alive = np.flatnonzero(stacked.any(axis=1))
+    nearest = max(1, min(int(NEIGHBOURS * len(fits)), len(alive) - 1))
+
+    distances = np.full(len(stacked), np.inf)
+    if len(alive) > 1:
+        others = NearestNeighbors(n_neighbors=nearest).fit(stacked[alive])
+        distances[alive] = others.kneighbors()[0].mean(axis=1)
+    if threshold is None:
+        usual = distances[alive] if len(alive) else [0.0]
+        threshold = max(0.1, np.median(usual) + 3 * median_abs_deviation(usual, scale="normal"))
+    kept = np.flatnonzero(distances <= threshold)
+    same = DBSCAN(SAME, min_samples=1)
+    different = len(set(same.fit_predict(stacked[kept]))) if len(kept) else 0
+    if different < m:
+        raise ValueError(
+            f"Of {len(stacked)} parts only {different} different ones were found again within "
+            f"threshold={threshold:.3g}, too few for a consensus of {m}: ask for fewer parts, or "
+            "raise threshold."
+        )
+
+    members = KMeans(m, n_init=10, random_state=0).fit(stacked[kept]).labels_
+    rank = np.argsort(np.argsort(-np.bincount(members), kind="stable"))
+    members = rank[members]
+    labels = np.full(len(stacked), -1)
+    labels[kept] = members
+    medians = [np.median(stacked[labels == part], axis=0) for part in range(m)]
+    scorable = 1 < m < len(kept)
+    return Consensus(
+        components_=unit_rows(np.array(medians)),
+        labels=labels.reshape(len(fits), m),
+        distances=distances.reshape(len(fits), m),
+        threshold=float(threshold),
+        silhouette=float(silhouette_score(stacked[kept], members)) if scorable else np.nan,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Fits with several numbers of parts: the result of :func:`choose_n_components`.
+
+    Errors are squared and relative to the energy of the entries they are over.
+
+    Attributes
+    ----------
+    values : ndarray (v,) of int
+        The numbers of parts, ascending.
+    heldout : ndarray (v, repeats)
+        The error on the hidden entries.
+    training : ndarray (v, repeats)
+        The error on those that were seen.
+    stability : ndarray (v, repeats·(repeats−1)/2)
+        The MCC between each two fits of all entries from random starts.
+    """
+
+    values: np.ndarray
+    heldout: np.ndarray
+    training: np.ndarray
+    stability: np.ndarray
+
+    @property
+    def standard_error(self) -> np.ndarray:
+        """Of the mean held-out error over the masks, (v,)."""
+        return self.heldout.std(axis=1, ddof=1) / self.heldout.shape[1] ** 0.5
+
+    @property
+    def best(self) -> int:
+        """The fewest parts whose held-out error is within one standard error of the least."""
+        mean = self.heldout.mean(axis=1)
+        least = mean.argmin()
+        return int(self.values[mean <= mean[least] + self.standard_error[least]][0])
+
+    def table(self) -> pd.DataFrame:
+        """One row a number of parts."""
+        columns = {
+            "held-out error": self.heldout.mean(axis=1),
+            "standard error": self.standard_error,
+            "training error": self.training.mean(axis=1),
+            "stability (MCC)": self.stability.mean(axis=1),
+        }
+        return pd.DataFrame(columns, index=pd.Index(self.values, name="parts"))
+
+    def plot(self) -> Figure:
+        """Both errors, and the stability, against the number of parts."""
+        return figures.n_components(
+            self.values, self.heldout, self.training, self.stability, self.best
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self._headline()}</p>{self._text().to_html()}"
+
+    def __repr__(self) -> str:
+        return f"{self._headline()}\n{self._text()}"
+
+    def _headline(self) -> str:
+        return f"{self.best} parts: the fewest within one standard error of the least error"
+
+    def _text(self) -> pd.DataFrame:
+        return self.table().map("{:.3g}".format)
+
+
+def choose_n_components(
+    D: Any,
+    values: Iterable[int],
+    *,
+    estimator: BaseEstimator | None = None,
+    holdout: float = 0.1,
+    repeats: int = 5,
+    random_state: int | np.random.RandomState | None = 0,
+) -> Choice:
+    """Choose the number of parts by how well hidden entries are predicted.
+
+    For each number of parts and each of several masks, a share of the entries is hidden, the same
+    masks for all numbers. The model is fitted to the others and predicts the hidden ones: too few
+    parts miss structure, too many fit noise. Beside it stands the stability: how alike the
+    parts of fits of all entries from random starts are.
+
+    Parameters
+    ----------
+    D : array-like (n, d)
+        The data, dense.
+    values : iterable of int
+        The numbers of parts to try.
+    estimator : estimator or None
+        Whose ``fit_transform`` takes a ``mask``; None: ``NMF(tol=1e-3)``: rough, as there are many
+        fits. Its `n_components` and `random_state` are set here.
+    holdout : float in (0, 0.5]
+        The share of the entries that is hidden: the same number in each row and column, as far as
+        it divides.
+    repeats : int ≥ 2
+        So many masks, and so many random starts.
+    random_state : int, RandomState or None
+
+    Returns
+    -------
+    Choice
+
+    Raises
+    ------
+    ValueError
+        Sparse data (masks are dense), NaN, data in which nothing can be hidden, values that are no
+        different positive integers up to n, an estimator without masks.
+
+    Warns
+    -----
+    UserWarning
+        When the largest value is the best: more parts might be better.
+    ConvergenceWarning
+        Once for all fits, with their number.
+
+    Notes
+    -----
+    It takes 2·repeats fits a value. With far too many parts nothing seen may hold a hidden entry,
+    and its prediction can be wrong by any factor; such fits also converge slowest.
+
+    References
+    ----------
+    Wold (1978), "Cross-validatory estimation of the number of components in factor and principal
+    components models"; Owen, Perry (2009), "Bi-cross-validation of the SVD and the nonnegative
+    matrix factorization". The rule of one standard error: Breiman et al. (1984), "Classification
+    and regression trees".
+
+    Examples
+    --------
+    >>> from partsrep import datasets
+    >>> D = datasets.load("planted", n_samples=60, n_parts=3, part_size=4, noise=0.1).D
+    >>> choose_n_components(D, [1, 2, 3, 4], repeats=3).best
+    3
+    """
+    if sp.issparse(D):
+        raise ValueError(
+            "choose_n_components hides entries of D by dense masks and takes no sparse matrix: "
+            "give it D.toarray(), or a sample of the rows of a large D."
+        )
+    D = check_matrix(D, "D")
+    values = _checked_values(values, len(D))
+    estimator = NMF(tol=ROUGH) if estimator is None else estimator
+    if not has_fit_parameter(estimator, "mask"):
+        raise ValueError(f"{type(estimator).__name__} cannot hide entries: its fit has no mask.")
+    check_number("holdout", holdout, above=True)
+    if holdout > 0.5:
+        raise ValueError(f"holdout must be at most 0.5, half of the entries; got {holdout!r}.")
+    repeats = check_integer("repeats", repeats, 2)
+    rng = check_random_state(random_state)
+    masks = [speckle(D.shape, holdout, rng) for _ in range(repeats)]
+    if not all(D[~mask].any() and D[mask].any() for mask in masks):
+        raise ValueError("All hidden or all seen entries are 0: raise holdout, or drop empty rows.")
+    seeds = [int(seed) for seed in rng.randint(2**31 - 1, size=repeats)]
+
+    errors, stability = [], []
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ConvergenceWarning)
+        for m in progress(values, "numbers of parts"):
+            model = clone(estimator).set_params(n_components=m)
+            errors.append(
+                [
+                    _errors(clone(model).set_params(random_state=seed), D, mask)
+                    for mask, seed in zip(masks, seeds, strict=True)
+                ]
+            )
+            parts = [fit.components_ for fit in restarts(model, D, seeds)]
+            stability.append([match(one, other).mcc for one, other in combinations(parts, 2)])
+    _tell_once(told)
+    heldout, training = np.moveaxis(errors, -1, 0)
+    choice = Choice(np.array(values), heldout, training, np.array(stability))
+    if choice.best == values[-1] > values[0]:
+        warnings.warn(
+            f"The largest number of parts tried, {values[-1]}, predicts best: try more.",
+            stacklevel=2,
+        )
+    return choice
+
+
+def speckle(shape: tuple[int, int], holdout: float, rng: np.random.RandomState) -> np.ndarray:
+    """Hide a share of the entries of a matrix, as evenly over rows and columns as it divides.
+
+    Parameters
+    ----------
+    shape : (n, d)
+        Both at least 2.
+    holdout : float in (0, 0.5]
+    rng : RandomState
+
+    Returns
+    -------
+    ndarray (n, d) of bool
+        True where an entry is seen. No row and no column is hidden as a whole.
+
+    Raises
+    ------
+    ValueError
+        If there is only one row or column.
+
+    Examples
+    --------
+    >>> mask = speckle((20, 10), 0.1, np.random.RandomState(0))
+    >>> (~mask).sum(axis=0).tolist(), (~mask).sum(axis=1).tolist() == 20 * [1]
+    ([2, 2, 2, 2, 2, 2, 2, 2, 2, 2], True)
+    """
+    if min(shape) < 2:
+        raise ValueError(f"Data of shape {shape} cannot hide entries and still show every row.")
+    lines, places = min(shape), max(shape)
+    hidden = np.zeros((lines, places), dtype=bool)
+    times = np.zeros(places, dtype=int)
+    for line in hidden:
+        seldom = np.lexsort((rng.uniform(size=places), times))
+        line[seldom[: max(1, int(holdout * places))]] = True
+        times += line
+    return ~hidden if lines == shape[0] else ~hidden.T
+
+
+def _errors(model: BaseEstimator, D: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
+    """The relative squared errors on the entries that the mask hides, and on those it shows."""
+    H = np.asarray(model.fit_transform(D, mask=mask))  # whatever `set_output` asks for
+    hidden, seen = (
+        factorization_loss(D, H, model.components_, entries) / data_norm(D, entries) ** 2
+        for entries in (~mask, mask)
+    )
+    return hidden, seen
+
+
+def _tell_once(told: list[warnings.WarningMessage]) -> None:
+    """Give the caller's caller the warnings of many fits; those of convergence become one."""
+    late = [one for one in told if issubclass(one.category, ConvergenceWarning)]
+    for one in told:
+        if one not in late:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if late:
+        warnings.warn(
+            f"{len(late)} fits stopped before they converged, which happens where there are too "
+            f"many parts. The first said: {late[0].message}",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+
+def _checked_values(values: Iterable[int], n: int) -> list[int]:
+    """The numbers of parts, ascending."""
+    values = list(values) if isinstance(values, Iterable) else []
+    if not values:
+        raise ValueError("values must be the numbers of parts to try, range(2, 9) say.")
+    for value in values:
+        check_integer("each of values", value)
+    if len(set(values)) < len(values) or max(values) > n:
+        raise ValueError(
+            f"values must be different numbers of parts, at most n_samples = {n}; got {values}."
+        )
+    return sorted(map(int, values))

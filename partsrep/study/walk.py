@@ -1,0 +1,155 @@
+"""The walk: one data set, from one problem to another by one choice at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .. import figures
+from ..choices.codes import TopK
+from ..choices.inference import Layer
+from ..choices.parts import Parts
+from ..choices.problem import Problem
+from ..estimators import from_problem
+from ..leastsquares import data_norm
+from ..progress import progress
+from .compare import Comparison, compare
+
+
+def to_topk_sae(k: int) -> dict[str, Problem]:
+    """From NMF to a TopK autoencoder: each problem differs from the one before in one choice.
+
+    Examples
+    --------
+    >>> list(to_topk_sae(3))
+    ['NMF', 'one layer', 'k active', 'unit norm', 'any sign']
+    """
+    nmf = Problem(parts=Parts(nonnegative=True))
+    layer = replace(nmf, inference=Layer())
+    sparse = replace(layer, codes=TopK(k))
+    unit = replace(sparse, parts=Parts(nonnegative=True, unit=True))
+    free = replace(unit, parts=Parts(unit=True))
+    return {
+        "NMF": nmf,
+        "one layer": layer,
+        "k active": sparse,
+        "unit norm": unit,
+        "any sign": free,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """The result of :func:`walk`; everything is by step.
+
+    Attributes
+    ----------
+    problems : dict of Problem
+    models : dict of fitted estimators
+    comparisons : dict of Comparison
+        Of the first model (a) with each (b).
+    """
+
+    problems: dict[str, Problem]
+    models: dict[str, Any]
+    comparisons: dict[str, Comparison]
+
+    def table(self) -> pd.DataFrame:
+        """A row a step: losses and gaps relative to ‖D‖², and the parts against the first ones."""
+        rows = {}
+        for name, result in self.comparisons.items():
+            energy = data_norm(result.b.D) ** 2 or 1.0
+            rows[name] = {
+                "relative loss": result.loss_b / energy,
+                "dictionary gap": result.dictionary_gap / energy,
+                "selection gap": result.selection_gap / energy,
+                "encoder gap": result.encoder_gap / energy,
+                "MCC with the first": result.mcc,
+                "live parts": result.b.alive,
+                "active codes a sample": result.b.l0,
+                "negative mass": result.b.negative_mass,
+            }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("step")
+
+    def plot(self, image_shape: tuple[int, int] | None = None) -> Figure:
+        """The gap, split, and the MCC at each step; with an `image_shape` the parts too."""
+        table = self.table()
+        gaps = {gap: table[f"{gap} gap"] for gap in ("dictionary", "selection", "encoder")}
+        parts = None
+        if image_shape is not None:
+            parts = {name: self.matched_parts(name) for name in self.models}
+        return figures.walk(
+            list(self.models), gaps, table["MCC with the first"], parts, image_shape
+        )
+
+    def matched_parts(self, name: str) -> np.ndarray:
+        """The parts (m, d) of a step in the order of the first's; zero where there is none."""
+        result = self.comparisons[name]
+        parts = np.zeros_like(result.a.model.components_)
+        parts[result.pairs[:, 0]] = result.components_b
+        return parts
+
+
+def walk(
+    D: Any,
+    problems: Mapping[str, Problem],
+    n_components: int,
+    *,
+    warm: bool = False,
+    n_init: int = 3,
+    random_state: int = 0,
+    **settings,
+) -> Walk:
+    """Solve problems one after the other, and hold each solution against the first.
+
+    Parameters
+    ----------
+    D : array-like (n, d)
+    problems : dict of Problem
+        By the name of the step, such as :func:`to_topk_sae`; the first is the one to compare with.
+    n_components : int
+    warm : bool
+        Whether each step begins at the solution of the one before, which keeps it in that basin;
+        else each is the best of `n_init` random starts.
+    n_init : int
+    random_state : int
+    **settings
+        Of every SAE, such as `max_epochs`.
+
+    Returns
+    -------
+    Walk
+
+    Raises
+    ------
+    ValueError
+        No problems, or what the estimators say of bad data and settings.
+
+    Examples
+    --------
+    >>> from partsrep import datasets
+    >>> D = datasets.load("planted", n_samples=100, n_parts=4).D
+    >>> steps = walk(D, to_topk_sae(3), 4, warm=True, max_epochs=20)
+    >>> bool(steps.table()["MCC with the first"].iloc[1] > 0.99)
+    True
+    """
+    if not isinstance(problems, Mapping) or not problems:
+        raise ValueError("problems must hold at least one, by name, as to_topk_sae(3) does.")
+    models: dict[str, Any] = {}
+    for name, problem in progress(list(problems.items()), "steps"):
+        model = from_problem(problem, n_components, random_state=random_state)
+        if "max_epochs" in model.get_params():
+            model.set_params(**settings)
+        else:
+            model.set_params(init="random")
+        if warm and models:
+            model.set_params(start=list(models.values())[-1])
+        else:
+            model.set_params(n_init=n_init)
+        models[name] = model.fit(D)
+    first = next(iter(models.values()))
+    comparisons = {name: compare(first, model, D) for name, model in models.items()}
+    return Walk(dict(problems), models, comparisons)
