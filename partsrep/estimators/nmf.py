@@ -133,8 +133,8 @@ class NMF(PartsModel):
     zeros gets codes of zero; a feature of zeros is zero in every part; all-zero data is fitted
     exactly by zero. The unit of the data does not matter, as long as the loss is a number in it;
     prices are in it too, see :class:`partsrep.choices.objective.Elastic`. Data of float32 gives
-    factors of float32; small ones are computed in double precision, and large ones of float64 begin in single
-    and end in double precision.
+    factors of float32; small ones are computed in double precision, and large ones of float64 begin
+    in single and end in double precision.
 
     References
     ----------

@@ -15,8 +15,8 @@ def nnsae(n_components="auto", **settings) -> SAE:
     .. math:: H = \sigma(a \circ D X + b), \quad \hat D = H X^\top, \quad X \ge 0
 
     The rule (:class:`partsrep.solvers.online.Online`) descends the error of the read-out alone and
-    moves gains a and biases b towards a mean activation: it has no objective in common. It expects data
-    between 0 and a value from 0.25 to 1.
+    moves gains a and biases b towards a mean activation: it has no objective in common. It expects
+    data between 0 and a value from 0.25 to 1.
 
     References
     ----------
