@@ -170,7 +170,7 @@ def misfit(module: torch.nn.Module, D: torch.Tensor) -> torch.Tensor:
 
     Examples
     --------
-    >>> from partsrep.autoencoder import Autoencoder
+    >>> from partsrep.solvers.autoencoder import Autoencoder
     >>> D, parts = torch.tensor([[3.0, 1.0], [2.0, 4.0]]), torch.eye(2)
     >>> module = Autoencoder(Problem(codes=TopK(1), inference=Layer()), parts, parts)
     >>> loss = misfit(module, D)
