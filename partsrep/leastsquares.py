@@ -98,7 +98,7 @@ def apply(gram: np.ndarray, F: np.ndarray) -> np.ndarray:
     return np.einsum("kjn,jn->kn", gram, F) if per_column(gram, F) else gram @ F
 
 
-def priced(
+def with_penalty(
     gram: np.ndarray, cross: np.ndarray, l1: float, l2: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """The quadratic plus 2 l1·ΣF + l2‖F‖², as G + l2·I and C − l1."""
@@ -326,7 +326,7 @@ def exact_nnls(
         samples, left = D[rows], np.arange(len(H))[rows] - rows.start
         if well_posed:
             near = None if guess is None else guess[rows].T.astype(np.float64)
-            F, solved = _by_pivoting(*priced(*normal_equations(samples, P), l1, l2), near)
+            F, solved = _by_pivoting(*with_penalty(*normal_equations(samples, P), l1, l2), near)
             H[rows], left = F.T, left[~solved]
         if len(left):
             some = None if weights is None else weights[rows][left]
@@ -554,12 +554,12 @@ def factorization_loss(
 
 
 def equations_by_block(
-    D: Any, P: np.ndarray, weights: np.ndarray | None, allowed: Any
+    D: Any, P: np.ndarray, weights: np.ndarray | None, columnwise: bool
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """The quadratic (:func:`partsrep.leastsquares.normal_equations`) of a few samples' codes at a
-    time, if what is allowed lets them be treated apart, so that they stay in the cache."""
+    time, if they can be treated apart, so that they stay in the cache."""
     size = D.shape[0]
-    if allowed.columnwise and not sp.issparse(D):
+    if columnwise and not sp.issparse(D):
         size = width(P) if weights is None else max(ENTRIES // len(P) ** 2, 1)
     for block in blocks(D.shape[0], size):
         samples = D if sp.issparse(D) else D[block]

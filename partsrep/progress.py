@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -40,44 +41,43 @@ def bar(**options) -> tqdm:
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during training. The module holds the best there was; `history` is that of so far."""
 
-    def __init__(self, history: dict[str, np.ndarray]):
+    def __init__(self, history: "History"):
         self.history = history
 
 
-def arrays(history: dict[str, list]) -> dict[str, np.ndarray]:
-    """What was noted epoch by epoch, one array a quantity."""
-    return {name: np.array(series) for name, series in history.items()}
-
-
 class History:
-    """What a solver reached, iteration by iteration, and the seconds since it began."""
+    """What a solver reached, step by step, and the seconds since it began.
+
+    In a stack of autoencoders a quantity may be an array, one number for each.
+    """
 
     def __init__(self):
         self._began = time.perf_counter()
-        self._rows: list[dict[str, float]] = []
+        self._rows: list[dict[str, Any]] = []
 
-    def add(self, iteration: int, objective: float, residual: float) -> None:
-        """Note an iteration."""
-        seconds = time.perf_counter() - self._began
-        self._rows.append(
-            {
-                "iteration": iteration,
-                "objective": objective,
-                "residual": residual,
-                "seconds": seconds,
-            }
-        )
+    def add(self, **reached: Any) -> None:
+        """Note a step."""
+        self._rows.append(reached | {"seconds": time.perf_counter() - self._began})
 
     @property
-    def last(self) -> dict[str, float]:
-        """The latest iteration."""
+    def last(self) -> dict[str, Any]:
+        """The latest step."""
         return self._rows[-1]
 
     @property
     def iterations(self) -> int:
-        """How many there were."""
+        """How many iterations there were, by their own count."""
         return self.last["iteration"] if self._rows else 0
 
     def arrays(self) -> dict[str, np.ndarray]:
         """One array a quantity."""
         return {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}
+
+    def member(self, index: int) -> "History":
+        """That of one autoencoder of a stack."""
+        own = History()
+        own._rows = [
+            {name: value[index] if np.ndim(value) else value for name, value in row.items()}
+            for row in self._rows
+        ]
+        return own

@@ -1,28 +1,27 @@
 """What the codes may be: the second of the four choices.
 
-Each object is a set of allowed code rows. Specifications only: whatever is learned lives in the
-module that is trained. A new one is a frozen dataclass with ``check(n_components)`` and
+Each object is a set of allowed code rows, described by :class:`Codes`. It is a specification only:
+what is learned lives in the module that is trained, what is computed in the solver.
 
-* for an autoencoder the activation f that maps pre-activations Z (..., n, m) into the set,
-  ``__call__(Z)`` on tensors, and ``homogeneous``: whether f(sZ) = s f(Z) for every s > 0.
-  ``in_units(codes)`` is the same f for codes measured in this unit; codes with ``dimensionless``
-  have none. A selection from a whole batch also has ``threshold(Z)``: what to compare with once
-  training is over, so that the codes of a sample do not depend on the others;
-* for NMF ``infer(D, components, l1=, l2=, weights=)``, the best codes (n, m) for given parts, each
-  sample by itself, and for the block solver, which holds codes as rows F (m, n) and lowers
+* An autoencoder needs the activation f, ``__call__(Z)`` on tensors of pre-activations (..., n, m).
+* NMF needs ``infer(D, components, l1=, l2=, weights=)``, the best codes (n, m) for given parts,
+  each sample by itself, and a half step for codes held as rows F (m, n), which lowers
   q(F) = tr(FᵀGF) − 2⟨C, F⟩ (:func:`partsrep.leastsquares.normal_equations`):
 
   - ``improve(F, gram, cross)``: a new F in the set, no column of which has a larger q;
   - ``residual(F, gram, cross)``: how far F is from stationary in the set, at the scale of the data
-    and free of the scale that a part and its code share;
-  - ``columnwise``: whether columns of F can be improved in separate blocks;
-  - ``exact``: whether what `infer` finds is the best there is.
+    and free of the scale that a part and its code share.
+
+Here are the codes that NMF and autoencoders share; those that only autoencoders have are in
+`selections`, `jumprelu` and `dense`.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from ..leastsquares import (
     apply,
@@ -31,31 +30,130 @@ from ..leastsquares import (
     exact_nnls,
     exact_simplex,
     normal_equations,
-    priced,
     project_simplex,
     stationarity,
     sweeps,
+    with_penalty,
 )
-from ..validation import check_fields, check_integer, check_number
+from ..validation import check_fields, check_integer
 
-TIE = 100  # last digits of the largest value, within which values are equal but for rounding
+if TYPE_CHECKING:
+    import torch
+
 GAIN = 1e-6  # relative, for which TopK.infer goes on looking for a better support
 STEPS = 10  # projected gradient steps in one call of Simplex.improve
+NARROW = 512  # columns, up to which numpy's partition is faster than torch's topk
 
 
 @dataclass(frozen=True)
-class ReLU:
+class Learned:
+    """Weights that an activation learns, as they begin.
+
+    Parameters
+    ----------
+    begin : tensor
+    unit : (int, int)
+        The powers of the units of data and of codes that they are measured in.
+    lower : float or None
+        Their lower bound.
+    """
+
+    begin: torch.Tensor
+    unit: tuple[int, int] = (0, 0)
+    lower: float | None = None
+
+
+class Codes:
+    """What holds for codes unless they say otherwise."""
+
+    #: Active codes of a sample: the most there may be, on average where `from_batch`.
+    sparsity: int | None = None
+    nonnegative = True
+    #: Whether f(sZ) = s f(Z), and with H the codes sH are allowed, for every s > 0.
+    homogeneous = False
+    #: Whether codes have no unit.
+    dimensionless = False
+    #: Whether some columns of F can be improved by themselves.
+    columnwise = True
+    #: Whether `infer` finds the best codes there are.
+    exact = True
+    #: Whether codes are selected from a whole batch. Then ``threshold(Z, objective)`` is what to
+    #: compare with once training is over, so that the codes of a sample depend on no other; where
+    #: that is ambiguous the better by an objective of thresholds.
+    from_batch = False
+    #: The number in which the members of a stack of autoencoders may differ.
+    varies: str | None = None
+    #: What the other method allows in their place, and why; None if the theory knows nothing.
+    counterpart: tuple[Codes | None, str] = (None, "the theory knows nothing of such codes")
+    #: The names of what `learned` begins.
+    learns: tuple[str, ...] = ()
+
+    @property
+    def is_activation(self) -> bool:
+        """Whether an autoencoder can have such codes."""
+        return callable(self)
+
+    @property
+    def is_set(self) -> bool:
+        """Whether NMF can have such codes."""
+        return type(self).infer is not Codes.infer
+
+    @property
+    def has_support(self) -> bool:
+        """Whether :meth:`support` says which codes are active."""
+        return type(self).support is not Codes.support
+
+    def check(self, n_components: int) -> None:
+        """Raise a ValueError if there are too few parts."""
+        if self.sparsity is not None and self.sparsity > n_components:
+            raise ValueError(
+                f"{self!r} needs at least {self.sparsity} parts, but n_components={n_components}."
+            )
+
+    def in_units(self, codes: float) -> Codes | None:
+        """The same codes measured in this unit; None if they have a unit of their own."""
+        return self if self.homogeneous or self.dimensionless else None
+
+    def learned(self, components: torch.Tensor) -> dict[str, Learned]:
+        """What the activation of each unit learns, by name."""
+        return {}
+
+    def activate(self, Z: torch.Tensor, learned: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The codes for pre-activations, given what was learned."""
+        return self(Z)  # type: ignore[operator]
+
+    def log_variance(
+        self, D: torch.Tensor, learned: dict[str, torch.Tensor]
+    ) -> torch.Tensor | None:
+        """The logarithms of the variances (n, m) of codes that are drawn; None for those that are
+        not."""
+        return None
+
+    def support(self, Z: torch.Tensor) -> torch.Tensor:
+        """Places in the flattened Z, in ascending order, of the codes that are kept."""
+        raise NotImplementedError
+
+    def infer(self, D: Any, components: np.ndarray, **penalties: Any) -> np.ndarray:
+        """The best codes (n, m) of D."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ReLU(Codes):
     """Nonnegative codes, the codes of NMF: f(z) = max(z, 0)."""
 
     homogeneous = True
-    columnwise = True
-    exact = True
+
+    @property
+    def counterpart(self) -> tuple[Codes, str]:
+        return self, "H ≥ 0 is what ReLU gives (T1)"
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         return Z.clamp(min=0)
 
-    def check(self, n_components: int) -> None:
-        """Any number of parts will do."""
+    def support(self, Z: torch.Tensor) -> torch.Tensor:
+        """The positive ones."""
+        return places(Z.flatten() > 0)
 
     def improve(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
         """A few sweeps of coordinate descent (:func:`partsrep.leastsquares.sweeps`)."""
@@ -79,113 +177,8 @@ class ReLU:
         return exact_nnls(D, components, l1=l1, l2=l2, weights=weights, guess=guess)
 
 
-class _Jump(torch.autograd.Function):
-    """z where z > θ, else 0, and a gradient in θ as if the jump had a width."""
-
-    @staticmethod
-    def forward(ctx, Z, threshold, bandwidth):
-        ctx.save_for_backward(Z, threshold)
-        ctx.bandwidth = bandwidth
-        return torch.where(threshold < Z, Z, 0)
-
-    @staticmethod
-    def backward(ctx, slope):
-        Z, threshold = ctx.saved_tensors
-        near = (Z - threshold).abs() < ctx.bandwidth / 2
-        pull = torch.where(near, slope, 0).sum(dim=-2, keepdim=True)
-        return torch.where(threshold < Z, slope, 0), -threshold / ctx.bandwidth * pull, None
-
-
-class _Step(torch.autograd.Function):
-    """1 where z > θ, else 0, and a gradient in θ as if the step had a width."""
-
-    @staticmethod
-    def forward(ctx, Z, threshold, bandwidth):
-        ctx.save_for_backward(Z, threshold)
-        ctx.bandwidth = bandwidth
-        return (threshold < Z).to(Z.dtype)
-
-    @staticmethod
-    def backward(ctx, slope):
-        Z, threshold = ctx.saved_tensors
-        near = (Z - threshold).abs() < ctx.bandwidth / 2
-        pull = torch.where(near, slope, 0).sum(dim=-2, keepdim=True)
-        return None, -pull / ctx.bandwidth, None
-
-
 @dataclass(frozen=True)
-class JumpReLU:
-    r"""Codes that are zero or above a threshold: f(z) = z if z > θ, else 0.
-
-    The threshold is in the units of the codes, so it binds only where the decoder's norm is fixed:
-    otherwise larger codes and smaller parts step over it. The gradient in z is that of the
-    identity where z > θ and 0 elsewhere. With a bandwidth ε each unit learns its own θ, itself and
-    not its logarithm, by the straight-through gradients
-
-    .. math:: \partial f / \partial\theta = -\tfrac{\theta}{\varepsilon}\,
-        1[|z - \theta| < \tfrac{\varepsilon}{2}], \qquad
-        \partial\, 1[z > \theta] / \partial\theta = -\tfrac{1}{\varepsilon}\,
-        1[|z - \theta| < \tfrac{\varepsilon}{2}].
-
-    Parameters
-    ----------
-    threshold : float ≥ 0
-        With 0 this is ReLU. Where it is learned, the value to begin with.
-    bandwidth : None or float > 0
-        The width ε within which a code pulls its threshold; None: the threshold is fixed.
-
-    References
-    ----------
-    Rajamanoharan, Lieberum, Sonnerat, Conmy, Varma, Kramár, Nanda (2024), "Jumping ahead: improving
-    reconstruction fidelity with JumpReLU sparse autoencoders", equations 11 and 12.
-
-    Examples
-    --------
-    >>> JumpReLU(threshold=0.5)(torch.tensor([[-1.0, 0.4, 0.6]]))
-    tensor([[0.0000, 0.0000, 0.6000]])
-    """
-
-    threshold: float
-    bandwidth: float | None = None
-
-    homogeneous = False
-
-    def __post_init__(self):
-        check_fields(self, check_number, "threshold")
-        if self.bandwidth is not None:
-            check_fields(self, check_number, "bandwidth", above=True)
-
-    def __call__(self, Z: torch.Tensor) -> torch.Tensor:
-        return self.above(Z, self.threshold)
-
-    def above(self, Z: torch.Tensor, threshold: torch.Tensor | float) -> torch.Tensor:
-        """The codes for thresholds (..., m) that are learned, or for one that is not."""
-        if self.bandwidth is None:
-            return above(Z, threshold)
-        return _Jump.apply(Z, threshold.unsqueeze(-2), self.bandwidth)
-
-    def in_units(self, codes: float) -> "JumpReLU":
-        """The same activation for codes in another unit."""
-        width = None if self.bandwidth is None else self.bandwidth / codes
-        return JumpReLU(self.threshold / codes, width)
-
-    def active(self, Z: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
-        """1 where a code is above its learned threshold (..., m), else 0."""
-        return _Step.apply(Z, threshold.unsqueeze(-2), self.bandwidth)
-
-    def check(self, n_components: int) -> None:
-        """Any number of parts will do."""
-
-
-def above(Z: torch.Tensor, threshold: torch.Tensor | float) -> torch.Tensor:
-    """Z where it is above fixed thresholds, a number or one for each unit (..., m); else 0."""
-    if isinstance(threshold, torch.Tensor) and threshold.ndim:
-        threshold = threshold.unsqueeze(-2)
-    return torch.where(threshold < Z, Z, 0)
-
-
-@dataclass(frozen=True)
-class TopK:
+class TopK(Codes):
     """Nonnegative codes with at most k active per sample: ReLU of the k largest, 0 elsewhere.
 
     The same as JumpReLU with a threshold *per sample*, the (k+1)-th largest pre-activation or 0.
@@ -205,6 +198,7 @@ class TopK:
 
     Examples
     --------
+    >>> import torch
     >>> TopK(2)(torch.tensor([[3.0, 1.0, 2.0], [-1.0, -2.0, 4.0]]))
     tensor([[3., 0., 2.],
             [0., 0., 4.]])
@@ -213,18 +207,36 @@ class TopK:
     k: int
 
     homogeneous = True
-    columnwise = True
     exact = False
+    varies = "k"
+
+    @property
+    def sparsity(self) -> int:
+        return self.k
+
+    @property
+    def counterpart(self) -> tuple[Codes, str]:
+        return self, "at most k active codes a sample, for k at least the true one (T10)"
 
     def __post_init__(self):
         check_fields(self, check_integer, "k")
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
-        return _largest_kept(Z, self.k)
+        return largest_kept(Z, self.k)
 
-    def check(self, n_components: int) -> None:
-        """Raise a ValueError if there are fewer parts than active codes."""
-        _check_budget("TopK", self.k, n_components)
+    def support(self, Z: torch.Tensor) -> torch.Tensor:
+        """The k largest of each sample, also where they are negative."""
+        import torch
+
+        m = Z.shape[-1]
+        if Z.device.type == "cpu" and m <= NARROW:
+            values = Z.numpy()
+            least = np.partition(values, -self.k, axis=-1)[..., -self.k, None]
+            found = torch.from_numpy(np.flatnonzero(least <= values))
+            if len(found) * m == Z.numel() * self.k:  # no ties
+                return found
+        within = Z.topk(self.k, sorted=False).indices.view(-1, self.k).sort().values
+        return (within + torch.arange(len(within), device=Z.device)[:, None] * m).flatten()
 
     def improve(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
         """Sweeps on the present support, then an exchange for each of the k codes.
@@ -288,7 +300,7 @@ class TopK:
         """
         if self.k >= len(components):
             return exact_nnls(D, components, l1=l1, l2=l2, weights=weights)
-        gram, cross = priced(*normal_equations(D, components, weights), l1, l2)
+        gram, cross = with_penalty(*normal_equations(D, components, weights), l1, l2)
         # Only the support counts here, and that of a quiet sample is that of a loud one.
         peaks = np.abs(cross).max(axis=0)
         cross = cross / np.where(peaks > 0, peaks, 1)
@@ -304,233 +316,8 @@ class TopK:
         return exact_nnls(D, components, l1=l1, l2=l2, weights=weights, allowed=F.T > 0)
 
 
-def _largest_kept(Z: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
-    """Of the last axis the largest `count`, where positive; 0 elsewhere. A stack may have a count
-    for each member, (s,)."""
-    most = count if isinstance(count, int) else int(count.max())
-    largest, where = Z.topk(most, dim=-1)
-    if not isinstance(count, int):
-        place = torch.arange(most, device=Z.device)
-        largest = torch.where(place < count.view(-1, *[1] * (Z.ndim - 1)), largest, 0)
-    return torch.zeros_like(Z).scatter(-1, where, largest.clamp(min=0))
-
-
-def _check_budget(name: str, k: int, n_components: int) -> None:
-    """Raise a ValueError if there are fewer parts than active codes."""
-    if k > n_components:
-        raise ValueError(
-            f"{name}(k={k}) needs at least {k} parts, but n_components={n_components}."
-        )
-
-
 @dataclass(frozen=True)
-class BatchTopK:
-    """Nonnegative codes with k active per sample on average: the k·n largest of a batch of n.
-
-    This is also Mutual Choice: samples and units choose each other. What one sample gets depends
-    on the others, so after training one threshold takes the batch's place.
-
-    Parameters
-    ----------
-    k : int ≥ 1
-        At most the number of parts.
-
-    References
-    ----------
-    Bussmann, Leask, Nanda (2024), "BatchTopK sparse autoencoders"; Ayonrinde (2024), "Adaptive
-    sparse allocation with mutual choice and feature choice sparse autoencoders", for the name.
-
-    Examples
-    --------
-    >>> BatchTopK(1)(torch.tensor([[3.0, 2.0], [1.0, -1.0]]))
-    tensor([[3., 2.],
-            [0., 0.]])
-    """
-
-    k: int
-
-    homogeneous = True
-
-    def __post_init__(self):
-        check_fields(self, check_integer, "k")
-
-    def __call__(self, Z: torch.Tensor) -> torch.Tensor:
-        return _largest_kept(Z.flatten(-2), self.k * Z.shape[-2]).view_as(Z)
-
-    def threshold(self, Z: torch.Tensor) -> torch.Tensor:
-        """The number (...) that k·n of the pre-activations exceed, at least 0."""
-        return _cut(Z.flatten(-2), self.k * Z.shape[-2])
-
-    def check(self, n_components: int) -> None:
-        """Raise a ValueError if there are fewer parts than active codes."""
-        _check_budget("BatchTopK", self.k, n_components)
-
-
-#: Mutual Choice is BatchTopK by another name.
-MutualChoice = BatchTopK
-
-
-@dataclass(frozen=True)
-class FeatureChoice:
-    r"""Nonnegative codes where each unit chooses its samples, the largest of its own.
-
-    The budgets :math:`m_1 \ge m_2 \ge \dots` have the sum k n over a batch of n samples, with
-    :math:`m_j \propto j^{-zipf}` where that is at most n; what is above n goes to the others. The
-    j-th budget is assigned to the unit with the j-th most positive pre-activations in the batch, of
-    equals to that with the largest sum of squares. After training each unit has a threshold.
-
-    Parameters
-    ----------
-    k : int ≥ 1
-        Active codes per sample on average; at most the number of parts.
-    zipf : float ≥ 0
-        The exponent of the law of budgets; with 0 all units have the same.
-
-    References
-    ----------
-    Ayonrinde (2024), "Adaptive sparse allocation with mutual choice and feature choice sparse
-    autoencoders", arXiv 2411.02124.
-
-    Examples
-    --------
-    >>> FeatureChoice(1)(torch.tensor([[3.0, 1.0], [2.0, 0.5]]))
-    tensor([[3., 1.],
-            [0., 0.]])
-    >>> FeatureChoice(2, zipf=1.0).budgets(n_samples=60, n_components=4).tolist()
-    [58, 28, 20, 14]
-    """
-
-    k: int
-    zipf: float = 0.0
-
-    homogeneous = True
-
-    def __post_init__(self):
-        check_fields(self, check_integer, "k")
-        check_fields(self, check_number, "zipf")
-
-    def budgets(self, n_samples: int, n_components: int) -> np.ndarray:
-        """The m_j (m,), largest first, that sum to k·n."""
-        law = np.arange(1.0, n_components + 1) ** -self.zipf
-        shares, left = np.zeros(n_components), float(self.k * n_samples)
-        full = np.zeros(n_components, bool)
-        while not full.all():
-            shares[~full] = left * law[~full] / law[~full].sum()
-            over = ~full & (shares > n_samples)
-            if not over.any():
-                break
-            shares[over] = n_samples
-            left -= n_samples * np.count_nonzero(over)
-            full |= over
-        # Rounded as sums, so that the total stays; that may put 0 between two 1s.
-        return -np.sort(-np.diff(np.round(shares.cumsum()), prepend=0).astype(int))
-
-    def __call__(self, Z: torch.Tensor) -> torch.Tensor:
-        counts = self._counts(Z)
-        largest, where = Z.topk(int(counts.max()), dim=-2)
-        rank = torch.arange(len(largest.movedim(-2, 0)), device=Z.device)
-        kept = torch.where(rank[:, None] < counts.unsqueeze(-2), largest.clamp(min=0), 0)
-        return torch.zeros_like(Z).scatter(-2, where, kept)
-
-    def threshold(self, Z: torch.Tensor) -> torch.Tensor:
-        """For each unit (m,) the number that its budget of its pre-activations (n, m) exceeds.
-
-        What ties keep from one unit, or give to it above its budget, the next one makes good, so
-        far as budgets that others could not use do not.
-        """
-        cuts, kept_back, left = [], 0, 0
-        for values, budget in zip(Z.T, self._counts(Z).tolist(), strict=True):
-            own = min(budget, int((values > 0).sum()))
-            cuts.append(_cut(values, max(own + max(kept_back, min(left, 0)), 0)))
-            active = int((values > cuts[-1]).sum())
-            kept_back += own - active
-            left += budget - active
-        return torch.stack(cuts)
-
-    def _counts(self, Z: torch.Tensor) -> torch.Tensor:
-        """The budgets, each at its unit (..., m)."""
-        positive = Z.detach().clamp(min=0)
-        uses, energy = (positive > 0).sum(dim=-2), positive.square().sum(dim=-2)
-        order = energy.argsort(dim=-1, descending=True, stable=True)
-        by_use = uses.gather(-1, order).argsort(dim=-1, descending=True, stable=True)
-        budgets = torch.as_tensor(self.budgets(*Z.shape[-2:]), device=Z.device)
-        order = order.gather(-1, by_use)
-        return torch.empty_like(uses).scatter(-1, order, budgets.expand_as(uses))
-
-    def check(self, n_components: int) -> None:
-        """Raise a ValueError if there are fewer parts than active codes."""
-        _check_budget("FeatureChoice", self.k, n_components)
-
-
-def _cut(values: torch.Tensor, count: int) -> torch.Tensor:
-    """What about `count` of the last axis' positive values exceed, with room on both sides.
-
-    Values that differ by rounding alone are a tie, which stays together: it is above the cut or
-    below, whichever brings the number nearer to `count`, and above if both do.
-    """
-    values = values.clamp(min=0)
-    largest = values.amax(dim=-1, keepdim=True)
-    if count == 0:
-        return 1.5 * largest.squeeze(-1)
-    last = values.topk(min(count, values.shape[-1]), dim=-1).values[..., -1:]
-    rounding = TIE * torch.finfo(values.dtype).eps * largest
-    over, tied = values > last + rounding, values >= last - rounding
-    excess = tied.sum(dim=-1) - count
-    above = excess <= count - over.sum(dim=-1)
-    # What the cut separates, above the tie and below it.
-    upper = torch.where(over, values, 2 * largest).amin(dim=-1)
-    lower = torch.where(tied, 0, values).amax(dim=-1)
-    first, latest = (
-        torch.where(tied & ~over, values, absent).aminmax(dim=-1)[place]
-        for place, absent in ((0, torch.inf), (1, 0))
-    )
-    cut = torch.where(above, (first + lower) / 2, (latest + upper) / 2)
-    return torch.where(last.squeeze(-1) > 0, cut, 0)
-
-
-@dataclass(frozen=True)
-class Logistic:
-    """Codes between 0 and 1: f(z) = 1 / (1 + exp(−z)). None is ever exactly 0.
-
-    Examples
-    --------
-    >>> Logistic()(torch.tensor([[0.0]]))
-    tensor([[0.5000]])
-    """
-
-    homogeneous = False
-    dimensionless = True
-
-    def __call__(self, Z: torch.Tensor) -> torch.Tensor:
-        return Z.sigmoid()
-
-    def check(self, n_components: int) -> None:
-        """Any number of parts will do."""
-
-
-@dataclass(frozen=True)
-class Gaussian:
-    """Codes of a variational autoencoder: in training normal around z, afterwards z itself.
-
-    The logarithm of the variance is a second linear layer of its own.
-
-    References
-    ----------
-    Kingma, Welling (2014), "Auto-encoding variational Bayes", section 2.4 and appendix B.
-    """
-
-    homogeneous = False
-    dimensionless = True
-
-    def __call__(self, Z: torch.Tensor) -> torch.Tensor:
-        return Z
-
-    def check(self, n_components: int) -> None:
-        """Any number of parts will do."""
-
-
-@dataclass(frozen=True)
-class Simplex:
+class Simplex(Codes):
     """Nonnegative codes that sum to 1: each sample is a mixture of the parts.
 
     For NMF only: it has no activation.
@@ -545,11 +332,7 @@ class Simplex:
     array([[0.25, 0.75]])
     """
 
-    columnwise = True
-    exact = True
-
-    def check(self, n_components: int) -> None:
-        """Any number of parts will do."""
+    counterpart = (None, "no activation gives such codes")
 
     def improve(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
         """Projected gradient steps with Nesterov's momentum, which a column loses where q rises.
@@ -600,6 +383,27 @@ class Simplex:
         return exact_simplex(D, components, l2=l2, weights=weights)
 
 
+def largest_kept(Z: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
+    """Of the last axis the largest `count`, where positive; 0 elsewhere. A stack may have a count
+    for each member, (s,)."""
+    most = count if isinstance(count, int) else int(count.max())
+    largest, where = Z.topk(most, dim=-1)
+    kept = largest.clamp(min=0)
+    if not isinstance(count, int):
+        place = Z.new_tensor(range(most))
+        kept = kept * (place < count.view(-1, *[1] * (Z.ndim - 1)))
+    return Z.new_zeros(Z.shape).scatter(-1, where, kept)
+
+
+def places(chosen: torch.Tensor) -> torch.Tensor:
+    """Where a flat tensor is True, in ascending order."""
+    if chosen.device.type == "cpu":
+        import torch
+
+        return torch.from_numpy(np.flatnonzero(chosen.numpy()))  # faster than torch's
+    return chosen.nonzero().squeeze(1)
+
+
 def _on_support(
     support: np.ndarray, F: np.ndarray, gram: np.ndarray, cross: np.ndarray
 ) -> np.ndarray:
@@ -616,7 +420,3 @@ def _steepness(gram: np.ndarray) -> np.ndarray:
     """L, a bound on the largest eigenvalue: one number, or one for each column; 1 for zeros."""
     bound = np.abs(gram).sum(axis=0).max(axis=0)
     return np.where(bound > 0, bound, 1)
-
-
-#: Activations by name.
-ACTIVATIONS = {"relu": ReLU(), "logistic": Logistic()}

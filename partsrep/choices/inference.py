@@ -3,18 +3,51 @@
 NMF solves a nonnegative least-squares problem for each sample; an autoencoder applies one layer.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from ..validation import check_fields, check_integer
 
+if TYPE_CHECKING:
+    import torch
+
+    from ..solvers.autoencoder import Autoencoder
+
+
+class Inference:
+    """What holds for an inference unless it says otherwise."""
+
+    #: Whether U is the decoder, U = Xᵀ, and whether it then has a factor for each unit.
+    tied = False
+    gain = False
+    #: Whether there is an encoder bias b, and whether U ≥ 0.
+    bias = False
+    nonnegative = False
+    #: Whether an encoder is trained; else each sample has its best codes.
+    amortised = True
+    #: Whether there is an encoder U.
+    has_encoder = True
+    #: The most active codes of a sample, if the inference limits them.
+    most_active: int | None = None
+
+    @property
+    def fixes_parts(self) -> bool:
+        """Whether the data and the codes say how large the parts are."""
+        return self.tied and not self.gain and self.has_encoder
+
 
 @dataclass(frozen=True)
-class NNLS:
+class NNLS(Inference):
     r"""The best codes: :math:`h = \arg\min_{h \ge 0} \|d - X h\|^2` for each sample d."""
 
+    amortised: ClassVar[bool] = False
+    has_encoder: ClassVar[bool] = False
+
 
 @dataclass(frozen=True)
-class Layer:
+class Layer(Inference):
     r"""One layer: H = f(D Uᵀ + b), with f the problem's codes; or some, with the same weights.
 
     With T steps, the codes of the layer are improved T − 1 times:
@@ -55,6 +88,25 @@ class Layer:
         if self.gain and not self.tied:
             raise ValueError("gain=True needs tied=True: weights of its own have any gain.")
 
+    def __call__(self, D: torch.Tensor, module: Autoencoder) -> tuple[torch.Tensor, torch.Tensor]:
+        """The last pre-activations and the codes that a module's weights give."""
+        import torch
+
+        U = module.U
+        drive = D @ U.mT
+        if module.bias is not None:
+            drive = drive + module.bias.unsqueeze(-2)
+        Z, H = drive, module.activate(drive)
+        if self.steps == 1:
+            return Z, H
+        product = module.components @ U.mT
+        curvature = torch.linalg.matrix_norm(product, 2)
+        step = (1 / torch.where(curvature > 0, curvature, 1))[..., None, None]
+        for _ in range(self.steps - 1):
+            Z = H + step * (drive - H @ product)
+            H = module.activate(Z)
+        return Z, H
+
 
 def Unrolled(steps: int, **layer: bool) -> Layer:
     """A :class:`Layer` of so many steps."""
@@ -62,7 +114,7 @@ def Unrolled(steps: int, **layer: bool) -> Layer:
 
 
 @dataclass(frozen=True)
-class Pursuit:
+class Pursuit(Inference):
     """Matching pursuit: k times the part that the residual has most of, and what it has of it.
 
     There is no encoder: the decoder's parts do it, so that the codes follow it as it changes.
@@ -81,14 +133,33 @@ class Pursuit:
 
     k: int
 
-    # It is a tied encoder without anything of its own.
-    tied = True
-    bias = False
-    nonnegative = False
-    gain = False
+    tied: ClassVar[bool] = True  # to the decoder, without anything of its own
+    has_encoder: ClassVar[bool] = False
 
     def __post_init__(self):
         check_fields(self, check_integer, "k")
+
+    @property
+    def most_active(self) -> int:
+        return self.k
+
+    def __call__(self, D: torch.Tensor, module: Autoencoder) -> tuple[torch.Tensor, torch.Tensor]:
+        """The first pre-activations and the codes that a module's parts give."""
+        import torch
+
+        norms = module.components.norm(dim=-1)
+        norms = torch.where(norms > 0, norms, 1)
+        directions = module.components / norms.unsqueeze(-1)
+        gram = directions @ directions.mT
+        # What the residual has of each part: it falls by what the parts share with the one taken.
+        share = D @ directions.mT
+        begin, H = share, torch.zeros_like(share)
+        for _ in range(self.k):
+            value, where = share.clamp(min=0).max(dim=-1, keepdim=True)
+            taken = torch.zeros_like(share).scatter(-1, where, value)
+            H = H + taken
+            share = share - taken @ gram
+        return begin, H / norms.unsqueeze(-2)
 
 
 #: The encoders by name.

@@ -1,28 +1,31 @@
 """What is minimised: the fourth of the four choices.
 
-The fit is a divergence of D from its reconstruction, for an autoencoder the squared error. What is
-added to it is a frozen dataclass:
-
-* a penalty of an autoencoder has ``__call__(output)``, sees an :class:`Output` and is one term of a
-  mean over samples; ``in_units(data, parts)`` is the same penalty, divided by data², for data and
-  parts measured in these units (:meth:`partsrep.choices.problem.Problem.in_units`);
-* a price of a factor of NMF has ``__call__(F)`` on arrays, rows F (m, n), and is added to the sum
-  over samples, ‖D − HXᵀ‖²; ``system(F, gram, cross)`` adds it to the quadratic of the block solver
-  (:func:`partsrep.leastsquares.normal_equations`): exactly, or from above with equality at F.
+An objective is a data-fit through a link, plus penalties. It is a mean over samples; NMF minimises
+n times that, a sum over the data.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import scipy.sparse as sp
-import torch
 from scipy.special import xlogy
-from torch.nn.functional import binary_cross_entropy, mse_loss
 
-from ..leastsquares import blocks, priced
-from ..validation import check_fields, check_integer, check_number, peak
+from ..leastsquares import ENTRIES, blocks, with_penalty
+from ..validation import check_choice, check_fields, check_integer, check_number
+from .units import Unit
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..solvers.autoencoder import Autoencoder
+
+# The largest weight in a solver's unit: any above forbids the factor as much. The smallest ridge of
+# a volume: any below is rounding.
+LARGEST, SMALLEST = 1e15, 1e-15
 
 
 @dataclass(frozen=True)
@@ -51,51 +54,190 @@ class Output:
     Z: torch.Tensor
     H: torch.Tensor
     D_hat: torch.Tensor
-    module: Any
+    module: Autoencoder
+
+
+class Penalty:
+    """What holds for a penalty unless it says otherwise.
+
+    An autoencoder's solvers need ``__call__(output)``, a tensor of one number for each member of a
+    stack, which is added to the mean over samples. NMF's need ``value(F)``, a number for the factor
+    as rows F (codes (m, n) or parts (m, d)), which is added to the sum over the data, and either
+    `elastic` or ``quadratic(F, gram, cross)``, the half step's quadratic
+    (:func:`partsrep.leastsquares.normal_equations`) with the penalty put in: exactly, or from above
+    with equality at F. Where `columnwise`, F, gram and cross come for some columns only.
+    """
+
+    weight: float
+    #: The factor it acts on: "codes", "parts" or "weights" (of encoder and decoder).
+    on: str = "codes"
+    #: What the weight counts against: the squared error of a "sample", of an "entry", or of all
+    #: the "data".
+    per: str = "sample"
+    #: The power of the factor's unit in its value.
+    degree: float = 0
+    #: What the activation has to learn for it.
+    needs: str | None = None
+    #: Whether codes or parts cannot be measured in another unit.
+    fixes_codes = False
+    fixes_parts = False
+    columnwise = True
+    #: Whether each code counts with its part's norm.
+    by_norm = False
+    #: The mean activation that it draws units to.
+    mean_activation: float | None = None
+    #: The number in which the members of a stack of autoencoders may differ.
+    varies: str | None = "weight"
+
+    #: (l1, l2) if it is 2 l1 ‖F‖₁ + l2 ‖F‖² for F ≥ 0.
+    elastic: tuple[float, float] | None = None
+
+    @property
+    def is_differentiable(self) -> bool:
+        """Whether an autoencoder can have it."""
+        return callable(self)
+
+    @property
+    def is_quadratic(self) -> bool:
+        """Whether NMF can have it."""
+        return self.elastic is not None or type(self).quadratic is not Penalty.quadratic
+
+    def value(self, F: np.ndarray) -> float:
+        """Its value for a factor of NMF."""
+        raise NotImplementedError
+
+    def quadratic(
+        self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The half step with the penalty."""
+        if self.elastic is None:
+            raise NotImplementedError
+        return with_penalty(gram, cross, *self.elastic)
+
+    def of_zero_codes(self, n_components: int) -> float:
+        """Its value where no unit is active and all weights are zero."""
+        return 0.0
+
+    def against(self, per: str, n: int, d: int) -> Penalty:
+        """The same penalty of n samples and d features, its weight against another error."""
+        counts = {"data": 1, "sample": 1 if self.on == "codes" else n}
+        counts["entry"] = d if self.on == "codes" else n
+        if per == self.per or counts[per] == counts[self.per]:
+            return self
+        return replace(self, weight=self.weight * counts[self.per] / counts[per], per=per)  # type: ignore[type-var]
+
+    def shift(self, unit: Unit, n_components: int) -> float:
+        """What its value has besides that of the same penalty in a unit."""
+        return 0.0
+
+    def in_units(self, unit: Unit) -> Penalty | None:
+        """The same penalty where data, codes and parts are measured in these units; None if it does
+        not know of units."""
+        factor = {"codes": unit.codes, "parts": unit.parts, "weights": 1.0}[self.on]
+        weight = self.weight * unit.power(factor, self.degree) / unit.objective
+        return replace(self, weight=min(weight, LARGEST))  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)
-class L1:
-    r"""weight · mean over samples of :math:`\sum_j |h_{ij}|`, or :math:`\sum_j |h_{ij}| \|x_j\|`.
+class Norm(Penalty):
+    """A norm of codes or parts."""
 
-    Without `by_norm` it binds only where the decoder's norm is fixed: otherwise codes shrink and
-    parts grow.
+    weight: float
+    on: str = "codes"
+    per: str = "sample"
+
+    def __post_init__(self):
+        check_fields(self, check_number, "weight")
+        check_choice("on", self.on, ("codes", "parts"))
+        check_choice("per", self.per, ("sample", "entry", "data"))
+
+    def __call__(self, output: Output) -> torch.Tensor:
+        if self.on == "parts":
+            return self.weight * self.entrywise(output.module.components).sum(dim=(-2, -1))
+        return self.weight * self.entrywise(output.H).sum(dim=-1).mean(dim=-1)
+
+    def entrywise(self, F: Any) -> Any:
+        """What each entry, of an array or a tensor, adds."""
+        raise NotImplementedError
+
+    def value(self, F: np.ndarray) -> float:
+        """The weighted sum over entries, in double precision."""
+        return float(self.weight * self.entrywise(F).sum(dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class L1(Norm):
+    r"""weight · mean over samples of :math:`\sum_j |h_{ij}|`, or :math:`\sum_j |h_{ij}| \|x_j\|`;
+    on parts weight · :math:`\sum_{jp} |x_{jp}|`.
+
+    It binds only where the other factor has a penalty too or a fixed norm: otherwise codes shrink
+    and parts grow.
 
     Parameters
     ----------
     weight : float ≥ 0
-        In units of data times parts' norm.
+        In units of data times the other factor.
+    on : "codes" or "parts"
+    per : "sample", "entry" or "data"
+        What the weight counts against: the squared error of a sample, or of an entry, as
+        scikit-learn's alphas do, or of all the data.
     by_norm : bool
         Whether each code counts with its part's norm, which then need not be fixed.
     """
 
-    weight: float
     by_norm: bool = False
 
+    degree: ClassVar[float] = 1
+
     def __post_init__(self):
-        check_fields(self, check_number, "weight")
+        super().__post_init__()
+        if self.by_norm and self.on != "codes":
+            raise ValueError('by_norm=True counts codes with their parts: set on="codes".')
+
+    def entrywise(self, F: Any) -> Any:
+        return abs(F)
 
     def __call__(self, output: Output) -> torch.Tensor:
-        sizes = output.H.abs()
-        if self.by_norm:
-            sizes = sizes * output.module.components.norm(dim=-1).unsqueeze(-2)
+        if not self.by_norm:
+            return super().__call__(output)
+        sizes = output.H.abs() * output.module.components.norm(dim=-1).unsqueeze(-2)
         return self.weight * sizes.sum(dim=-1).mean(dim=-1)
 
-    def in_units(self, data: float, parts: float) -> "L1":
-        """The same penalty in other units."""
-        return replace(self, weight=self.weight / data / (1 if self.by_norm else parts))
+    @property
+    def elastic(self) -> tuple[float, float]:
+        return float(self.weight / 2), 0.0
 
-
-class _Quadratic:
-    """A penalty whose weight alone has a unit, that of data squared."""
-
-    def in_units(self, data: float, parts: float) -> Any:
-        """The same penalty in other units."""
-        return replace(self, weight=self.weight / data / data)
+    def in_units(self, unit: Unit) -> Penalty | None:
+        """The same penalty in other units; by norm it has that of the data."""
+        return super().in_units(unit._replace(parts=1.0) if self.by_norm else unit)
 
 
 @dataclass(frozen=True)
-class L0(_Quadratic):
+class L2(Norm):
+    r"""weight · mean over samples of :math:`\sum_j h_{ij}^2`; on parts weight · :math:`\|X\|_F^2`.
+
+    It binds only where the other factor has a penalty too or a fixed norm.
+
+    Parameters
+    ----------
+    weight : float ≥ 0
+        In units of the other factor squared.
+    on, per
+        As for :class:`L1`.
+    """
+
+    degree: ClassVar[float] = 2
+
+    def entrywise(self, F: Any) -> Any:
+        return F * F
+
+    @property
+    def elastic(self) -> tuple[float, float]:
+        return 0.0, float(self.weight)
+
+
+@dataclass(frozen=True)
+class L0(Penalty):
     r"""weight · mean number of active codes, for JumpReLU with learned thresholds.
 
     The number's gradient is the thresholds' straight-through one.
@@ -113,21 +255,24 @@ class L0(_Quadratic):
 
     weight: float
 
+    needs: ClassVar[str] = "threshold"
+
     def __post_init__(self):
         check_fields(self, check_number, "weight")
 
     def __call__(self, output: Output) -> torch.Tensor:
-        active = output.module.problem.codes.active(output.Z, output.module.threshold)
+        module = output.module
+        active = module.problem.codes.active(output.Z, module.learned["threshold"])
         return self.weight * active.sum(dim=-1).mean(dim=-1)
 
 
 @dataclass(frozen=True)
-class KL(_Quadratic):
+class KL(Penalty):
     r"""weight · :math:`\sum_j KL(p \| \hat p_j)`, p̂_j the mean activation of unit j.
 
     :math:`KL(p\|q) = p \log(p/q) + (1-p) \log((1-p)/(1-q))`, infinite where q ≥ 1. A unit that
-    is never active counts as q = `FLOOR`, so that it is penalised and the objective stays finite;
-    a gradient to leave by it has not.
+    is never active counts as q = `FLOOR`: it is penalised and the objective stays finite, but there
+    is no gradient that would activate it.
 
     Parameters
     ----------
@@ -139,7 +284,8 @@ class KL(_Quadratic):
     weight: float
     target: float = 0.05
 
-    FLOOR = 1e-8
+    FLOOR: ClassVar[float] = 1e-8
+    fixes_codes: ClassVar[bool] = True
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
@@ -148,7 +294,23 @@ class KL(_Quadratic):
             raise ValueError(f"KL's target must be below 1; got {self.target!r}.")
 
     def __call__(self, output: Output) -> torch.Tensor:
-        p, q = self.target, output.H.mean(dim=-2).clamp(min=self.FLOOR)
+        return self.of_means(output.H.mean(dim=-2))
+
+    @property
+    def mean_activation(self) -> float:
+        return self.target
+
+    def of_zero_codes(self, n_components: int) -> float:
+        """That of units at the floor."""
+        import torch
+
+        return float(self.of_means(torch.zeros(n_components)))
+
+    def of_means(self, means: torch.Tensor) -> torch.Tensor:
+        """The penalty of mean activations (..., m)."""
+        import torch
+
+        p, q = self.target, means.clamp(min=self.FLOOR)
         inside = q.clamp(max=1 - torch.finfo(q.dtype).eps)
         divergence = p * (math.log(p) - inside.log())
         divergence = divergence + (1 - p) * (math.log1p(-p) - torch.log1p(-inside))
@@ -156,7 +318,7 @@ class KL(_Quadratic):
 
 
 @dataclass(frozen=True)
-class Hoyer(_Quadratic):
+class Hoyer(Penalty):
     r"""weight · mean over samples of 1 − sparseness(h_i).
 
     The sparseness :math:`(\sqrt m - \|h\|_1 / \|h\|_2) / (\sqrt m - 1)` lies between 0 (all codes
@@ -178,6 +340,8 @@ class Hoyer(_Quadratic):
         check_fields(self, check_number, "weight")
 
     def __call__(self, output: Output) -> torch.Tensor:
+        import torch
+
         H = output.H
         root = math.sqrt(H.shape[-1])
         if root == 1:
@@ -190,7 +354,7 @@ class Hoyer(_Quadratic):
 
 
 @dataclass(frozen=True)
-class Decay:
+class Decay(Penalty):
     r"""Half the squares of the weights, :math:`\tfrac12 (\alpha \sum_{w<0} w^2 + \beta
     \sum_{w>0} w^2)`, over encoder and decoder, biases left out.
 
@@ -210,6 +374,10 @@ class Decay:
     negative: float
     positive: float = 0.0
 
+    on: ClassVar[str] = "weights"
+    fixes_parts: ClassVar[bool] = True
+    varies: ClassVar[None] = None
+
     def __post_init__(self):
         check_fields(self, check_number, "negative", "positive")
 
@@ -220,14 +388,13 @@ class Decay:
         high = sum(w.clamp(min=0).square().sum(dim=(-2, -1)) for w in weights)
         return (self.negative * low + self.positive * high) / 2
 
-    def in_units(self, data: float, parts: float) -> "Decay":
-        """The same penalty in other units of the data; those of parts and encoder must not
-        change."""
-        return Decay(self.negative / data / data, self.positive / data / data)
+    def in_units(self, unit: Unit) -> Decay:
+        """The same penalty in other units of the data; those of the weights must not change."""
+        return Decay(self.negative / unit.objective, self.positive / unit.objective)
 
 
 @dataclass(frozen=True)
-class AuxK:
+class AuxK(Penalty):
     r"""weight · mean squared error of what idle units make of the reconstruction's residual.
 
     The idle units' k largest pre-activations (of each sample, those above 0) are decoded without
@@ -258,6 +425,8 @@ class AuxK:
             check_fields(self, check_integer, "k")
 
     def __call__(self, output: Output) -> torch.Tensor:
+        import torch
+
         module, Z = output.module, output.Z
         idle = self.idle(module.usage)
         if not idle.any():
@@ -270,7 +439,7 @@ class AuxK:
         error = (residual - codes @ module.components).square().sum(dim=-1).mean(dim=-1)
         return self.weight * torch.where(idle.any(dim=-1), error, 0)
 
-    def in_units(self, data: float, parts: float) -> "AuxK":
+    def in_units(self, unit: Unit) -> AuxK:
         """The same penalty: it is a squared error of the data."""
         return self
 
@@ -278,6 +447,8 @@ class AuxK:
         """Which units (..., m) are idle, given the share of samples on which each is active."""
         if not self.zipf:
             return usage == 0
+        import torch
+
         ordered, where = usage.sort(dim=-1, descending=True)
         used = (ordered > 0).to(usage.dtype)
         rank = torch.arange(1.0, usage.shape[-1] + 1, dtype=usage.dtype, device=usage.device).log()
@@ -294,8 +465,8 @@ class AuxK:
 
 
 @dataclass(frozen=True)
-class PriorKL(_Quadratic):
-    r"""weight · mean over samples of KL(q(z|d) ‖ N(0, I)), the price of a variational code.
+class PriorKL(Penalty):
+    r"""weight · mean over samples of KL(q(z|d) ‖ N(0, I)), the rate of a variational code.
 
     :math:`\tfrac12 \sum_j (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)`; for Gaussian codes.
 
@@ -313,6 +484,8 @@ class PriorKL(_Quadratic):
 
     weight: float
 
+    needs: ClassVar[str] = "log_variance"
+
     def __post_init__(self):
         check_fields(self, check_number, "weight")
 
@@ -323,50 +496,10 @@ class PriorKL(_Quadratic):
 
 
 @dataclass(frozen=True)
-class Elastic:
-    r"""2 l1 ‖F‖₁ + l2 ‖F‖²_F, the price of a factor with rows F.
-
-    It binds only where the other factor has a price too or a fixed norm.
-
-    Parameters
-    ----------
-    l1 : float ≥ 0
-        In units of data times the other factor's norm.
-    l2 : float ≥ 0
-        In units of the other factor's norm squared.
-
-    Examples
-    --------
-    >>> Elastic(l1=0.5, l2=2.0)(np.array([[1.0, 3.0]]))
-    24.0
-    """
-
-    l1: float = 0.0
-    l2: float = 0.0
-
-    def __post_init__(self):
-        check_fields(self, check_number, "l1", "l2")
-
-    def __call__(self, F: np.ndarray) -> float:
-        if self.l1 == self.l2 == 0:
-            return 0.0
-        entries = np.abs(F).sum(dtype=np.float64), np.square(F, dtype=np.float64).sum()
-        return float(2 * self.l1 * entries[0] + self.l2 * entries[1])
-
-    def system(
-        self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """G + l2·I and C − l1: exact for F ≥ 0, which l1 needs."""
-        if self.l1 == self.l2 == 0:
-            return gram, cross
-        return priced(gram, cross, float(self.l1), float(self.l2))
-
-
-@dataclass(frozen=True)
-class LogVolume:
+class LogVolume(Penalty):
     r"""weight · :math:`\log\det(P P^T + \delta I)`, the volume that the rows of P span.
 
-    It binds only where the other factor has a price too or a fixed norm or sum.
+    It binds only where the other factor has a penalty too or a fixed norm or sum.
 
     Parameters
     ----------
@@ -374,11 +507,13 @@ class LogVolume:
         In units of data squared.
     delta : float > 0
         In units of parts squared; parts much smaller than its root cost nothing.
+    per : "sample", "entry" or "data"
+        As for :class:`L1`.
 
     Notes
     -----
     The logarithm of the determinant is concave in M = PPᵀ + δI, so that its tangent at the present
-    P, tr(M⁻¹ P Pᵀ), majorises it: lowering that lowers the price.
+    P, tr(M⁻¹ P Pᵀ), majorises it: lowering that lowers the penalty.
 
     References
     ----------
@@ -387,27 +522,49 @@ class LogVolume:
 
     Examples
     --------
-    >>> volume = LogVolume(weight=1.0, delta=1.0)(np.diag([3.0, 2.0]))
+    >>> volume = LogVolume(weight=1.0, delta=1.0).value(np.diag([3.0, 2.0]))
     >>> round(volume, 3), round(math.log(10 * 5), 3)
     (3.912, 3.912)
     """
 
     weight: float
     delta: float = 0.1
+    per: str = "data"
+
+    on: ClassVar[str] = "parts"
+    columnwise: ClassVar[bool] = False
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
         check_fields(self, check_number, "delta", above=True)
+        check_choice("per", self.per, ("sample", "entry", "data"))
 
-    def __call__(self, P: np.ndarray) -> float:
+    def __call__(self, output: Output) -> torch.Tensor:
+        import torch
+
+        P = output.module.components
+        spread = P @ P.mT + self.delta * torch.eye(P.shape[-2], dtype=P.dtype, device=P.device)
+        return self.weight * torch.linalg.slogdet(spread).logabsdet
+
+    def value(self, P: np.ndarray) -> float:
+        """In double precision."""
         return float(self.weight * np.linalg.slogdet(self._spread(P))[1])
 
-    def system(
+    def quadratic(
         self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """G + weight·(PPᵀ + δI)⁻¹ and C."""
         slope = (self.weight * np.linalg.inv(self._spread(P))).astype(gram.dtype)
         return gram + (slope if gram.ndim == 2 else slope[..., None]), cross
+
+    def shift(self, unit: Unit, n_components: int) -> float:
+        """That of log det(c² M) = 2m log c + log det M."""
+        return self.weight * 2 * n_components * math.log(unit.parts)
+
+    def in_units(self, unit: Unit) -> Penalty | None:
+        """The same penalty, up to a shift, in other units."""
+        own = super().in_units(unit)
+        return replace(own, delta=max(self.delta / unit.power(unit.parts, 2), SMALLEST))  # type: ignore[type-var]
 
     def _spread(self, P: np.ndarray) -> np.ndarray:
         P = P.astype(np.float64)
@@ -415,49 +572,106 @@ class LogVolume:
 
 
 @dataclass(frozen=True)
-class Objective:
-    """What is minimised: for an autoencoder (a call) the mean over samples of the misfit summed
-    over features, plus the penalties; for NMF twice the β-divergence, plus the prices.
+class Beta:
+    """Twice the β-divergence, summed over entries (:func:`partsrep.divergences.beta_divergence`);
+    for β = 2 the squared error.
 
     Parameters
     ----------
-    penalties : tuple
-        Of an autoencoder: :class:`L1`, :class:`KL` …
     beta : float
-        Of NMF; 2 is the squared error, see :func:`beta_divergence`.
-    codes, parts : Elastic or LogVolume
-        The price of each factor of NMF.
-    fit : "squared" or "bernoulli"
-        Of an autoencoder: squared errors, or −d log d̂ − (1−d) log(1−d̂) for D and D̂ in [0, 1].
-    link : "linear" or "logistic"
-        Of an autoencoder: what makes D̂ of H Xᵀ + 1cᵀ.
     """
 
-    penalties: tuple = ()
     beta: float = 2.0
-    codes: Elastic = Elastic()
-    parts: Elastic | LogVolume = Elastic()
-    fit: str = "squared"
+
+    @property
+    def degree(self) -> float:
+        """The power of the data's unit in it."""
+        return self.beta
+
+    @property
+    def is_differentiable(self) -> bool:
+        """Whether an autoencoder can have it: whether reconstructions may have any sign."""
+        return self.beta == 2
+
+    def __call__(self, D_hat: torch.Tensor, D: torch.Tensor) -> torch.Tensor:
+        """The squared error of each entry."""
+        from torch.nn.functional import mse_loss
+
+        return mse_loss(D_hat, D.expand_as(D_hat), reduction="none")
+
+    def of_constant(self, mean: np.ndarray, square: float, D_hat: Any) -> float:
+        """The squared error of a sample, on average, from the same reconstruction of all."""
+        return square + float(np.sum(D_hat * (D_hat - 2 * mean)))
+
+
+@dataclass(frozen=True)
+class Bernoulli:
+    """The cross-entropy −d log d̂ − (1−d) log(1−d̂), summed over entries, for D and D̂ in [0, 1]."""
+
+    degree = 0.0
+    is_differentiable = True
+
+    def __call__(self, D_hat: torch.Tensor, D: torch.Tensor) -> torch.Tensor:
+        """That of each entry."""
+        from torch.nn.functional import binary_cross_entropy
+
+        return binary_cross_entropy(D_hat, D.expand_as(D_hat), reduction="none")
+
+    def of_constant(self, mean: np.ndarray, square: float, D_hat: Any) -> float:
+        """That of a sample, on average, from the same reconstruction of all."""
+        return -float(np.sum(xlogy(mean, D_hat) + xlogy(1 - mean, 1 - D_hat)))
+
+
+#: Data-fits by name.
+FITS = {
+    "squared": Beta(2.0),
+    "frobenius": Beta(2.0),
+    "kullback-leibler": Beta(1.0),
+    "itakura-saito": Beta(0.0),
+    "bernoulli": Bernoulli(),
+}
+SQUARED = Beta(2.0)
+
+
+@dataclass(frozen=True)
+class Objective:
+    r"""fit(D, link(H Xᵀ + 1cᵀ)) + penalties, a mean over samples.
+
+    Parameters
+    ----------
+    fit : Beta or Bernoulli
+    link : "linear" or "logistic"
+    penalties : tuple of Penalty
+    """
+
+    fit: Beta | Bernoulli = SQUARED
     link: str = "linear"
+    penalties: tuple[Penalty, ...] = ()
 
     @property
     def averaged(self) -> bool:
         """Whether Gaussian codes need not be drawn: E‖d − X(h + ε)‖² is known in closed form."""
-        return self.fit == "squared" and self.link == "linear"
+        return self.fit == SQUARED and self.link == "linear"
 
     def __call__(self, output: Output) -> torch.Tensor:
-        D_hat = output.D_hat
-        misfits = {"squared": mse_loss, "bernoulli": binary_cross_entropy}
-        misfit = misfits[self.fit](D_hat, output.D.expand_as(D_hat), reduction="none")
-        misfit = misfit.sum(dim=-1).mean(dim=-1)
-        if self.averaged and output.module.log_variance is not None:
-            variance = output.module.log_variance_of(output.D).exp()
+        """Its value for a batch of an autoencoder's; penalties count per sample."""
+        loss = self.fit(output.D_hat, output.D).sum(dim=-1).mean(dim=-1)
+        variance = output.module.log_variance_of(output.D) if self.averaged else None
+        if variance is not None:
             energy = output.module.components.square().sum(dim=-1)
-            misfit = misfit + (variance * energy.unsqueeze(-2)).sum(dim=-1).mean(dim=-1)
-        return misfit + sum(penalty(output) for penalty in self.penalties)
+            loss = loss + (variance.exp() * energy.unsqueeze(-2)).sum(dim=-1).mean(dim=-1)
+        return loss + sum(penalty(output) for penalty in self.penalties)  # type: ignore[operator]
+
+    def against(self, per: str, n: int, d: int) -> Objective:
+        """The same objective, all weights against the error of a sample, an entry or the data."""
+        return replace(self, penalties=tuple(p.against(per, n, d) for p in self.penalties))
+
+    def terms(self, factor: str) -> Terms:
+        """The penalties on one factor."""
+        return Terms([penalty for penalty in self.penalties if penalty.on == factor])
 
     def of_zero_codes(self, D: Any, n_components: int, offset: bool, nonnegative: bool) -> float:
-        """The value where all codes and, but for the best offset, all weights are zero.
+        """Its value where all codes and, but for the best offset, all weights are zero.
 
         Parameters
         ----------
@@ -475,7 +689,7 @@ class Objective:
         """
         n, d = D.shape
         energy, total = 0.0, np.zeros(d)
-        for rows in blocks(n, max(BLOCK // d, 1)):
+        for rows in blocks(n, max(ENTRIES // d, 1)):
             block = np.asarray(D[rows])
             energy += float(np.einsum("ij,ij->", block, block, dtype=np.float64))
             total += block.sum(axis=0, dtype=np.float64)
@@ -483,138 +697,41 @@ class Objective:
         best = 0.0 if self.link == "linear" else 0.5
         if offset:
             best = np.maximum(mean, best if self.link == "logistic" else 0) if nonnegative else mean
-        if self.fit == "bernoulli":
-            misfit = -float(np.sum(xlogy(mean, best) + xlogy(1 - mean, 1 - best)))
-        else:
-            misfit = energy / n + float(np.sum(best * (best - 2 * mean)))
-        silent = Output(None, None, torch.zeros(1, n_components), None, None)
-        kl = sum(float(p(silent)) for p in self.penalties if isinstance(p, KL))
-        return max(misfit, 0.0) + kl
+        loss = max(self.fit.of_constant(mean, energy / n, best), 0.0)
+        return loss + sum(penalty.of_zero_codes(n_components) for penalty in self.penalties)
 
 
-#: The divergences with a name of their own.
-BETA = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
+@dataclass(frozen=True)
+class Terms:
+    """The penalties on one factor of NMF, as rows F, their weights against all the data."""
 
-# A reconstruction below this share of the largest entry counts as this much, so that no divergence
-# from it is infinite.
-FLOOR = float(np.finfo(np.float32).tiny)
-BLOCK = 2**18  # entries of a reconstruction that are computed at a time
+    penalties: Sequence[Penalty] = ()
 
+    def __bool__(self) -> bool:
+        return bool(self.penalties)
 
-def beta_divergence(
-    D,
-    H: np.ndarray,
-    components: np.ndarray,
-    beta: float,
-    weights: np.ndarray | None = None,
-) -> float:
-    r"""The β-divergence of D from H Xᵀ; β = 2, 1, 0: half the squared error, Kullback–Leibler,
-    Itakura–Saito.
+    def __call__(self, F: np.ndarray) -> float:
+        return sum(penalty.value(F) for penalty in self.penalties)
 
-    :math:`\sum_{ip} w_{ip} \frac{d^\beta + (\beta-1) \hat d^\beta - \beta d \hat d^{\beta-1}}
-    {\beta(\beta-1)}`, with its limits at β = 0 and 1.
+    @property
+    def columnwise(self) -> bool:
+        """Whether some columns of F can be improved by themselves."""
+        return all(penalty.columnwise for penalty in self.penalties)
 
-    Parameters
-    ----------
-    D : ndarray or sparse matrix (n, d)
-        At least 0 unless β = 2; where β ≤ 0 a zero makes the divergence infinite.
-    H : ndarray (n, m)
-    components : ndarray (m, d)
-        Xᵀ.
-    beta : float
-    weights : None or ndarray (n, d) ≥ 0
-        What each entry counts; where it is 0 the data does not matter.
+    @property
+    def elastic(self) -> tuple[float, float] | None:
+        """(l1, l2) if they are 2 l1 ‖F‖₁ + l2 ‖F‖²."""
+        l1 = l2 = 0.0
+        for penalty in self.penalties:
+            if penalty.elastic is None:
+                return None
+            l1, l2 = l1 + penalty.elastic[0], l2 + penalty.elastic[1]
+        return l1, l2
 
-    Notes
-    -----
-    A sparse D without weights and with β = 1 or 2 costs what its nonzero entries cost.
-
-    References
-    ----------
-    Févotte, Idier (2011), "Algorithms for nonnegative matrix factorization with the
-    β-divergence".
-
-    Examples
-    --------
-    >>> beta_divergence(np.array([[2.0]]), np.array([[1.0]]), np.array([[1.0]]), beta=2)
-    0.5
-    """
-    return float(beta_divergences(D, H, components, beta, weights).sum())
-
-
-def beta_divergences(
-    D,
-    H: np.ndarray,
-    components: np.ndarray,
-    beta: float,
-    weights: np.ndarray | None = None,
-) -> np.ndarray:
-    """The :func:`beta_divergence` of each sample from its reconstruction, (n,)."""
-    seen = D if weights is None or sp.issparse(D) else np.where(weights > 0, D, 0)
-    floor = FLOOR * (peak(seen) or 1.0)
-    if sp.issparse(D) and weights is None and beta > 0:
-        return _sparse_beta_divergences(D, H, components, beta, floor)
-    totals = []
-    for rows in blocks(D.shape[0], max(BLOCK // D.shape[1], 1)):
-        d = D[rows].toarray() if sp.issparse(D) else D[rows]
-        each = _divergence(d, H[rows] @ components, beta, floor)
-        if weights is not None:
-            w = weights[rows]
-            each = np.multiply(w, each, out=np.zeros_like(each), where=w > 0)
-        totals.append(each.sum(axis=1))
-    return np.concatenate(totals)
-
-
-def _sparse_beta_divergences(
-    D, H: np.ndarray, components: np.ndarray, beta: float, floor: float
-) -> np.ndarray:
-    """Those of zeros, Σ d̂^β / β over a row, and the difference where D is not zero."""
-    H, components = H.astype(np.float64), components.astype(np.float64)
-    if beta == 2:
-        totals = np.einsum("ij,ij->i", H @ (components @ components.T), H) / 2
-    elif beta == 1:
-        totals = H @ components.sum(axis=1)
-    else:
-        rows = blocks(D.shape[0], max(BLOCK // D.shape[1], 1))
-        totals = [_divergence(0.0, H[some] @ components, beta, floor).sum(axis=1) for some in rows]
-        totals = np.concatenate(totals)
-    D = D.tocoo()
-    d_hat = sampled_product(H, components, D.row, D.col)
-    extra = _divergence(D.data, d_hat, beta, floor) - _divergence(0.0, d_hat, beta, floor)
-    # Where the fit is exact, rounding may leave less than nothing.
-    return np.maximum(totals + np.bincount(D.row, extra, minlength=len(H)), 0)
-
-
-def sampled_product(
-    H: np.ndarray, components: np.ndarray, row: np.ndarray, column: np.ndarray
-) -> np.ndarray:
-    """The entries of H Xᵀ at some places, a few at a time.
-
-    Examples
-    --------
-    >>> sampled_product(np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]]), [0, 1], [1, 0])
-    array([2., 3.])
-    """
-    H, X = np.ascontiguousarray(H), np.ascontiguousarray(components.T)
-    entries = np.empty(len(row), H.dtype)
-    for some in blocks(len(row), max(BLOCK // H.shape[1], 1)):
-        np.einsum("ij,ij->i", H[row[some]], X[column[some]], out=entries[some])
-    return entries
-
-
-def _divergence(d: np.ndarray | float, d_hat: np.ndarray, beta: float, floor: float) -> np.ndarray:
-    """The β-divergence of each entry, in double precision."""
-    d, d_hat = np.asarray(d, np.float64), d_hat.astype(np.float64)
-    if beta == 2:
-        return (d - d_hat) ** 2 / 2
-    of_zero = d_hat**beta / beta if beta > 0 else np.inf
-    d_hat = np.maximum(d_hat, floor)
-    with np.errstate(divide="ignore"):
-        if beta == 1:
-            each = xlogy(d, d / d_hat) - d + d_hat
-        elif beta == 0:
-            each = d / d_hat - np.log(d / d_hat) - 1
-        else:
-            mixed = d**beta + (beta - 1) * d_hat**beta - beta * d * d_hat ** (beta - 1)
-            each = mixed / (beta * (beta - 1))
-    return np.where(d > 0, np.maximum(each, 0), of_zero)  # rounding may leave less than 0
+    def quadratic(
+        self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The half step's quadratic with all of them."""
+        for penalty in self.penalties:
+            gram, cross = penalty.quadratic(F, gram, cross)
+        return gram, cross

@@ -1,25 +1,27 @@
 """The one problem that NMF and every autoencoder here solve, as four choices."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from __future__ import annotations
 
-from .codes import ReLU
-from .inference import NNLS, Layer, Pursuit
-from .objective import KL, Decay, Objective
-from .parts import Parts
+from dataclasses import dataclass, replace
+
+from .codes import Codes, ReLU
+from .inference import NNLS, Inference
+from .objective import Objective
+from .parts import Parts, PartSet
+from .units import Unit
 
 
 @dataclass(frozen=True)
 class Problem:
-    r"""min ‖D − (H Xᵀ + 1cᵀ)‖² + penalties, with four things to choose.
+    r"""min fit(D, link(H Xᵀ + 1cᵀ)) + penalties, with four things to choose.
 
     Parameters
     ----------
-    parts : Parts
+    parts : PartSet
         What X, and an offset c, may be.
-    codes : ReLU, TopK …
+    codes : Codes
         What H may be.
-    inference : NNLS, Layer or Pursuit
+    inference : Inference
         How H comes from D.
     objective : Objective
         What is minimised.
@@ -29,52 +31,64 @@ class Problem:
     NMF and an autoencoder with nonnegative parts differ in one choice:
 
     >>> from dataclasses import replace
+    >>> from partsrep.choices.inference import Layer
     >>> nmf = Problem(parts=Parts(nonnegative=True))
     >>> sae = replace(nmf, inference=Layer())
     >>> sae.inference
     Layer(tied=False, bias=False, nonnegative=False, steps=1, gain=False)
     """
 
-    parts: Parts = Parts()
-    codes: Any = ReLU()
-    inference: NNLS | Layer | Pursuit = NNLS()
+    parts: PartSet = Parts()
+    codes: Codes = ReLU()
+    inference: Inference = NNLS()
     objective: Objective = Objective()
 
-    def unit_of_parts(self, data: float) -> float | None:
-        """The unit in which an autoencoder's parts are measured if that of the data is `data`.
+    @property
+    def most_active(self) -> int | None:
+        """The most codes of a sample that may be active; None if that is not limited."""
+        limit = None if self.codes.from_batch else self.codes.sparsity
+        return self.inference.most_active if limit is None else limit
 
-        Codes have the rest. Parts have none (1) where their norm or the encoder says how large they
-        are, and all of it where that is true of the codes. None if both is so, or if a choice does
-        not know of units: such a problem has a unit of its own.
+    def unit(self, data: float) -> Unit | None:
+        """The unit of an autoencoder's problem if that of the data is `data`.
+
+        Codes have it all, unless something fixes how large they are: then parts have. None if both
+        are fixed, or if a choice does not know of units: such a problem has a unit of its own.
 
         Examples
         --------
-        >>> from partsrep.choices.codes import Logistic
-        >>> Problem(inference=Layer()).unit_of_parts(255.0)
+        >>> from partsrep.choices.inference import Layer
+        >>> from partsrep.choices.dense import Logistic
+        >>> Problem(inference=Layer()).unit(255.0).parts
         1.0
-        >>> Problem(codes=Logistic(), inference=Layer()).unit_of_parts(255.0)
+        >>> Problem(codes=Logistic(), inference=Layer()).unit(255.0).parts
         255.0
         """
-        codes, parts, layer = self.codes, self.parts, self.inference
-        penalties = self.objective.penalties
-        known = codes.homogeneous or hasattr(codes, "in_units") or hasattr(codes, "dimensionless")
-        if self.objective.link != "linear" or not known:
+        penalties, parts = self.objective.penalties, self.parts
+        known = [self.codes.in_units(1.0), *(penalty.in_units(Unit()) for penalty in penalties)]
+        if self.objective.link != "linear" or None in known:
             return None
-        if not all(hasattr(penalty, "in_units") for penalty in penalties):
+        fixed_codes = parts.of_samples or self.codes.dimensionless
+        fixed_codes = fixed_codes or any(penalty.fixes_codes for penalty in penalties)
+        fixed_parts = parts.unit or self.inference.fixes_parts
+        fixed_parts = fixed_parts or any(penalty.fixes_parts for penalty in penalties)
+        if fixed_codes and fixed_parts:
             return None
-        of_parts = parts.of_samples or hasattr(codes, "dimensionless")
-        of_parts = of_parts or any(isinstance(penalty, KL) for penalty in penalties)
-        of_codes = parts.unit or (layer.tied and not layer.gain and not isinstance(layer, Pursuit))
-        of_codes = of_codes or any(isinstance(penalty, Decay) for penalty in penalties)
-        if of_parts and of_codes:
-            return None
-        return data if of_parts else 1.0
+        return Unit(data, data if fixed_codes else 1.0, self.objective.fit.degree)
 
-    def in_units(self, data: float, parts: float) -> "Problem":
-        """The same problem for data and parts that are measured in these units, its objective in
-        units of data squared."""
-        codes = self.codes
-        if hasattr(codes, "in_units"):
-            codes = codes.in_units(data / parts)
-        penalties = tuple(penalty.in_units(data, parts) for penalty in self.objective.penalties)
-        return replace(self, codes=codes, objective=replace(self.objective, penalties=penalties))
+    def in_units(self, unit: Unit) -> Problem:
+        """The same problem for data, codes and parts that are measured in this unit."""
+        if unit.data == unit.parts == 1:
+            return self
+        penalties = tuple(penalty.in_units(unit) for penalty in self.objective.penalties)
+        return replace(
+            self,
+            codes=self.codes if unit.codes == 1 else self.codes.in_units(unit.codes),
+            objective=replace(self.objective, penalties=penalties),
+        )
+
+    def against_data(self, shape: tuple[int, int]) -> Problem:
+        """The same problem of so many samples and features, as a sum over the data."""
+        if not self.objective.penalties:
+            return self
+        return replace(self, objective=self.objective.against("data", *shape))

@@ -1,9 +1,8 @@
-"""NMF: the front door to nonnegative matrix factorization and its kin."""
+"""NMF: nonnegative matrix factorization and its kin, as a scikit-learn estimator."""
 
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from itertools import chain, islice
 from types import ModuleType
 from typing import Any
@@ -14,16 +13,17 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_non_negative
 
-from ..choices.codes import ReLU
+from ..choices.codes import Codes, ReLU
 from ..choices.inference import NNLS, Layer
-from ..choices.objective import BETA, L1, Elastic, LogVolume, Objective, beta_divergence
-from ..choices.parts import DECODERS, Parts
+from ..choices.objective import FITS, L1, L2, Beta, Objective, Penalty
+from ..choices.parts import DECODERS, PartSet
 from ..choices.problem import Problem
+from ..choices.units import Unit
+from ..divergences import beta_divergence
 from ..leastsquares import factorization_loss, normal_equations
 from ..progress import History, progress
-from ..solvers import hals, multiplicative, projective, starts
+from ..solvers import Factors, Settings, hals, multiplicative, projective, scale, starts
 from ..solvers.optimality import kkt_residual
-from ..solvers.scale import Unit, homogeneous, put_back
 from ..threads import one_where_more_do_not_pay
 from ..validation import (
     check_choice,
@@ -37,7 +37,7 @@ from ..validation import (
 )
 from .base import PartsModel, alike, all_or_nothing
 
-NONNEGATIVE = Parts(nonnegative=True)
+BETAS = ("frobenius", "kullback-leibler", "itakura-saito")
 # Of the weights of batches in the running mean. Theory wants 0.5 to 1; measured, slower is nearer.
 BATCH_DECAY = 0.3
 SOLVERS = {
@@ -48,11 +48,11 @@ SOLVERS = {
 
 
 class NMF(PartsModel):
-    r"""Nonnegative matrix factorization, :math:`\min_{H, X \ge 0} \|D - H X^T\|_F^2` + prices.
+    r"""Nonnegative matrix factorization, :math:`\min_{H, X \ge 0} \|D - H X^T\|_F^2` + penalties.
 
     It takes what scikit-learn's NMF takes, under the same names and with the same meaning: there
     ``W`` is the codes and ``H`` the parts. In scikit-learn's scaling, half the squared error (or
-    the β-divergence), the prices are d·alpha_W·(l1_ratio·‖W‖₁ + ½(1−l1_ratio)·‖W‖²) and the same
+    the β-divergence), the penalties are d·alpha_W·(l1_ratio·‖W‖₁ + ½(1−l1_ratio)·‖W‖²) and the same
     with n·alpha_H for the parts. Other sets of parts and codes make other methods of it:
     :mod:`partsrep.presets` names them.
 
@@ -77,9 +77,9 @@ class NMF(PartsModel):
     n_init : int
         The best of so many random starts is kept.
     alpha_W, alpha_H : float ≥ 0
-        Prices of codes and parts; alpha_H "same" is alpha_W.
+        Penalties of codes and parts; alpha_H "same" is alpha_W.
     l1_ratio : float in [0, 1]
-        Share of the L1 price; the rest is L2.
+        Share of the L1 penalty; the rest is L2.
     parts : None, "nonnegative", "free", "unit", "unit-nonnegative" or an object
         What the parts may be; None is "nonnegative". The objects are ``Sparseness(v)``,
         ``Disjoint()``, ``Cone()``, ``Hull()``, ``Samples()`` and others of partsrep's parts module.
@@ -88,9 +88,8 @@ class NMF(PartsModel):
     inference : None, ``NNLS()`` or ``Layer(tied=True)``
         How codes come from data. None: the best ones. ``Layer(tied=True)``: H = DX, projective
         NMF.
-    penalty : None, ``L1(weight)``, ``LogVolume(weight, delta)`` or a list of these
-        More prices: n·L1 on the codes (an autoencoder's L1 is a mean over samples), the volume
-        of the parts.
+    penalty : None, an object or a list of them
+        More penalties: ``L1(weight)`` and ``L2(weight)`` on codes or parts, ``LogVolume(weight)``.
     start : None, a fitted model or (H, X)
         Where to begin: the parts of a fitted model, with their best codes, or (H, X) of shapes
         (n, m) and (d, m). A clone keeps it.
@@ -107,7 +106,7 @@ class NMF(PartsModel):
         m.
     loss_ : float
         ‖D − HXᵀ‖²_F, over seen entries, each times its weight; for β ≠ 2 twice the divergence.
-        Without prices. H is the best one for the parts, with "mu" that of the last iteration.
+        Without penalties. H is the best one for the parts, with "mu" that of the last iteration.
     reconstruction_err_ : float
         Its root.
     n_iter_ : int
@@ -115,7 +114,7 @@ class NMF(PartsModel):
         Distance from stationarity (:func:`partsrep.solvers.optimality.kkt_residual`); for "mu" the
         norm of factor ∘ gradient relative to that of its positive half.
     history_ : dict of arrays over iterations
-        "objective" (prices included), "residual", "seconds".
+        "objective" (penalties included), "residual", "seconds".
     parts_weights_ : ndarray (m, n)
         Only for parts made of samples: ``components_ = parts_weights_ @ D``.
     problem_ : Problem
@@ -132,7 +131,7 @@ class NMF(PartsModel):
     More parts than samples or features are allowed, and then agreement says little. A sample of
     zeros gets codes of zero; a feature of zeros is zero in every part; all-zero data is fitted
     exactly by zero. The unit of the data does not matter, as long as the loss is a number in it;
-    prices are in it too, see :class:`partsrep.choices.objective.Elastic`. Data of float32 gives
+    weights of penalties are in it too, see :class:`partsrep.L1`. Data of float32 gives
     factors of float32; small ones are computed in double precision, and large ones of float64 begin
     in single and end in double precision.
 
@@ -229,12 +228,14 @@ class NMF(PartsModel):
             D, weights, problem, unit = self._prepared(X, mask)
             given = self._given(D, unit, W, H)
             with one_where_more_do_not_pay(D.size * self._n_parts(D)):
-                begun = self._begun(D, weights, problem, unit, given)
-                return self._finished(D, weights, unit, self._runs(D, weights, problem, begun))
+                begun = self._begun(D, problem, unit, given)
+                runs = self._solver.solve(D, begun, problem, self._settings, weights=weights)
+                return self._finished(D, weights, unit, runs)
 
     def _takes_batches(self) -> bool:
         """Whether there is a `partial_fit`; else an AttributeError says where there is one."""
-        if self.solver == "cd" and self.inference in (None, NNLS()) and not self._of_samples():
+        of_samples = getattr(self._parts, "of_samples", False)
+        if self.solver == "cd" and self.inference in (None, NNLS()) and not of_samples:
             return True
         raise AttributeError(
             "partial_fit needs solver='cd', inference=NNLS() and parts that are not made of "
@@ -262,24 +263,24 @@ class NMF(PartsModel):
                 vars(self).pop(stale, None)
             begun = hasattr(self, "components_")
             X, _ = self._check_data(X, None, reset=not begun)
-            problem = self._problem(X)
+            problem = self.problem
             self._check_settings(X, None)
-            self._solver(problem, False)
+            self._solver.check(problem)
             m = self.n_components_ if begun else self._n_parts(X)
             running = getattr(self, "_running", None) or (0, *Unit(), np.zeros((m, m)), 0.0)
-            batch, *unit, gram, cross = running
-            unit, means = Unit(*unit), (gram, cross)
+            batch, *numbers, gram, cross = running
+            unit, means = Unit(*numbers), (gram, cross)
             if not gram.any():  # so far all batches were zero, or there was none
                 unit = self._unit(X, problem)
-            dtype, problem = X.dtype, unit.problem(problem)
+            dtype, problem = X.dtype, problem.in_units(unit)
             components = self._parts_for(X) if begun else np.zeros((m, X.shape[1]))
             components = components.astype(np.float64) / unit.parts
-            X = unit.measured(X).astype(np.float64)  # later batches may be of another size
+            X = scale.measured(X, unit).astype(np.float64)  # later batches may be of another size
             idle = ~components.any(axis=1) & (means[0].diagonal() == 0)
             if idle.any():
                 problem.codes.check(m)
                 begin = self._start(X, m, problem, unit, check_random_state(self.random_state))
-                fresh = problem.parts.project(starts.rescaled(X, *begin)[1])
+                fresh = problem.parts.project(starts.rescaled(X, *begin[:2])[1])
                 components = problem.parts.project(np.where(idle[:, None], fresh, components))
             share = (batch + 1) ** -BATCH_DECAY
             codes = hals.infer(X, components, problem)
@@ -288,10 +289,11 @@ class NMF(PartsModel):
                 for mean, now in zip(means, normal_equations(X.T, codes.T), strict=True)
             ]
             gram, cross = (len(codes) * mean for mean in means)
-            system = problem.objective.parts.system(components, gram, cross)
+            terms = problem.against_data(X.shape).objective.terms("parts")
+            system = terms.quadratic(components, gram, cross)
             components = problem.parts.improve(components, *system)
             self._running = batch + 1, *unit, *means
-            self._set(X, None, unit, codes.astype(dtype), components.astype(dtype))
+            self._set(X, None, unit, Factors(codes.astype(dtype), components.astype(dtype)))
             self.n_iter_ = batch + 1
             self.kkt_residual_ = kkt_residual(X, codes, components, problem)
         return self
@@ -304,17 +306,17 @@ class NMF(PartsModel):
         check_is_fitted(self)
         D, weights = self._check_data(X, mask, reset=False)
         components = self._parts_for(D)
-        problem = self.problem_ if hasattr(self, "problem_") else self._problem(D)
-        unit = Unit.of_codes(D, components, problem)
-        H = self._solver(problem, weights is not None).infer(
-            unit.measured(D),
+        problem = getattr(self, "problem_", None) or self.problem
+        self._solver.check(problem, weights is not None)
+        unit = scale.of_codes(D, components, problem)
+        H = self._solver.infer(
+            scale.measured(D, unit),
             components / unit.parts,
-            unit.problem(problem),
+            problem.in_units(unit),
             weights=weights,
-            tol=self.tol,
-            max_iter=self._most_iterations,
+            settings=self._settings,
         )
-        return put_back(H, unit.codes, D.dtype, "codes")
+        return scale.put_back(H, unit.codes, D.dtype, "codes")
 
     def inverse_transform(self, X):
         """The reconstruction H Xᵀ (n, d) of codes (n, m)."""
@@ -343,22 +345,15 @@ class NMF(PartsModel):
     @property
     def _parts(self) -> Any:
         """What the parts may be, by name or as it was given."""
-        parts = DECODERS.get(self.parts) if isinstance(self.parts, str) else self.parts
-        return NONNEGATIVE if parts is None else parts
+        parts = "nonnegative" if self.parts is None else self.parts
+        return DECODERS.get(parts) if isinstance(parts, str) else parts
 
     def _nonnegative(self) -> bool:
         return getattr(self._parts, "nonnegative", True)
 
-    def _of_samples(self) -> bool:
-        return getattr(self._parts, "of_samples", False)
-
     @property
-    def _beta(self) -> float:
-        return float(BETA.get(self.beta_loss, self.beta_loss))
-
-    @property
-    def _most_iterations(self) -> int:
-        return self.max_iter or {"cd": 1000, "mu": 200}[self.solver]
+    def _settings(self) -> Settings:
+        return Settings(self.tol, self.max_iter or {"cd": 1000, "mu": 200}[self.solver])
 
     def _check_data(self, X, mask, *, reset: bool) -> tuple[Any, np.ndarray | None]:
         # What a mask hides may be anything, so that signs are checked when it is hidden.
@@ -379,55 +374,59 @@ class NMF(PartsModel):
                 check_non_negative(D, "NMF (its parts are nonnegative)")
         return D, mask
 
-    def _problem(self, D) -> Problem:
-        """The four choices that the arguments name; prices on scikit-learn's scale."""
+    @property
+    def problem(self) -> Problem:
+        """The four choices that the arguments name, fitted or not."""
         if isinstance(self.parts, str):
             check_choice("parts", self.parts, DECODERS)
-        for name, choice, method, accepted in (
-            ("parts", self._parts, "bind", "a name or a set of parts such as Sparseness(0.7)"),
-            ("codes", self.codes or ReLU(), "infer", "ReLU(), TopK(k) or Simplex()"),
+        codes = ReLU() if self.codes is None else self.codes
+        for name, choice, kind, accepted in (
+            ("parts", self._parts, PartSet, "a name or a set of parts such as Sparseness(0.7)"),
+            ("codes", codes, Codes, "ReLU(), TopK(k) or Simplex()"),
         ):
-            if isinstance(choice, type) or not hasattr(choice, method):
+            if not isinstance(choice, kind) or not choice.is_set:
                 raise ValueError(
                     f"NMF cannot solve with {name}={choice!r}: give {accepted}. Other activations "
                     "and what an encoder needs are SAE's."
                 )
         if self._parts.offset:
             raise ValueError("NMF has no offset: add a constant feature, or use SAE(bias='both').")
+        return Problem(
+            parts=self._parts,
+            codes=codes,
+            inference=NNLS() if self.inference is None else self.inference,
+            objective=Objective(fit=self._fit_to, penalties=tuple(self._penalties())),
+        )
+
+    @property
+    def _fit_to(self) -> Beta:
+        """The data-fit."""
+        if isinstance(self.beta_loss, str):
+            check_choice("beta_loss", self.beta_loss, BETAS)
+            return FITS[self.beta_loss]
+        check_number("beta_loss", self.beta_loss, -np.inf)
+        return Beta(float(self.beta_loss))
+
+    def _penalties(self) -> Iterator[Penalty]:
+        """scikit-learn's alphas, which count against half the error of an entry, and more."""
         for name in ("alpha_W", "alpha_H", "l1_ratio"):
             if (name, getattr(self, name)) != ("alpha_H", "same"):
                 check_number(name, getattr(self, name))
         if self.l1_ratio > 1:
             raise ValueError(f"l1_ratio must be at most 1; got {self.l1_ratio!r}.")
-        if isinstance(self.beta_loss, str):
-            check_choice("beta_loss", self.beta_loss, BETA)
-        else:
-            check_number("beta_loss", self.beta_loss, -np.inf)
-        n, d = D.shape
         alpha_H = self.alpha_W if self.alpha_H == "same" else self.alpha_H
-        codes, parts = (
-            Elastic(l1=size * alpha * self.l1_ratio, l2=size * alpha * (1 - self.l1_ratio))
-            for size, alpha in ((d, float(self.alpha_W)), (n, float(alpha_H)))
-        )
-        penalties = [] if self.penalty is None else self.penalty
-        for penalty in penalties if isinstance(penalties, list | tuple) else [penalties]:
-            # At parts of norm 1 a price by their norm is the plain one.
-            if isinstance(penalty, L1) and (self._parts.unit or not penalty.by_norm):
-                codes = replace(codes, l1=codes.l1 + penalty.weight / 2)
-            elif isinstance(penalty, LogVolume) and parts == Elastic():
-                parts = penalty
-            else:
+        for on, alpha in (("codes", float(self.alpha_W)), ("parts", float(alpha_H))):
+            l1, l2 = 2 * alpha * self.l1_ratio, alpha * (1 - self.l1_ratio)
+            yield from [L1(l1, on=on, per="entry")] if l1 else []
+            yield from [L2(l2, on=on, per="entry")] if l2 else []
+        given = [] if self.penalty is None else self.penalty
+        for penalty in given if isinstance(given, list | tuple) else [given]:
+            if not isinstance(penalty, Penalty):
                 raise ValueError(
-                    f"NMF cannot solve with penalty={penalty!r} here: it takes L1(weight), with "
-                    "by_norm=True for parts of norm 1 (parts='unit-nonnegative'), and, without "
-                    "alpha_H, one LogVolume(weight, delta)."
+                    f"NMF cannot solve with penalty={penalty!r} here: it takes L1(weight), "
+                    "L2(weight) and LogVolume(weight, delta)."
                 )
-        return Problem(
-            parts=self._parts,
-            codes=self.codes or ReLU(),
-            inference=self.inference or NNLS(),
-            objective=Objective(beta=self._beta, codes=codes, parts=parts),
-        )
+            yield penalty
 
     def _check_settings(self, D, weights) -> None:
         check_choice("init", self.init, (None, *starts.STARTS, "custom"))
@@ -443,27 +442,28 @@ class NMF(PartsModel):
                 UserWarning,
                 stacklevel=5,
             )
-        if self._beta <= 0 and (D if weights is None else D[weights > 0]).min() == 0:
+        if self._fit_to.beta <= 0 and (D if weights is None else D[weights > 0]).min() == 0:
             raise ValueError(
                 "When beta_loss <= 0 and X contains zeros, the solver may diverge. Add a small "
                 "number to X, or use a positive beta_loss."
             )
 
-    def _solver(self, problem: Problem, weighted: bool) -> ModuleType:
+    @property
+    def _solver(self) -> ModuleType:
         """The module that solves the problem."""
         check_choice("solver", self.solver, ("cd", "mu"))
-        if problem.inference not in (NNLS(), Layer(tied=True)):
+        inference = NNLS() if self.inference is None else self.inference
+        if inference not in (NNLS(), Layer(tied=True)):
             raise ValueError(
-                f"NMF cannot solve with inference={problem.inference!r}: give NNLS() or "
+                f"NMF cannot solve with inference={inference!r}: give NNLS() or "
                 "Layer(tied=True), or take SAE for encoders of their own."
             )
-        solver = SOLVERS.get((self.solver, problem.inference))
+        solver = SOLVERS.get((self.solver, inference))
         if solver is None:
             raise ValueError(
-                f"solver={self.solver!r} cannot solve with inference={problem.inference!r}: use "
+                f"solver={self.solver!r} cannot solve with inference={inference!r}: use "
                 "solver='cd' for projective NMF."
             )
-        solver.check(problem, weighted)
         return solver
 
     # Solving ----------------------------------------------------------------------------------
@@ -480,8 +480,8 @@ class NMF(PartsModel):
                 D, _, problem, unit = model._prepared(X, None)
                 model._given(D, unit, None, None)
             fits.enter_context(one_where_more_do_not_pay(D.size * first._n_parts(D)))
-            begun = (model._begun(D, None, problem, unit) for model in progress(models, "fits"))
-            runs = first._runs(D, None, problem, chain.from_iterable(begun))
+            begun = (model._begun(D, problem, unit) for model in progress(models, "fits"))
+            runs = first._solver.solve(D, chain.from_iterable(begun), problem, first._settings)
             for model in models:
                 model._finished(D, None, unit, islice(runs, model.n_init))
         return models
@@ -491,65 +491,46 @@ class NMF(PartsModel):
         for stale in ("parts_weights_", "_running"):
             vars(self).pop(stale, None)
         D, weights = self._check_data(X, mask, reset=True)
-        problem = self._problem(D)
+        problem = self.problem
         self._check_settings(D, weights)
-        self._solver(problem, weights is not None)
+        self._solver.check(problem, weights is not None)
         unit = self._unit(D, problem)
-        return unit.measured(D), weights, unit.problem(problem), unit
+        return scale.measured(D, unit), weights, problem.in_units(unit), unit
 
     @staticmethod
     def _unit(D, problem: Problem) -> Unit:
         """The unit of a fit, whose loss must be a number."""
-        check_scale(D, problem.objective.beta, np.float64)
-        unit = Unit.of_fit(D, problem)
-        if unit == Unit():
+        check_scale(D, problem.objective.fit.degree, np.float64)
+        unit = scale.of_fit(D, problem)
+        if unit.data == 1:
             check_scale(D)
         return unit
 
     def _begun(
-        self, D, weights, problem: Problem, unit: Unit, given: tuple | None = None
-    ) -> Iterator[tuple[Problem, tuple[np.ndarray, np.ndarray]]]:
-        """Once for each of `n_init`: the problem bound to the data, and codes and parts to begin
-        from."""
+        self, D, problem: Problem, unit: Unit, given: Factors | None = None
+    ) -> Iterator[Factors]:
+        """Once for each of `n_init` the codes and parts to begin from."""
         rng = check_random_state(self.random_state)
-        m = len(given[1]) if given else self._n_parts(D)
+        m = len(given.components) if given else self._n_parts(D)
         problem.codes.check(m)
-        D = _widened(D)
-        of_descent = self._solver(problem, weights is not None) is hals
-        seen = hals.rounded(D, problem, weights) if of_descent else D
+        seen = hals.rounded(hals.widened(D), problem)
         for _ in progress(range(self.n_init), "NMF starts"):
-            bound = replace(problem, parts=problem.parts.bind(D))
-            yield bound, given or self._start(seen, m, bound, unit, rng)
+            yield given or self._start(seen, m, problem, unit, rng)
 
-    def _runs(
-        self, D, weights, problem: Problem, begun: Iterable
-    ) -> Iterator[tuple[Problem, np.ndarray, np.ndarray, History]]:
-        """What is found from each start, several at once where they stack."""
-        solver = self._solver(problem, weights is not None)
-        D, how = _widened(D), {"tol": self.tol, "max_iter": self._most_iterations}
-        if solver is hals and hals.stacks(D, problem, weights):
-            pairs = (factors for _, factors in begun)
-            for found in hals.factorize_all(D, pairs, problem, **how):
-                yield problem, *found
-        else:
-            for bound, start in begun:
-                yield bound, *solver.factorize(D, *start, bound, weights=weights, **how)
-
-    def _finished(self, D, weights, unit: Unit, runs: Iterable) -> np.ndarray:
+    def _finished(self, D, weights, unit: Unit, runs: Iterable[tuple[Factors, History]]):
         """Keep the best run; returns its codes."""
-        bound, *factors, history = min(runs, key=lambda run: run[-1].last["objective"])
-        codes = self._set(D, weights, unit, *(factor.astype(D.dtype) for factor in factors))
-        if bound.parts.of_samples:
-            self.parts_weights_ = bound.parts.weights
+        factors, history = min(runs, key=lambda run: run[1].last["objective"])
+        codes, components = (factor.astype(D.dtype) for factor in factors[:2])
+        codes = self._set(D, weights, unit, Factors(codes, components, factors.sample_weights))
         self.n_iter_ = history.iterations
         self.kkt_residual_ = history.last["residual"]
         self.history_ = history.arrays()
-        self.history_["objective"] = unit.objective(
-            self.history_["objective"], self.problem_, len(self.components_)
-        )
-        if self.n_iter_ >= self._most_iterations and self.tol > 0:
+        penalties = self.problem_.against_data(D.shape).objective.penalties
+        shift = sum(penalty.shift(unit, len(components)) for penalty in penalties)
+        self.history_["objective"] = self.history_["objective"] * unit.objective + shift
+        if self.n_iter_ >= self._settings.max_iter and self.tol > 0:
             warnings.warn(
-                f"Maximum number of iterations {self._most_iterations} reached. Increase it "
+                f"Maximum number of iterations {self._settings.max_iter} reached. Increase it "
                 f"to improve convergence: raise max_iter, or tol={self.tol:g}; the KKT "
                 f"residual is {self.kkt_residual_:.1e}.",
                 ConvergenceWarning,
@@ -557,7 +538,7 @@ class NMF(PartsModel):
             )
         return codes
 
-    def _given(self, D, unit: Unit, W, H) -> tuple[np.ndarray, np.ndarray] | None:
+    def _given(self, D, unit: Unit, W, H) -> Factors | None:
         """The start that `fit` was handed as W and H, if init is "custom"."""
         if self.init != "custom":
             if W is not None or H is not None:
@@ -576,7 +557,7 @@ class NMF(PartsModel):
         if self.n_init > 1:
             raise ValueError("init='custom' is a single start: use n_init=1 or init='random'.")
         m = np.shape(H)[0] if self.n_components == "auto" else self._n_parts(D)
-        given = (
+        given = Factors(
             check_custom(W, "W", (D.shape[0], m), D.dtype) / unit.codes,
             check_custom(H, "H", (m, D.shape[1]), D.dtype) / unit.parts,
         )
@@ -587,19 +568,20 @@ class NMF(PartsModel):
 
     def _start(
         self, D, m: int, problem: Problem, unit: Unit, rng: np.random.RandomState
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> Factors:
         """Codes and parts to begin from, in the unit of D, not yet within what is allowed."""
         if self.start is None:
-            return self._named_start(D, m, problem, rng)
+            return starts.begin(D, m, problem, self._named_start(D, m, problem), rng)
         if isinstance(self.start, tuple):
             H = check_factor(self.start[0], "H", (D.shape[0], m), D.dtype) / unit.codes
             X = check_factor(self.start[1], "X", (D.shape[1], m), D.dtype) / unit.parts
-            return np.maximum(H, 0), problem.parts.project(X.T)
+            return Factors(H, X.T)
         X = check_factor(self.start.components_.T, "X", (D.shape[1], m), D.dtype) / unit.parts
-        components = problem.parts.project(X.T.copy())
-        return ReLU().infer(D, components), components
+        components = problem.parts.bind(D).project(X.T.copy())
+        return Factors(ReLU().infer(D, components), components)
 
-    def _named_start(self, D, m: int, problem: Problem, rng: np.random.RandomState):
+    def _named_start(self, D, m: int, problem: Problem) -> str:
+        """The name of the start, which must be possible."""
         of_samples = problem.parts.of_samples
         from_svd = m <= min(D.shape) and not of_samples
         init = self.init
@@ -618,39 +600,25 @@ class NMF(PartsModel):
             )
         if init in ("nndsvd", "nndsvda", "spa") and self.n_init > 1:
             raise ValueError(f"init={init!r} is a single start: use n_init=1 or init='random'.")
-        if init == "random" and of_samples:
-            return starts.data_samples(D, m, rng)
-        H, components = starts.STARTS[init](D, m, rng)
-        signed = isinstance(problem.parts, Parts) and not problem.parts.nonnegative
-        if signed and problem.codes == ReLU() and problem.objective == Objective():  # semi-NMF
-            components = starts.wide_cone(D, components, rng)
-        # Where parts or codes have a scale of their own, the start has it too.
-        if not (problem.parts.homogeneous or of_samples):
-            sizes = np.abs(components).mean(axis=1, keepdims=True)
-            components = components / np.where(sizes > 0, sizes, 1)
-        elif not homogeneous(problem.codes):
-            components = components * H.sum(axis=1).mean()
-        return H, components
+        return init
 
-    def _set(self, D, weights, unit: Unit, codes, components: np.ndarray) -> np.ndarray:
+    def _set(self, D, weights, unit: Unit, factors: Factors) -> np.ndarray:
         """The attributes that the parts and their codes have on some data, all in their unit;
         returns the codes in the data's own."""
-        self.problem_ = self._problem(D)
-        self.components_ = put_back(components, unit.parts, components.dtype, "parts")
+        codes, components, sample_weights = factors
+        self.problem_ = self.problem
+        self.components_ = scale.put_back(components, unit.parts, components.dtype, "parts")
         self._n_components = len(components)  # scikit-learn's name
-        beta = self._beta
+        if sample_weights is not None:
+            self.parts_weights_ = sample_weights
+        beta = self.problem_.objective.fit.beta
         if beta == 2:
             loss = factorization_loss(D, codes, components, weights)
         else:
             loss = 2 * beta_divergence(D, codes, components, beta, weights)
-        self.loss_ = loss * unit.data**beta
+        self.loss_ = loss * unit.objective
         self.reconstruction_err_ = float(np.sqrt(self.loss_))
-        return put_back(codes, unit.codes, codes.dtype, "codes")
-
-
-def _widened(D):
-    """The data in double precision, where that costs nothing: where they are few."""
-    return D.astype(np.float64, copy=False) if D.size <= hals.FEW else D
+        return scale.put_back(codes, unit.codes, codes.dtype, "codes")
 
 
 def non_negative_factorization(

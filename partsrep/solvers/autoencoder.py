@@ -1,29 +1,16 @@
 """Autoencoders as torch modules: the four choices put together, with the weights they need."""
 
 import copy
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..choices.codes import (
-    BatchTopK,
-    FeatureChoice,
-    Gaussian,
-    JumpReLU,
-    Logistic,
-    ReLU,
-    TopK,
-    above,
-)
-from ..choices.inference import Pursuit
-from ..choices.objective import KL, L0, L1, AuxK, Hoyer, Output, PriorKL
+from ..choices.jumprelu import above
+from ..choices.objective import Output
 from ..choices.problem import Problem
-
-# The number in which the members of a stack may differ.
-OWN = dict.fromkeys((L1, L0, KL, Hoyer, AuxK, PriorKL), "weight")
-OWN |= {TopK: "k", BatchTopK: "k"}
+from ..choices.units import Unit
 
 
 def stacked(problems: list[Problem]) -> Problem | None:
@@ -33,6 +20,7 @@ def stacked(problems: list[Problem]) -> Problem | None:
 
     Examples
     --------
+    >>> from partsrep.choices.codes import ReLU, TopK
     >>> stacked([Problem(codes=TopK(2)), Problem(codes=TopK(3))]).codes
     TopK(k=tensor([2, 3]))
     >>> stacked([Problem(codes=TopK(2)), Problem(codes=ReLU())]) is None
@@ -41,42 +29,40 @@ def stacked(problems: list[Problem]) -> Problem | None:
     first = problems[0]
     if all(problem == first for problem in problems):
         return first
-    objectives = [problem.objective for problem in problems]
-    alike = replace(first, codes=ReLU(), objective=replace(objectives[0], penalties=()))
+    same = replace(first.objective, penalties=())
     for problem in problems:
-        bare = replace(problem.objective, penalties=())
-        if replace(problem, codes=ReLU(), objective=bare) != alike:
+        bare = replace(problem, codes=first.codes, objective=first.objective)
+        if bare != first or replace(problem.objective, penalties=()) != same:
             return None
-    if len({len(objective.penalties) for objective in objectives}) > 1:
+    penalties = [problem.objective.penalties for problem in problems]
+    if len(set(map(len, penalties))) > 1:
         return None
     codes = _in_one([problem.codes for problem in problems])
-    penalties = tuple(map(_in_one, zip(*(o.penalties for o in objectives), strict=True)))
-    if codes is None or None in penalties:
+    together = tuple(map(_in_one, zip(*penalties, strict=True)))
+    if codes is None or None in together:
         return None
-    return replace(first, codes=codes, objective=replace(objectives[0], penalties=penalties))
+    return replace(first, codes=codes, objective=replace(same, penalties=together))
 
 
 def _in_one(choices: Any) -> Any:
     """One object with the numbers of all, None if they differ in anything else."""
-    first, own = choices[0], OWN.get(type(choices[0]))
+    first = choices[0]
     if all(choice == first for choice in choices):
         return first
-    shared = [field.name for field in fields(first) if field.name != own]
-    if own is None or any(
-        type(choice) is not type(first)
-        or any(getattr(choice, name) != getattr(first, name) for name in shared)
-        for choice in choices
-    ):
+    own = first.varies
+    if own is None or len(set(map(type, choices))) > 1:
+        return None
+    numbers = [getattr(choice, own) for choice in choices]
+    if any(replace(choice, **{own: numbers[0]}) != first for choice in choices):
         return None
     together = copy.copy(first)
-    numbers = [getattr(choice, own) for choice in choices]
-    dtype = torch.int64 if own == "k" else torch.float64
+    dtype = torch.int64 if all(isinstance(number, int) for number in numbers) else torch.float64
     object.__setattr__(together, own, torch.tensor(numbers, dtype=dtype))  # checked one by one
     return together
 
 
 class Autoencoder(nn.Module):
-    """H = f(D Uᵀ + b), D̂ = link(H Xᵀ + 1cᵀ) for a problem whose inference is a layer or a pursuit.
+    """H = f(D Uᵀ + b), D̂ = link(H Xᵀ + 1cᵀ) for a problem whose codes are amortised.
 
     All weights may have an axis more in front: then it is a stack of autoencoders, and so are the
     codes and reconstructions of data (n, d), or of data (s, n, d), one batch each.
@@ -123,11 +109,9 @@ class Autoencoder(nn.Module):
         own("bias", layer.bias, zeros if bias is None else bias)
         nowhere = torch.zeros_like(components[..., 0, :])
         own("offset", parts.offset, nowhere if offset is None else offset)
-        gaussian = isinstance(codes, Gaussian)
-        own("spread", gaussian, torch.zeros_like(components))
-        own("log_variance", gaussian, zeros)
-        learned = isinstance(codes, JumpReLU) and codes.bandwidth is not None
-        own("threshold", learned, torch.full_like(zeros, codes.threshold) if learned else None)
+        self.begun = codes.learned(components)
+        for name, weights in self.begun.items():
+            own(name, True, weights.begin)
         # Of a selection from batches, once it is frozen.
         self.register_buffer("frozen", None)
         self.register_buffer("usage", torch.ones_like(zeros), persistent=False)
@@ -142,20 +126,20 @@ class Autoencoder(nn.Module):
         return twin
 
     @torch.no_grad()
-    def measure(self, data: float, parts: float) -> None:
+    def measure(self, unit: Unit) -> None:
         """Measure data and parts in units so many times smaller than now: nothing else changes."""
-        codes = data / parts
         factors = {
-            "dictionary": 1.0 if self.problem.parts.of_samples else parts,
-            "samples": data,
-            "encoder": 1 / parts,
-            "gain": 1 / parts**2,
-            "bias": codes,
-            "offset": data,
-            "spread": 1 / data,
-            "threshold": codes,
-            "frozen": codes,
+            "dictionary": 1.0 if self.problem.parts.of_samples else unit.parts,
+            "samples": unit.data,
+            "encoder": 1 / unit.parts,
+            "gain": 1 / unit.parts**2,
+            "bias": unit.codes,
+            "offset": unit.data,
+            "frozen": unit.codes,
         }
+        for name, weights in self.begun.items():
+            data, codes = weights.unit
+            factors[name] = unit.data**data * unit.codes**codes
         for name, factor in factors.items():
             weights = getattr(self, name, None)
             if weights is not None:
@@ -168,19 +152,25 @@ class Autoencoder(nn.Module):
         Thresholds that were learned or frozen become those that are learned here; fixed ones stay
         fixed if both have the same activation. A selection from batches freezes its own.
         """
-        for name in ("gain", "spread", "log_variance"):
-            own, given = getattr(self, name), getattr(other, name)
-            if own is not None and given is not None:
-                own.copy_(given)
+        if self.gain is not None and other.gain is not None:
+            self.gain.copy_(other.gain)
         own, given = getattr(self, "samples", None), getattr(other, "samples", None)
         both = own is not None and given is not None and own.shape == given.shape
         if both and torch.allclose(own, given):  # else the weights have been found anew
             self.dictionary.copy_(other.dictionary)
-        given = other.frozen if other.threshold is None else other.threshold
-        if given is not None and self.threshold is not None:
-            self.threshold.copy_(given)
-        elif given is not None and isinstance(self.problem.codes, JumpReLU) and same_codes:
-            self.frozen = given.clone()
+        learned = other.learned
+        if other.frozen is not None:
+            learned.setdefault("threshold", other.frozen)
+        for name, weights in self.learned.items():
+            if name in learned:
+                weights.copy_(learned[name])
+        if same_codes and not (self.learned or self.problem.codes.from_batch):
+            self.frozen = None if other.frozen is None else other.frozen.clone()
+
+    @property
+    def learned(self) -> dict[str, torch.Tensor]:
+        """What the activation has learned, by name."""
+        return {name: getattr(self, name) for name in self.begun}
 
     @property
     def components(self) -> torch.Tensor:
@@ -189,7 +179,7 @@ class Autoencoder(nn.Module):
 
     @property
     def U(self) -> torch.Tensor:
-        """What multiplies the data, (m, d)."""
+        """Encoder weights (m, d)."""
         if self.encoder is not None:
             return self.encoder
         return self.components if self.gain is None else self.gain.unsqueeze(-1) * self.components
@@ -198,44 +188,11 @@ class Autoencoder(nn.Module):
         """The codes for pre-activations."""
         if self.frozen is not None:
             return above(Z, self.frozen)
-        if self.threshold is not None:
-            return self.problem.codes.above(Z, self.threshold)
-        return self.problem.codes(Z)
+        return self.problem.codes.activate(Z, self.learned)
 
     def infer(self, D: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The last pre-activations and the codes."""
-        if isinstance(self.problem.inference, Pursuit):
-            return self._pursue(D)
-        U = self.U
-        drive = D @ U.mT
-        if self.bias is not None:
-            drive = drive + self.bias.unsqueeze(-2)
-        Z, H = drive, self.activate(drive)
-        if self.problem.inference.steps == 1:
-            return Z, H
-        product = self.components @ U.mT
-        curvature = torch.linalg.matrix_norm(product, 2)
-        step = (1 / torch.where(curvature > 0, curvature, 1))[..., None, None]
-        for _ in range(self.problem.inference.steps - 1):
-            Z = H + step * (drive - H @ product)
-            H = self.activate(Z)
-        return Z, H
-
-    def _pursue(self, D: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        components = self.components
-        norms = components.norm(dim=-1)
-        norms = torch.where(norms > 0, norms, 1)
-        directions = components / norms.unsqueeze(-1)
-        gram = directions @ directions.mT
-        # What the residual has of each part: it falls by what the parts share with the one taken.
-        share = D @ directions.mT
-        begin, H = share, torch.zeros_like(share)
-        for _ in range(self.problem.inference.k):
-            value, where = share.clamp(min=0).max(dim=-1, keepdim=True)
-            taken = torch.zeros_like(share).scatter(-1, where, value)
-            H = H + taken
-            share = share - taken @ gram
-        return begin, H / norms.unsqueeze(-2)
+        """Pre-activations and codes."""
+        return self.problem.inference(D, self)
 
     def encode(self, D: torch.Tensor) -> torch.Tensor:
         """The codes (n, m); of Gaussian ones the means."""
@@ -251,15 +208,16 @@ class Autoencoder(nn.Module):
     def forward(self, D: torch.Tensor, generator: torch.Generator | None = None) -> Output:
         """One pass; a generator adds the noise of Gaussian codes, if it is not averaged exactly."""
         Z, H = self.infer(D)
-        drawn = self.log_variance is not None and not self.problem.objective.averaged
-        if drawn and generator is not None:
+        drawn = generator is not None and not self.problem.objective.averaged
+        log_variance = self.log_variance_of(D) if drawn else None
+        if log_variance is not None:
             noise = torch.randn(H.shape, dtype=H.dtype, device=H.device, generator=generator)
-            H = H + (self.log_variance_of(D) / 2).exp() * noise
+            H = H + (log_variance / 2).exp() * noise
         return Output(D, Z, H, self.decode(H), self)
 
-    def log_variance_of(self, D: torch.Tensor) -> torch.Tensor:
-        """The logarithms of Gaussian codes' variances (n, m)."""
-        return D @ self.spread.mT + self.log_variance.unsqueeze(-2)
+    def log_variance_of(self, D: torch.Tensor) -> torch.Tensor | None:
+        """The logarithms of the variances (n, m) of codes that are drawn, else None."""
+        return self.problem.codes.log_variance(D, self.learned)
 
     @torch.no_grad()
     def project(self) -> None:
@@ -273,8 +231,8 @@ class Autoencoder(nn.Module):
             self.offset.clamp_(min=0)
         if layer.nonnegative:
             self.encoder.clamp_(min=0)
-        if self.threshold is not None:
-            self.threshold.clamp_(min=0)
+        for name, weights in self.learned.items():
+            weights.clamp_(min=self.begun[name].lower)
 
     @torch.no_grad()
     def project_gradient(self) -> None:
@@ -286,8 +244,13 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def freeze(self, D: torch.Tensor) -> None:
         """Let thresholds that fit D take the place of a selection from batches."""
-        if isinstance(self.problem.codes, BatchTopK | FeatureChoice):
-            self.frozen = self.problem.codes.threshold(self.infer(D)[0])
+
+        def objective(thresholds: torch.Tensor) -> float:
+            self.frozen = thresholds
+            return float(self.problem.objective(self(D)))
+
+        if self.problem.codes.from_batch:
+            self.frozen = self.problem.codes.threshold(self.infer(D)[0], objective)
 
     @torch.no_grad()
     def scale_to(self, D: torch.Tensor) -> None:
@@ -308,17 +271,20 @@ class Autoencoder(nn.Module):
     def make_kl_finite(self, D: torch.Tensor) -> None:
         """Bring mean activations below 1, where KL is finite, if the objective has such a penalty.
 
-        ReLU units whose parts' norm is free get KL's target itself, and their parts the factor
-        that the codes give up: the reconstruction stays. Elsewhere one factor for all units, which
-        keeps the selection, brings the largest mean to a half. Logistic codes need nothing.
+        Codes without sparsity whose parts' norm is free get KL's target itself, and their parts the
+        factor that the codes give up: the reconstruction stays. Elsewhere one factor for all units,
+        which keeps the selection, brings the largest mean to a half. Codes without a unit need
+        nothing.
         """
+        codes, parts = self.problem.codes, self.problem.parts
         for penalty in self.problem.objective.penalties:
-            if not isinstance(penalty, KL) or isinstance(self.problem.codes, Logistic):
+            target = penalty.mean_activation
+            if target is None or codes.dimensionless:
                 continue
             means = self.encode(D).mean(dim=-2)
-            free = self.encoder is not None and not self.problem.parts.unit
-            if free and isinstance(self.problem.codes, ReLU):
-                share = torch.where(means > 0, penalty.target / means, 1)
+            free = self.encoder is not None and not parts.unit
+            if free and codes.homogeneous and codes.sparsity is None:
+                share = torch.where(means > 0, target / means, 1)
                 self.dictionary.div_(share.unsqueeze(-1))
             else:
                 share = (0.5 / means.amax(dim=-1, keepdim=True)).clamp(max=1).expand_as(means)

@@ -1,9 +1,10 @@
 """Block-coordinate descent: NMF and its kin under squared error, one factor at a time.
 
-Like every solver of `NMF`, this module has `check`, `factorize` and `infer`.
+As every solver of NMF this has `infer` too: the codes of other data.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -12,12 +13,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..choices.codes import ReLU
-from ..choices.objective import Elastic, Objective
+from ..choices.objective import SQUARED, Objective, Terms
 from ..choices.parts import Parts
 from ..choices.problem import Problem
 from ..leastsquares import columnwise_loss, data_norm, equations_by_block, sweeps, worthwhile
 from ..progress import History, progress
-from . import starts
+from . import Factors, Settings, starts
 from .optimality import idle_signs, kkt_residual, turned
 
 # An iteration that gains less than this share is slow, and going past its end then pays. The step
@@ -34,26 +35,37 @@ NEAR = 1e-3
 # The best codes for the last parts are not those on the way: so often the descent may go on, each
 # time to half the tolerance, until the residual with them is small enough too.
 REFINEMENTS = 10
+# Codes under penalties that `infer` does not know: most half steps, and the residual that ends
+# them, relative to the data.
+HALF_STEPS, CLOSE = 1000, 1e-10
 # What is just nonnegative, and improved by sweeps.
 SWEPT = ReLU(), Parts(nonnegative=True)
 # Columns of a stack's larger factors in all: more share nothing that is worth the memory.
 STACK = 2**15
 
 
-def check(problem: Problem, weighted: bool) -> None:
+def check(problem: Problem, weighted: bool = False) -> None:
     """Raise a ValueError if this is no problem for this solver."""
-    if problem.objective.beta != 2:
+    objective, parts = problem.objective, problem.parts
+    if objective.fit != SQUARED:
         raise ValueError(
-            "Invalid beta_loss parameter: solver 'cd' does not handle beta_loss = "
-            f"{problem.objective.beta}; use solver='mu'."
+            f"Invalid beta_loss parameter: solver 'cd' does not handle {objective.fit!r}; use "
+            "solver='mu'."
         )
-    if weighted and problem.parts.of_samples:
-        raise ValueError(f"mask= does not go with {problem.parts!r}: hidden samples make no parts.")
-    if problem.objective.parts != Elastic() and not problem.parts.nonnegative:
-        raise ValueError(
-            f"alpha_H and LogVolume need nonnegative parts, but these are {problem.parts!r}: set "
-            "alpha_H=0 (the default takes alpha_W's)."
-        )
+    if weighted and parts.of_samples:
+        raise ValueError(f"mask= does not go with {parts!r}: hidden samples make no parts.")
+    for penalty in objective.penalties:
+        if not penalty.is_quadratic or (penalty.by_norm and not parts.unit):
+            raise ValueError(
+                f"NMF cannot solve with penalty={penalty!r} here: it takes L1(weight) and "
+                "L2(weight) on codes or parts, L1 with by_norm=True for parts of norm 1 "
+                "(parts='unit-nonnegative'), and LogVolume(weight, delta)."
+            )
+        if penalty.on == "parts" and not parts.nonnegative:
+            raise ValueError(
+                f"alpha_H and {penalty!r} need nonnegative parts, but these are {parts!r}: set "
+                "alpha_H=0 (the default takes alpha_W's)."
+            )
 
 
 def infer(
@@ -66,34 +78,42 @@ def infer(
     **_: Any,
 ) -> np.ndarray:
     """The best codes (n, m) of D for given parts, sample by sample; sooner from a good guess."""
-    codes, price = problem.codes, problem.objective.codes
+    problem = problem.against_data(D.shape)
+    codes, terms = problem.codes, problem.objective.terms("codes")
+    if terms.elastic is None:
+        return _descended(D, components, codes, terms, weights)
+    l1, l2 = terms.elastic
     near = {"guess": guess} if codes == ReLU() else {}
-    return codes.infer(D, components, l1=price.l1, l2=price.l2, weights=weights, **near)
+    return codes.infer(D, components, l1=l1, l2=l2, weights=weights, **near)
 
 
-def factorize(
-    D: Any, H: np.ndarray, components: np.ndarray, problem: Problem, **how: Any
-) -> tuple[np.ndarray, np.ndarray, History]:
-    """As :func:`factorize_all`, from one start."""
-    return next(factorize_all(D, [(H, components)], problem, **how))
+def _descended(
+    D: Any, components: np.ndarray, codes: Any, terms: Terms, weights: np.ndarray | None
+) -> np.ndarray:
+    """Codes under penalties of any kind: half steps from the best codes without them."""
+    H = codes.infer(D, components, weights=weights)
+    unit = data_norm(D, weights) or 1.0
+    apart = codes.columnwise and terms.columnwise
+    for block, gram, cross in equations_by_block(D, components, weights, apart):
+        F = H[block].T
+        for _ in range(HALF_STEPS):
+            system = terms.quadratic(F, gram, cross)
+            if codes.residual(F, *system) <= CLOSE * unit:
+                break
+            F = codes.improve(F, *system)
+        H[block] = F.T
+    return H
 
 
-def stacks(D: Any, problem: Problem, weights: np.ndarray | None) -> bool:
-    """Whether several starts of a problem can descend as one stack."""
-    plain = _plain(problem) and problem.objective == Objective()
-    return plain and weights is None and not sp.issparse(D)
-
-
-def factorize_all(
+def solve(
     D: Any,
-    begun: Iterable[tuple[np.ndarray, np.ndarray]],
+    begun: Iterable[Factors],
     problem: Problem,
+    settings: Settings,
     *,
     weights: np.ndarray | None = None,
-    tol: float,
-    max_iter: int,
-) -> Iterator[tuple[np.ndarray, np.ndarray, History]]:
-    """As :func:`descend`, from any starts (H, components), to the best codes for the last parts.
+) -> Iterator[tuple[Factors, History]]:
+    """As :func:`descend`, from any starts, to the best codes for the last parts.
 
     These differ from the codes on the way; where the residual with them is above `tol` the descent
     goes on. Codes that are only approximately the best are taken as they are.
@@ -101,23 +121,38 @@ def factorize_all(
     Several starts share their products with the data and their calls of numpy, most of the work on
     small data. Each takes the path that it would take alone, up to rounding.
     """
+    D = widened(D)
+    problem = problem.against_data(D.shape)
     begun, rough = iter(begun), rounded(D, problem, weights)
-    size = max(STACK // max(D.shape), 1) if stacks(D, problem, weights) else 1
+    how = {"weights": weights, "tol": settings.tol, "max_iter": settings.max_iter}
+    size = max(STACK // max(D.shape), 1) if _stacks(D, problem, weights) else 1
     while group := list(islice(begun, size)):
-        factors = [_allowed(D, rough, *start, problem, weights) for start in group]
+        bound = replace(problem, parts=problem.parts.bind(D))
+        factors = [_allowed(D, rough, *start[:2], bound, weights) for start in group]
         H, components = (np.stack(f) if len(f) > 1 else f[0] for f in zip(*factors, strict=True))
         histories = [History() for _ in group]
         del group, factors  # codes may be large
         near = D.size <= FEW and all(
-            kkt_residual(D, *fit, problem, weights) <= NEAR for fit in _members(H, components)
+            kkt_residual(D, *fit, bound, weights) <= NEAR for fit in _members(H, components)
         )
         if rough is not D and not near:
-            coarse = {"tol": max(tol, COARSE), "max_iter": max_iter, "gain": FINE}
-            H, components = descend(rough, H, components, problem, histories, **coarse)
-        how = {"weights": weights, "tol": tol, "max_iter": max_iter}
-        H, components = descend(D, H, components, problem, histories, **how)
+            coarse = {"tol": max(settings.tol, COARSE), "max_iter": settings.max_iter, "gain": FINE}
+            H, components = descend(rough, H, components, bound, histories, **coarse)
+        H, components = descend(D, H, components, bound, histories, **how)
         for fit, history in zip(_members(H, components), histories, strict=True):
-            yield *_refined(D, *fit, problem, history, **how), history
+            H, components = _refined(D, *fit, bound, history, **how)
+            yield Factors(H, components, bound.parts.weights), history
+
+
+def _stacks(D: Any, problem: Problem, weights: np.ndarray | None) -> bool:
+    """Whether several starts of a problem can descend as one stack."""
+    plain = _plain(problem) and problem.objective == Objective()
+    return plain and weights is None and not sp.issparse(D)
+
+
+def widened(D: Any) -> Any:
+    """The data in double precision, where that costs nothing: where they are few."""
+    return D.astype(np.float64, copy=False) if D.size <= FEW else D
 
 
 def _allowed(
@@ -136,6 +171,7 @@ def _allowed(
             components = turned(H, components, problem)
             H = infer(D, components, problem, weights=weights)
         return H, components
+    H, components = np.maximum(H, 0), np.maximum(components, 0)
     if problem.objective == Objective():
         return starts.rescaled(rough, H, components)
     return H, components
@@ -192,7 +228,7 @@ def descend(
     gain: float = 0.0,
     extrapolate: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Minimise ‖D − HXᵀ‖²_F + prices by improving the codes and the parts in turn.
+    r"""Minimise ‖D − HXᵀ‖²_F + penalties by improving the codes and the parts in turn.
 
     With one factor fixed the objective is a quadratic in the other, which the problem's codes and
     parts know how to lower. For two nonnegative factors that is a few sweeps of exact coordinate
@@ -210,7 +246,7 @@ def descend(
     problem : Problem
         Its parts are bound to D if they depend on it.
     histories : list of History
-        One for each start. They go on from here; objectives include the prices.
+        One for each start. They go on from here; objectives include the penalties.
     weights : ndarray (n, d) ≥ 0 or None
         Of the squared errors. Where a weight is 0, D must be 0.
     tol : float
@@ -238,7 +274,7 @@ def descend(
     # Where the next turn begins: the factors themselves, or copies that are ahead of them.
     F_ahead, P_ahead = F, P
     extrapolate = extrapolate and _plain(problem)
-    prices = problem.objective
+    of_codes, of_parts = problem.objective.terms("codes"), problem.objective.terms("parts")
     D_T, weights_T = D.T, None if weights is None else weights.T
     norm = data_norm(D, weights)
     # Numbers of one descent, or arrays (s,) of them. A step of 0 is not ahead.
@@ -255,19 +291,18 @@ def descend(
             F, P, F_ahead, P_ahead = F[left], P[left], F_ahead[left], P_ahead[left]
             members, iterations = members[left], iterations[left]
             before, step, limit = before[left], step[left], limit[left]
-        codes, _ = _turn(
-            D, weights, F, F_ahead, P_ahead, problem.codes, prices.codes, step, measured=False
+        codes, _ = half_step(
+            D, weights, F, F_ahead, P_ahead, problem.codes, of_codes, step, measured=False
         )
-        parts, change = _turn(
-            D_T, weights_T, P, P_ahead, F_ahead, problem.parts, prices.parts, step, measured=True
+        parts, change = half_step(
+            D_T, weights_T, P, P_ahead, F_ahead, problem.parts, of_parts, step, measured=True
         )
         iterations = iterations + 1
         residual = np.hypot(codes, parts) / (norm or 1.0)
-        value = np.maximum(norm**2 + change, 0) + prices.codes(F_ahead) + prices.parts(P)
-        for history, *reached in zip(
-            histories, *map(np.ravel, (iterations, value, residual)), strict=True
-        ):
-            history.add(*(number.item() for number in reached))
+        value = np.maximum(norm**2 + change, 0) + of_codes(F_ahead) + of_parts(P)
+        reached = (np.ravel(numbers).tolist() for numbers in (iterations, value, residual))
+        for history, i, v, r in zip(histories, *reached, strict=True):
+            history.add(iteration=i, objective=v, residual=r)
 
         gained = before - value
         ahead = step > 0
@@ -290,32 +325,33 @@ def descend(
     return found[0].mT, found[1]
 
 
-def _turn(
+def half_step(
     D: Any,
     weights: np.ndarray | None,
     F: np.ndarray,
-    ahead: np.ndarray,
+    extrapolated: np.ndarray,
     P: np.ndarray,
     allowed: Any,
-    price: Any,
+    terms: Terms,
     step: np.ndarray,
     measured: bool,
 ) -> tuple[np.ndarray | float, np.ndarray | float]:
-    """Improve the rows F of D ≈ FᵀP from `ahead`, and move `ahead` past them, both in place.
+    """Improve the rows F of D ≈ FᵀP from `extrapolated`, and move that past them, both in place.
 
     Returns the residual before and, if it is to be measured, ‖D − FᵀP‖² − ‖D‖² after.
     """
     residual = change = 0.0
     times = worthwhile(D.shape[1], P.shape[-2])
     improve = partial(sweeps, times=times) if allowed in SWEPT else allowed.improve
-    for block, gram, cross in equations_by_block(D, P, weights, allowed):
-        system = price.system(ahead, gram, cross)
-        begin = ahead[..., block]
+    apart = allowed.columnwise and terms.columnwise
+    for block, gram, cross in equations_by_block(D, P, weights, apart):
+        begin = extrapolated[..., block]
+        system = terms.quadratic(begin, gram, cross)
         residual = np.hypot(residual, allowed.residual(begin, *system))
         new = improve(begin, *system)
         if measured:
             change = change + columnwise_loss(new, gram, cross).sum(axis=-1, dtype=np.float64)
-        if ahead is not F:
+        if extrapolated is not F:
             np.subtract(new, F[..., block], out=begin)
             begin *= step[..., None, None].astype(F.dtype)
             begin += new
@@ -329,7 +365,7 @@ def _plain(problem: Problem) -> bool:
     return problem.codes in SWEPT and problem.parts in SWEPT
 
 
-def rounded(D: Any, problem: Problem, weights: np.ndarray | None) -> Any:
+def rounded(D: Any, problem: Problem, weights: np.ndarray | None = None) -> Any:
     """D rounded to single precision, where the descent may begin with it; else D itself.
 
     Large data are twice as fast so. Few data stay in double precision, but rounded they take the

@@ -1,43 +1,56 @@
 """Multiplicative updates: NMF under any β-divergence.
 
-Like every solver of `NMF`, this module has `check`, `factorize` and `infer`.
+As every solver of NMF this has `infer` too: the codes of other data.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from ..choices.codes import ReLU
-from ..choices.objective import BLOCK, Elastic, beta_divergence, beta_divergences, sampled_product
+from ..choices.objective import Terms
 from ..choices.parts import Parts
 from ..choices.problem import Problem
+from ..divergences import BLOCK, beta_divergence, beta_divergences, sampled_product
 from ..leastsquares import blocks
 from ..progress import History, progress
+from . import Factors, Settings
+from .hals import widened
 
 CHECK_EVERY = 10  # iterations between two looks at the divergence
 
 
-def check(problem: Problem, weighted: bool) -> None:
+def check(problem: Problem, weighted: bool = False) -> None:
     """Raise a ValueError if this is no problem for this solver."""
-    nonnegative = problem.parts == Parts(nonnegative=True) and problem.codes == ReLU()
-    if not nonnegative or not isinstance(problem.objective.parts, Elastic):
+    objective = problem.objective
+    plain = problem.parts == Parts(nonnegative=True) and problem.codes == ReLU()
+    if not plain or any(p.elastic is None or p.by_norm for p in objective.penalties):
         raise ValueError(
-            "solver='mu' needs nonnegative parts, codes=ReLU() and no LogVolume: use solver='cd'."
+            "solver='mu' needs nonnegative parts, codes=ReLU() and no penalties but L1(weight) and "
+            "L2(weight): use solver='cd'."
         )
 
 
-def factorize(
+def solve(
     D: Any,
-    H: np.ndarray,
-    components: np.ndarray,
+    begun: Iterable[Factors],
     problem: Problem,
+    settings: Settings,
     *,
     weights: np.ndarray | None = None,
-    tol: float,
-    max_iter: int,
-) -> tuple[np.ndarray, np.ndarray, History]:
-    r"""Minimise twice the β-divergence of D from H Xᵀ, plus prices.
+) -> Iterator[tuple[Factors, History]]:
+    """As :func:`descend`, from any starts."""
+    D = widened(D)
+    for start in begun:
+        yield descend(D, start, problem.against_data(D.shape), settings, weights)
+
+
+def descend(
+    D: Any, start: Factors, problem: Problem, settings: Settings, weights: np.ndarray | None
+) -> tuple[Factors, History]:
+    r"""Minimise twice the β-divergence of D from H Xᵀ, plus penalties.
 
     Each factor is multiplied by :math:`(\nabla^- / \nabla^+)^\gamma`, the two halves of its
     gradient, with the γ that makes the divergence fall: 1 for β in [1, 2], 1/(2−β) below,
@@ -45,42 +58,40 @@ def factorize(
     than `tol` of its value at the start, or at once where the start is stationary. An entry that is
     zero stays zero.
 
-    Returns
-    -------
-    H : ndarray (n, m)
-    components : ndarray (m, d)
-    history : History
-        Of every tenth iteration.
+    The history is that of every tenth iteration.
 
     References
     ----------
     Févotte, Idier (2011), "Algorithms for nonnegative matrix factorization with the
     β-divergence", section 4.2.
     """
-    F, P = np.array(H.T, order="C"), components.copy()
-    beta, prices = problem.objective.beta, problem.objective
+    F, P = np.array(start.codes.T, order="C"), start.components.copy()
+    F, P, tol = np.maximum(F, 0), np.maximum(P, 0), settings.tol
+    beta = problem.objective.fit.beta
+    of_codes, of_parts = problem.objective.terms("codes"), problem.objective.terms("parts")
     weights_T = None if weights is None else weights.T
     rounding = 10 * float(np.finfo(F.dtype).eps)
     history = History()
 
     def look(iteration: int, residual: float) -> float:
         divergence = 2 * beta_divergence(D, F.T, P, beta, weights)
-        history.add(iteration, divergence + prices.codes(F) + prices.parts(P), residual)
+        objective = divergence + of_codes(F) + of_parts(P)
+        history.add(iteration=iteration, objective=objective, residual=residual)
         return divergence**0.5
 
     first = last = look(0, np.inf)
-    for iteration in progress(range(1, max_iter + 1), "NMF, multiplicative"):
+    for iteration in progress(range(1, settings.max_iter + 1), "NMF, multiplicative"):
         residual = np.hypot(
-            _multiply(F, P, D, weights, beta, prices.codes),
-            _multiply(P, F, D.T, weights_T, beta, prices.parts),
+            _multiply(F, P, D, weights, beta, of_codes),
+            _multiply(P, F, D.T, weights_T, beta, of_parts),
         )
-        over = iteration == max_iter or (iteration == 1 and residual <= rounding)
+        over = iteration == settings.max_iter or (iteration == 1 and residual <= rounding)
         if over or (tol > 0 and iteration % CHECK_EVERY == 0):
             now = look(iteration, float(residual))
             if over or last - now <= tol * first:
                 break
             last = now
-    return F.T, P, history
+    return Factors(F.T, P), history
 
 
 def infer(
@@ -89,24 +100,22 @@ def infer(
     problem: Problem,
     *,
     weights: np.ndarray | None = None,
-    tol: float,
-    max_iter: int,
+    settings: Settings,
 ) -> np.ndarray:
     """Codes (n, m) of D for given parts, sample by sample, in double precision.
 
     Each begins with equal codes that rebuild the sample's sum, and ends by itself, as in
-    :func:`factorize`.
+    :func:`descend`.
     """
     size = D.shape[0] if sp.issparse(D) else max(BLOCK // D.shape[1], 1)
-    components = components.astype(np.float64)
+    components, problem = components.astype(np.float64), problem.against_data(D.shape)
     codes = [
         _codes(
             D[rows].astype(np.float64),
             components,
             problem,
             None if weights is None else weights[rows],
-            tol,
-            max_iter,
+            settings,
         )
         for rows in blocks(D.shape[0], size)
     ]
@@ -118,11 +127,10 @@ def _codes(
     P: np.ndarray,
     problem: Problem,
     weights: np.ndarray | None,
-    tol: float,
-    max_iter: int,
+    settings: Settings,
 ) -> np.ndarray:
     """Those of a few samples, which leave when they are done."""
-    beta, price = problem.objective.beta, problem.objective.codes
+    beta, terms, tol = problem.objective.fit.beta, problem.objective.terms("codes"), settings.tol
     if weights is None:
         sums, share = np.asarray(D.sum(axis=1)).ravel(), P.sum()
     else:
@@ -131,8 +139,8 @@ def _codes(
     H = np.repeat(level[:, None], len(P), axis=1)
     left, F = np.arange(len(H)), np.array(H.T, order="C")
     first = last = beta_divergences(D, H, P, beta, weights) ** 0.5
-    for iteration in range(1, max_iter + 1):
-        _multiply(F, P, D, weights, beta, price)
+    for iteration in range(1, settings.max_iter + 1):
+        _multiply(F, P, D, weights, beta, terms)
         if tol > 0 and iteration % CHECK_EVERY == 0:
             now = beta_divergences(D, F.T, P, beta, weights) ** 0.5
             on = last - now > tol * first
@@ -151,13 +159,14 @@ def _multiply(
     D: Any,
     weights: np.ndarray | None,
     beta: float,
-    price: Elastic,
+    terms: Terms,
 ) -> float:
     """Update the rows F of D ≈ FᵀP in place; returns the scale-free residual before the update:
     the norm of F ∘ gradient, relative to that of F ∘ ∇⁺."""
     gamma = 1 / (2 - beta) if beta < 1 else 1 / (beta - 1) if beta > 2 else 1.0
     down, up = _halves(F, P, D, weights, beta)
-    up = up + price.l1 + price.l2 * F
+    l1, l2 = terms.elastic
+    up = up + l1 + l2 * F
     up[up == 0] = 1  # the partner is zero, and so is ∇⁻
     residual = np.linalg.norm(F * (up - down)) / (np.linalg.norm(F * up) or 1.0)
     F *= (down / up) ** gamma

@@ -32,7 +32,7 @@ def kkt_residual(
     For an NMF, with M = (H Xᵀ − D) X and N = Hᵀ(H Xᵀ − D), they are M ≥ 0, M ∘ H = 0 and N ≥ 0,
     N ∘ Xᵀ = 0. The residual is the norm of what violates them, the other factor's parts scaled to
     norm 1, divided by ‖D‖_F; 0 at a stationary point, of order 1 at a random one. For other
-    problems each factor's residual is that of its codes or parts, with the prices put in. Parts
+    problems each factor's residual is that of its codes or parts, with the penalties put in. Parts
     of any sign that no code uses count with the sign that is worse.
 
     Parameters
@@ -51,7 +51,7 @@ def kkt_residual(
     >>> kkt_residual(np.eye(2), np.eye(2), np.eye(2))
     0.0
     """
-    problem = problem or Problem(parts=Parts(nonnegative=True))
+    problem = (problem or Problem(parts=Parts(nonnegative=True))).against_data(D.shape)
     signs = [components]
     if idle_signs(H, problem).any():
         signs.append(turned(H, components, problem))
@@ -68,13 +68,15 @@ def _violation(
 ) -> float:
     """The norm of what violates the optimality conditions."""
     weights_T = None if weights is None else weights.T
-    prices = problem.objective
+    of_codes, of_parts = problem.objective.terms("codes"), problem.objective.terms("parts")
     residuals = [
-        allowed.residual(F[:, block], *price.system(F, gram, cross))
-        for allowed, price, F, equations in (
-            (problem.codes, prices.codes, H.T, (D, components, weights)),
-            (problem.parts, prices.parts, components, (D.T, H.T, weights_T)),
+        allowed.residual(F[:, block], *terms.quadratic(F[:, block], gram, cross))
+        for allowed, terms, F, equations in (
+            (problem.codes, of_codes, H.T, (D, components, weights)),
+            (problem.parts, of_parts, components, (D.T, H.T, weights_T)),
         )
-        for block, gram, cross in equations_by_block(*equations, allowed)
+        for block, gram, cross in equations_by_block(
+            *equations, allowed.columnwise and terms.columnwise
+        )
     ]
     return float(np.linalg.norm(residuals))

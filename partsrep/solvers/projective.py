@@ -1,8 +1,9 @@
 """Projective NMF: the parts are their own encoder, H = D X.
 
-Like every solver of `NMF`, this module has `check`, `factorize` and `infer`.
+As every solver of NMF this has `infer` too: the codes of other data.
 """
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -15,16 +16,18 @@ from ..choices.parts import Parts
 from ..choices.problem import Problem
 from ..leastsquares import data_norm
 from ..progress import History, progress
+from . import Factors, Settings
+from .hals import widened
 from .starts import best_scale
 
 
-def check(problem: Problem, weighted: bool) -> None:
+def check(problem: Problem, weighted: bool = False) -> None:
     """Raise a ValueError if this is no problem for this solver."""
-    nonnegative = problem.parts == Parts(nonnegative=True) and problem.codes == ReLU()
-    if not nonnegative or weighted or problem.objective != Objective():
+    plain = problem.parts == Parts(nonnegative=True) and problem.codes == ReLU()
+    if not plain or weighted or problem.objective != Objective():
         raise ValueError(
             "inference=Layer(tied=True), projective NMF, needs nonnegative parts and neither a "
-            "mask nor prices nor another beta_loss."
+            "mask nor penalties nor another beta_loss."
         )
 
 
@@ -33,27 +36,20 @@ def infer(D: Any, components: np.ndarray, problem: Problem, **_: Any) -> np.ndar
     return D @ components.T
 
 
-def factorize(
-    D: Any,
-    H: np.ndarray,
-    components: np.ndarray,
-    problem: Problem,
-    *,
-    weights: None = None,
-    tol: float,
-    max_iter: int,
-) -> tuple[np.ndarray, np.ndarray, History]:
+def solve(
+    D: Any, begun: Iterable[Factors], problem: Problem, settings: Settings, *, weights: None = None
+) -> Iterator[tuple[Factors, History]]:
+    """As :func:`descend`, from any starts."""
+    D = widened(D)
+    for start in begun:
+        yield descend(D, start.components, settings)
+
+
+def descend(D: Any, components: np.ndarray, settings: Settings) -> tuple[Factors, History]:
     r"""Minimise :math:`\|D - D X X^T\|_F^2` over X ≥ 0 by L-BFGS-B.
 
     Parts are determined up to their order only: X has no free scale. It stops where the projected
     gradient of half the objective is at most tol·‖D‖²_F.
-
-    Returns
-    -------
-    H : ndarray (n, m)
-        D X.
-    components : ndarray (m, d)
-    history : History
 
     References
     ----------
@@ -61,7 +57,8 @@ def factorize(
     extraction"; Byrd, Lu, Nocedal, Zhu (1995), "A limited memory algorithm for bound constrained
     optimization".
     """
-    norm = data_norm(D) or 1.0
+    norm, tol, max_iter = data_norm(D) or 1.0, settings.tol, settings.max_iter
+    components = np.maximum(components, 0)
     history = History()
     rounds = iter(progress(range(max_iter + 1), "NMF, projective"))
 
@@ -78,7 +75,7 @@ def factorize(
         value, gradient = objective(x)
         projected = np.where(x > 0, gradient, np.minimum(gradient, 0))
         residual = float(np.linalg.norm(projected)) / 2
-        history.add(next(rounds), value * norm**2, residual)
+        history.add(iteration=next(rounds), objective=value * norm**2, residual=residual)
         if residual <= tol:
             raise StopIteration
 
@@ -102,4 +99,4 @@ def factorize(
                 options={"maxiter": left, "maxfun": 10 * left, "ftol": 0, "gtol": 0},
             ).x
     components = x.reshape(X.shape).T.astype(D.dtype)
-    return D @ components.T, components, history
+    return Factors(D @ components.T, components), history

@@ -4,12 +4,17 @@ The starts are raw: what their scale is, each says. :func:`rescaled` gives them 
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.extmath import randomized_svd, row_norms
 
+from ..choices.codes import ReLU
+from ..choices.objective import Objective
+from ..choices.problem import Problem
 from ..leastsquares import data_norm, exact_nnls
+from . import Factors
 
 LARGE = 2**24  # entries
 # Heights of a cone over its width that are tried where no cone has all samples inside. Higher ones
@@ -377,3 +382,27 @@ STARTS = {
     "nndsvdar": partial(nndsvd, fill="random"),
     "spa": spa,
 }
+
+
+def begin(
+    D: Any,
+    n_components: int,
+    problem: Problem,
+    init: str,
+    rng: np.random.RandomState,
+) -> Factors:
+    """Codes and parts for a problem by a start of `STARTS`, not yet within what is allowed."""
+    codes, parts = problem.codes, problem.parts
+    if init == "random" and parts.of_samples:
+        return Factors(*data_samples(D, n_components, rng))
+    H, components = STARTS[init](D, n_components, rng)
+    signed = not (parts.nonnegative or parts.of_samples)
+    if signed and codes == ReLU() and problem.objective == Objective():  # semi-NMF
+        components = wide_cone(D, components, rng)
+    # Where parts or codes have a scale of their own, the start has it too.
+    if not (parts.homogeneous or parts.of_samples):
+        sizes = np.abs(components).mean(axis=1, keepdims=True)
+        components = components / np.where(sizes > 0, sizes, 1)
+    elif not codes.homogeneous:
+        components = components * H.sum(axis=1).mean()
+    return Factors(H, components)
