@@ -56,8 +56,9 @@ class History:
         self._rows: list[dict[str, Any]] = []
 
     def add(self, **reached: Any) -> None:
-        """Note a step."""
-        self._rows.append(reached | {"seconds": time.perf_counter() - self._began})
+        """Note a step; unless it says which, the start is number 0."""
+        own = {"iteration": len(self._rows)} | reached
+        self._rows.append(own | {"seconds": time.perf_counter() - self._began})
 
     @property
     def last(self) -> dict[str, Any]:
@@ -66,12 +67,17 @@ class History:
 
     @property
     def iterations(self) -> int:
-        """How many iterations there were, by their own count."""
+        """How many there were."""
         return self.last["iteration"] if self._rows else 0
 
     def arrays(self) -> dict[str, np.ndarray]:
         """One array a quantity."""
         return {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}
+
+    def scale(self, quantity: str, factor: float) -> None:
+        """Measure a quantity in a unit so many times smaller."""
+        for row in self._rows:
+            row[quantity] = factor * row[quantity]
 
     def member(self, index: int) -> "History":
         """That of one autoencoder of a stack."""

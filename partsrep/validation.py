@@ -288,7 +288,7 @@ def check_choice(name: str, value: Any, choices: Any) -> None:
 
 
 def check_kind(
-    name: str, value: Any, names: dict[str, Any], objects: str, fits: Callable[[Any], bool]
+    name: str, value: Any, names: dict[str, Any], objects: str, kind: type
 ) -> Any:
     """The choice that a name stands for, or the object given in its place.
 
@@ -301,8 +301,8 @@ def check_kind(
         The choices that have a name.
     objects : str
         How the others are written, one after the other: ``"TopK(k) JumpReLU(threshold)"``.
-    fits : callable
-        Whether an object is such a choice.
+    kind : type
+        The base class of such choices.
 
     Raises
     ------
@@ -312,14 +312,14 @@ def check_kind(
 
     Examples
     --------
-    >>> check_kind("codes", "TopK", {"relu": None}, "TopK(k)", lambda value: False)
+    >>> check_kind("codes", "TopK", {"relu": None}, "TopK(k)", int)
     Traceback (most recent call last):
     ...
     ValueError: codes='TopK' is not known; choose one of 'relu', TopK(k). Here: codes=TopK(k).
     """
     if isinstance(value, str) and value in names:
         return names[value]
-    if not isinstance(value, str | type) and fits(value):
+    if isinstance(value, kind):
         return value
     own = value if isinstance(value, str) else getattr(value, "__name__", type(value).__name__)
     choices = [*map(repr, names), *objects.split(" ")]

@@ -81,6 +81,8 @@ class Codes:
     #: compare with once training is over, so that the codes of a sample depend on no other; where
     #: that is ambiguous the better by an objective of thresholds.
     from_batch = False
+    #: Whether codes have to exceed a threshold of their own, learned or not.
+    has_threshold = False
     #: The number in which the members of a stack of autoencoders may differ.
     varies: str | None = None
     #: What the other method allows in their place, and why; None if the theory knows nothing.

@@ -29,6 +29,8 @@ class Inference:
     amortised = True
     #: Whether there is an encoder U.
     has_encoder = True
+    #: Whether the codes are those of one layer's first pass.
+    single_layer = False
     #: The most active codes of a sample, if the inference limits them.
     most_active: int | None = None
 
@@ -87,6 +89,10 @@ class Layer(Inference):
         check_fields(self, check_integer, "steps")
         if self.gain and not self.tied:
             raise ValueError("gain=True needs tied=True: weights of its own have any gain.")
+
+    @property
+    def single_layer(self) -> bool:
+        return self.steps == 1
 
     def __call__(self, D: torch.Tensor, module: Autoencoder) -> tuple[torch.Tensor, torch.Tensor]:
         """The last pre-activations and the codes that a module's weights give."""

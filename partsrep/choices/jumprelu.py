@@ -79,6 +79,7 @@ class JumpReLU(Codes):
     threshold: float
     bandwidth: float | None = None
 
+    has_threshold = True
     counterpart = (ReLU(), "the threshold removes what noise makes of zeros (T7)")
 
     @property

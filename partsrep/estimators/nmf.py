@@ -398,6 +398,10 @@ class NMF(PartsModel):
             objective=Objective(fit=self._fit_to, penalties=tuple(self._penalties())),
         )
 
+    def check(self) -> None:
+        """Raise a ValueError if the solver cannot take a choice that the arguments name."""
+        self._solver.check(self.problem)
+
     @property
     def _fit_to(self) -> Beta:
         """The data-fit."""

@@ -1,9 +1,8 @@
-"""SAE: the front door to sparse autoencoders."""
+"""SAE: sparse autoencoders, as a scikit-learn estimator."""
 
-import copy
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import is_dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,31 +10,25 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..choices.codes import (
-    ACTIVATIONS,
-    BatchTopK,
-    FeatureChoice,
-    Gaussian,
-    JumpReLU,
-    Logistic,
-    ReLU,
-    TopK,
-)
-from ..choices.inference import ENCODERS, Layer, Pursuit
-from ..choices.objective import L0, Objective, PriorKL
-from ..choices.parts import DECODERS, Cone, Hull, Parts
+from ..choices.codes import Codes, ReLU
+from ..choices.dense import Logistic
+from ..choices.inference import ENCODERS, Inference
+from ..choices.jumprelu import JumpReLU
+from ..choices.objective import FITS, Objective, Penalty
+from ..choices.parts import DECODERS, PartSet
 from ..choices.problem import Problem
-from ..leastsquares import blocks, data_norm, exact_nnls, linear_encoder
-from ..progress import Interrupted, progress
-from ..solvers import adam, alternating, lbfgs, online, starts
+from ..leastsquares import blocks
+from ..progress import History
+from ..solvers import Settings, adam
 from ..solvers.autoencoder import Autoencoder, stacked
-from ..solvers.hals import in_memory
+from ..solvers.begin import array, some_of, tensor
+from ..solvers.online import Online
+from ..solvers.training import SOLVERS, Solver, Training
 from ..validation import (
     as_array,
     check_choice,
     check_data,
     check_device,
-    check_factor,
     check_integer,
     check_kind,
     check_matrix,
@@ -44,48 +37,26 @@ from ..validation import (
     extremes,
 )
 from .base import PartsModel, alike, all_or_nothing
-from .nmf import NMF
 
-# Autoencoders that train as one stack have at most so many weights and codes of a batch together.
-STACK = 2**23
-# "auto" finds out on so many samples which of so many starts leads farthest: by least squares in
-# turn and, where codes are selected, by so many epochs.
-ENOUGH, STARTS, TRIAL = 8192, 6, 120
-# Most rounds of least squares in turn.
-ROUNDS = 300
 # Epochs over which the objective has to fall by less than a part `tol`, or training ended too soon.
 RECENT = 10
-# Codes that depend on a batch until their thresholds are frozen.
-SELECTIONS = (BatchTopK, FeatureChoice)
-# What an argument takes: names, how objects are written, and whether an object is one of its kind.
-# Activations and penalties may be home-made.
+ACTIVATIONS = {"relu": ReLU(), "logistic": Logistic()}
+# What an argument takes: names, how objects are written, and their base class.
 CHOICES = {
     "activation": (
         ACTIVATIONS,
         "ReLU() JumpReLU(threshold) TopK(k) BatchTopK(k) MutualChoice(k) FeatureChoice(k) "
         "Logistic() Gaussian()",
-        lambda value: callable(value) and hasattr(value, "check") and hasattr(value, "homogeneous"),
+        Codes,
     ),
-    "decoder": (
-        DECODERS,
-        "Hull() Cone()",
-        lambda value: isinstance(value, Parts | Hull | Cone),
-    ),
-    "encoder": (
-        ENCODERS,
-        "Unrolled(steps) Pursuit(k) Layer(tied,bias,steps)",
-        lambda value: isinstance(value, Layer | Pursuit),
-    ),
+    "decoder": (DECODERS, "Hull() Cone()", PartSet),
+    "encoder": (ENCODERS, "Unrolled(steps) Pursuit(k) Layer(tied,bias,steps)", Inference),
 }
 PENALTIES = (
     {},
-    "L1(weight) L0(weight) KL(weight) Hoyer(weight) Decay(negative) AuxK() PriorKL(weight)",
-    # An activation can be called too; a price of an NMF's factor has a system.
-    lambda value: (
-        is_dataclass(value)
-        and callable(value)
-        and not (hasattr(value, "check") or hasattr(value, "system"))
-    ),
+    "L1(weight) L2(weight) L0(weight) KL(weight) Hoyer(weight) Decay(negative) AuxK() "
+    "PriorKL(weight) LogVolume(weight)",
+    Penalty,
 )
 
 
@@ -260,11 +231,8 @@ class SAE(PartsModel):
             if self.n_init > 1:
                 seeds = rng.randint(2**31, size=self.n_init)
                 rngs = [np.random.RandomState(seed) for seed in seeds]
-            runs, interrupt = self._solve(D, m, [problem] * len(rngs), rngs)
-            # The online rule keeps its last epoch, the others keep their best one.
-            last = slice(-1, None) if self._solver == "online" else slice(None)
-            module, history = min(runs, key=lambda run: run[1]["objective"][last].min())
-            self._finished(D, module, history)
+            runs, interrupt = self._training.solve(D, m, [problem] * len(rngs), rngs)
+            self._finished(D, *min(runs, key=lambda run: self._reached(run[1])))
         if interrupt is not None:
             raise interrupt
         return self
@@ -281,7 +249,7 @@ class SAE(PartsModel):
         if stacked(problems) is None:
             return None
         rngs = [check_random_state(model.random_state) for model in models]
-        runs, interrupt = first._solve(D, m, problems, rngs)
+        runs, interrupt = first._training.solve(D, m, problems, rngs)
         if interrupt is not None:
             raise interrupt
         return [model._finished(D, *run) for model, run in zip(models, runs, strict=True)]
@@ -289,8 +257,8 @@ class SAE(PartsModel):
     def _prepared(self, X) -> tuple[Problem, np.ndarray, int]:
         """The problem, the data and the number of parts, all checked."""
         check_device(self.device)
-        problem = self._problem()
-        _check_trainable(problem)
+        problem = self.problem
+        self._solver.check(problem)
         D = self._data(X, problem, reset=True)
         if self.learning_rate is not None:
             check_number("learning_rate", self.learning_rate, above=True)
@@ -309,33 +277,37 @@ class SAE(PartsModel):
                 )
         return problem, D, m
 
-    def _finished(self, D: np.ndarray, module: Autoencoder, history: dict) -> "SAE":
+    def _finished(self, D: np.ndarray, module: Autoencoder, history: History) -> "SAE":
         """The fitted model with what was found."""
         module = module.to("cpu")
-        some = _tensor(_some(D, np.random.RandomState(0), adam.ROWS))
+        some = tensor(some_of(D, np.random.RandomState(0), adam.ROWS))
         selected, _ = adam.squared_error(module, some)
         module.freeze(some)
         frozen, _ = adam.squared_error(module, some)
         self._adopt(module)
-        self.history_ = history
+        self.history_ = history.arrays()
         self.n_iter_ = len(self.history_["objective"])
         self.loss_, active = adam.squared_error(module, D)
-        for doubt in self._doubts(D, history["objective"], (frozen - selected) / len(some), active):
+        for doubt in self._doubts(D, history, (frozen - selected) / len(some), active):
             warnings.warn(doubt, ConvergenceWarning, stacklevel=3)
         return self
 
+    def _reached(self, history: History) -> float:
+        """The objective of the weights that stay."""
+        objective = history.arrays()["objective"]
+        return float(objective[-1] if self._solver.keeps_last else objective.min())
+
     def _doubts(
-        self, D: np.ndarray, objective: np.ndarray, frozen: float, active: bool
+        self, D: np.ndarray, history: History, frozen: float, active: bool
     ) -> Iterator[str]:
         """What speaks against a fit: its objective epoch by epoch, how much the thresholds that
         take a batch's place add to it, and whether any unit is active."""
-        problem = self.problem_
-        parts = problem.parts
-        zero = problem.objective.of_zero_codes(
+        problem, parts = self.problem_, self.problem_.parts
+        zero = problem.objective.against("sample", *D.shape).of_zero_codes(
             D, len(self.components_), parts.offset, parts.nonnegative
         )
-        lowest = np.minimum.accumulate(objective)
-        reached = (objective[-1] if self._solver == "online" else lowest[-1]) + frozen
+        lowest = np.minimum.accumulate(history.arrays()["objective"])
+        reached = self._reached(history) + frozen
         if not active and zero > 0:
             yield (
                 "No unit of the SAE is ever active, so that it reconstructs no sample: "
@@ -353,12 +325,9 @@ class SAE(PartsModel):
                 f"error by {frozen:.3g}: it selected among codes that are equal or nearly so, as "
                 "those of repeated samples are. TopK has no such threshold."
             )
-        epochs = min(self.max_epochs, ROUNDS) if self.solver == "alternating" else self.max_epochs
         recent = min(RECENT, len(lowest) - 1)
         fell = lowest[-1 - recent] - lowest[-1]
-        unfinished = self._solver != "online" and len(lowest) >= epochs + (
-            self.solver != "alternating"
-        )
+        unfinished = not self._solver.keeps_last and history.iterations >= self._settings.max_iter
         rounding = 1e3 * np.finfo(self.components_.dtype).eps * zero
         if unfinished and fell > max(self.tol * abs(lowest[-1]), rounding):
             yield (
@@ -370,16 +339,12 @@ class SAE(PartsModel):
     def _adopt(self, module: Autoencoder) -> None:
         """The attributes that are a module's weights."""
         self.module_, self.problem_ = module, module.problem
-        self.components_ = _array(module.components)
-        if not isinstance(module.problem.inference, Pursuit):
-            self.encoder_ = _array(module.U)
-        self.bias_ = _array(module.bias)
-        self.decoder_bias_ = _array(module.offset)
-        learned = module.threshold if module.frozen is None else module.frozen
-        fixed = getattr(module.problem.codes, "threshold", None)
-        self.threshold_ = (
-            _array(learned) if learned is not None else fixed if isinstance(fixed, float) else None
-        )
+        self.components_ = array(module.components)
+        if module.problem.inference.has_encoder:
+            self.encoder_ = array(module.U)
+        self.bias_ = array(module.bias)
+        self.decoder_bias_ = array(module.offset)
+        self.threshold_ = module.thresholds
 
     @classmethod
     def from_weights(
@@ -407,7 +372,7 @@ class SAE(PartsModel):
             f, as in the class.
         threshold : None, number ≥ 0 or array (m,)
             θ of "jumprelu", whose codes are z where z > θ, else 0; of JumpReLU with a bandwidth;
-            or the frozen one of BatchTopK and FeatureChoice.
+            or the frozen one of BatchTopK and FeatureChoice, which training freezes anew.
 
         Returns
         -------
@@ -422,6 +387,13 @@ class SAE(PartsModel):
             Shapes that do not fit together, NaN or infinity, numbers that are not real, a threshold
             that is negative, missing or of no use.
 
+        Notes
+        -----
+        `fit` starts anew from the parameters, as that of a clone does. The thresholds are not among
+        them: where "jumprelu" was given, the activation is JumpReLU with their mean. To go on from
+        the weights and thresholds, give this model as `start`:
+        ``SAE(activation=sae.activation, bias=sae.bias, start=sae)``.
+
         Examples
         --------
         >>> import numpy as np
@@ -431,7 +403,9 @@ class SAE(PartsModel):
         """
         names, *kind = CHOICES["activation"]
         check_kind("activation", activation, names | {"jumprelu": None}, *kind)
-        jumps = isinstance(activation, str) and activation == "jumprelu"
+        named = isinstance(activation, str)
+        jumps = named and activation == "jumprelu"
+        has_thresholds = not named and (activation.from_batch or "threshold" in activation.learns)
         given = {"encoder": encoder, "decoder": decoder, "bias": bias, "decoder_bias": decoder_bias}
         given = {
             name: np.asarray(as_array(value, name))
@@ -455,14 +429,12 @@ class SAE(PartsModel):
                 )
             if jumps:
                 activation = JumpReLU(float(threshold.mean()))
-            elif not isinstance(activation, SELECTIONS) and not getattr(
-                activation, "bandwidth", None
-            ):
+            elif not has_thresholds:
                 raise ValueError(
                     f"activation={activation!r} has no threshold to give: 'jumprelu' has, "
                     "JumpReLU with a bandwidth, BatchTopK and FeatureChoice."
                 )
-        elif jumps or isinstance(activation, SELECTIONS):
+        elif jumps or (not named and activation.from_batch):
             raise ValueError(
                 f"activation={activation!r} needs its threshold, a number or one a unit."
             )
@@ -472,12 +444,12 @@ class SAE(PartsModel):
             activation=activation,
             bias="both" if decoder_bias is not None else "encoder" if bias is not None else False,
         )
-        solved = sae._problem()
+        solved = sae.problem
         solved.codes.check(m)
         U, X, b, c = weights.values()
         module = Autoencoder(solved, X.T, U, b, c)
-        if threshold is not None and module.threshold is not None:
-            module.threshold.data = torch.tensor(threshold).expand(m).clone()
+        if threshold is not None and "threshold" in module.learned:
+            module.learned["threshold"].data = torch.tensor(threshold).expand(m).clone()
         elif threshold is not None:
             module.frozen = torch.tensor(threshold)
         sae._adopt(module)
@@ -511,12 +483,27 @@ class SAE(PartsModel):
         return mapped
 
     @property
-    def _solver(self) -> str:
-        return "online" if isinstance(self.solver, online.Online) else self.solver
+    def _solver(self) -> Solver:
+        """How it is trained."""
+        if isinstance(self.solver, Online):
+            return SOLVERS["online"]
+        check_choice("solver", self.solver, SOLVERS)
+        return SOLVERS[self.solver]
 
     @property
-    def _batch(self) -> int:
-        return int(self.batch_size)
+    def _settings(self) -> Settings:
+        limit = self._solver.limit or self.max_epochs
+        return Settings(
+            self.tol,
+            min(self.max_epochs, limit),
+            int(self.batch_size),
+            self.learning_rate,
+            self.solver if isinstance(self.solver, Online) else None,
+        )
+
+    @property
+    def _training(self) -> Training:
+        return Training(self._solver, self._settings, self.start, self.device)
 
     def _nonnegative(self) -> bool:
         parts = DECODERS.get(self.decoder) if isinstance(self.decoder, str) else self.decoder
@@ -524,7 +511,7 @@ class SAE(PartsModel):
 
     def _data(self, X, problem: Problem, *, reset: bool):
         """X as what is trained on, or in the precision of the model; shards stay in their files."""
-        whole = problem.parts.of_samples or self._solver not in ("auto", "adam")
+        whole = problem.parts.of_samples or not self._solver.streams
         D = check_data(
             self,
             X,
@@ -533,7 +520,7 @@ class SAE(PartsModel):
             stream=not (reset and whole),
             dtype=self.dtype if reset else self.components_.dtype,
         )
-        if problem.objective.fit == "bernoulli":
+        if problem.objective.fit == FITS["bernoulli"]:
             low, high = extremes(D)
             if low < 0 or high > 1:
                 raise ValueError(
@@ -542,278 +529,36 @@ class SAE(PartsModel):
                 )
         return D
 
-    def _problem(self) -> Problem:
-        """The four choices that the arguments name."""
+    def check(self) -> None:
+        """Raise a ValueError if the solver cannot take a choice that the arguments name."""
+        self._solver.check(self.problem)
+
+    @property
+    def problem(self) -> Problem:
+        """The four choices that the arguments name, fitted or not."""
         check_choice("bias", self.bias, (False, "encoder", "both"))
         check_choice("output", self.output, ("linear", "logistic"))
-        check_choice("loss", self.loss, ("squared", "bernoulli"))
-        if not isinstance(self.solver, online.Online):
-            check_choice("solver", self.solver, ("auto", "adam", "lbfgs", "alternating", "online"))
         check_choice("dtype", self.dtype, (None, "float32", "float64"))
-        if self.loss == "bernoulli" and self.output != "logistic":
+        fit = self.loss
+        if isinstance(fit, str):
+            check_choice("loss", fit, ("squared", "bernoulli"))
+            fit = FITS[fit]
+        if fit == FITS["bernoulli"] and self.output != "logistic":
             raise ValueError('loss="bernoulli" needs reconstructions in (0, 1): output="logistic".')
         codes, parts, layer = (
             check_kind(name, getattr(self, name), *kind) for name, kind in CHOICES.items()
         )
-        penalties = () if self.penalty is None else self.penalty
-        penalties = tuple(penalties) if isinstance(penalties, list | tuple) else (penalties,)
-        for penalty in penalties:
+        given = () if self.penalty is None else self.penalty
+        given = tuple(given) if isinstance(given, list | tuple) else (given,)
+        for penalty in given:
             check_kind("penalty", penalty, *PENALTIES)
         if self.bias == "both":
-            if parts.of_samples:
-                raise ValueError(f'bias="both" does not go with {parts!r}.')
-            parts = replace(parts, offset=True)
+            parts = parts.with_offset(True)
         if self.bias:
-            if isinstance(layer, Pursuit):
+            if not layer.has_encoder:
                 raise ValueError("A pursuit has no encoder bias: set bias=False.")
             layer = replace(layer, bias=True)
-        if any(isinstance(p, PriorKL) for p in penalties) and not isinstance(codes, Gaussian):
-            raise ValueError(
-                f"PriorKL is a price of Gaussian() codes; these are {codes!r}: set "
-                "activation=Gaussian(), or take KL or L1."
-            )
-        learned = isinstance(codes, JumpReLU) and codes.bandwidth is not None
-        if any(isinstance(p, L0) for p in penalties) and not learned:
-            raise ValueError(
-                f"L0 acts through learned thresholds, which {codes!r} has not: give JumpReLU a "
-                "bandwidth, or take L1."
-            )
-        objective = Objective(penalties, fit=self.loss, link=self.output)
-        problem = Problem(parts, codes, layer, objective)
-        for solver, module, needs in (
-            (
-                "alternating",
-                alternating,
-                "ReLU or TopK, an encoder of its own with one step and "
-                "neither penalties, a decoder bias nor another output",
-            ),
-            ("lbfgs", lbfgs, "parts that are free or nonnegative and codes without noise"),
-            (
-                "online",
-                online,
-                "logistic codes, a tied encoder with gain and bias, linear output and no penalties",
-            ),
-        ):
-            if self._solver == solver and not module.solves(problem):
-                raise ValueError(f'solver="{solver}" needs {needs}; use solver="auto" or "adam".')
-        return problem
-
-    def _solve(
-        self, D: np.ndarray, m: int, problems: list[Problem], rngs: list[np.random.RandomState]
-    ) -> tuple[list[tuple[Autoencoder, dict[str, np.ndarray]]], Interrupted | None]:
-        """A solution of each problem from its random state, and what interrupted training.
-
-        What is solved is the same problem for data with a root mean square of 1: so nothing depends
-        on the unit of the data.
-        """
-        data = _root_mean_square(D)
-        parts = None if self._solver == "online" else problems[0].unit_of_parts(data)
-        units = (1.0, 1.0) if parts is None else (data, parts)
-        measured = _measured(D, units[0])
-        own = problems if parts is None else [problem.in_units(*units) for problem in problems]
-        own = [_bound(problem, measured) for problem in own]
-        runs, interrupt = self._solve_measured(measured, m, own, rngs, units)
-        for problem, (module, history) in zip(problems, runs, strict=False):
-            module.problem = _bound(problem, D)
-            module.measure(*units)
-            history["objective"] = units[0] ** 2 * history["objective"]
-        return runs, interrupt
-
-    def _solve_measured(
-        self,
-        D: np.ndarray,
-        m: int,
-        problems: list[Problem],
-        rngs: list[np.random.RandomState],
-        units: tuple[float, float],
-    ) -> tuple[list[tuple[Autoencoder, dict[str, np.ndarray]]], Interrupted | None]:
-        """The same for data and parts in given units, those of the data being divided out."""
-        begun = [
-            self._begin(D, m, problem, rng, units)
-            for problem, rng in progress(list(zip(problems, rngs, strict=True)), "SAE starts")
-        ]
-        if self.solver == "alternating":
-            return [
-                (Autoencoder(problem, *map(_tensor, weights)), history)
-                for problem, (weights, _, history) in zip(problems, begun, strict=True)
-            ], None
-        held = isinstance(D, np.ndarray) and in_memory(D)
-        tensor = torch.as_tensor(D).to(self.device) if held else D
-        together = max(1, STACK // (m * (D.shape[1] + self._batch)))
-        if self._solver in ("lbfgs", "online") or problems[0].parts.of_samples:
-            together = 1
-        runs, interrupt = [], None
-        for some in blocks(len(rngs), together):
-            found, interrupt = self._descend(tensor, problems[some], begun[some], rngs[some], units)
-            runs += found
-            if interrupt is not None:
-                break
-        return runs, interrupt
-
-    def _descend(self, D, problems: list[Problem], begun: list, rngs: list, units: tuple):
-        """Go on from where some runs begin, together."""
-        _, refined, history = begun[0]
-        weights = _stacked([weights for weights, _, _ in begun])
-        module = Autoencoder(stacked(problems), *map(_tensor, weights)).to(self.device)
-        some = adam.batch(D, slice(adam.ROWS), module)
-        if self.start is None and history is None and self._solver != "online":
-            module.scale_to(some)
-        given = getattr(self.start, "module_", None)
-        if given is not None:
-            given = copy.deepcopy(given).to(module.usage)
-            given.measure(1 / units[0], 1 / units[1])
-            codes = check_kind("activation", self.activation, *CHOICES["activation"])
-            module.continue_from(given, same_codes=codes == self.start.problem_.codes)
-        if given is None or not adam.evaluate(module, some).isfinite().all():
-            module.make_kl_finite(some)
-        interrupt = None
-        try:
-            history = self._train(module, D, rngs, refined)
-        except Interrupted as stop:
-            history, interrupt = stop.history, stop
-        if len(begun) == 1:
-            return [(module, history)], interrupt
-        return [
-            (
-                module.member(i, problem),
-                {name: a if a.ndim == 1 else a[:, i] for name, a in history.items()},
-            )
-            for i, problem in enumerate(problems)
-        ], interrupt
-
-    def _train(self, module: Autoencoder, D, rngs: list, refined: bool) -> dict[str, np.ndarray]:
-        """Let the solver improve a module, or a stack, in place."""
-        if self.solver == "lbfgs":
-            return lbfgs.train(module, D, max_epochs=self.max_epochs, tol=self.tol**2)
-        if self._solver == "online":
-            rate = 0.01 if self.learning_rate is None else self.learning_rate
-            rule = None if self.solver == "online" else self.solver
-            settings = {"epochs": self.max_epochs, "learning_rate": rate, "rule": rule}
-            return online.train(module, D, rng=rngs[0], **settings)
-        default = 0.003 if refined else 0.03
-        return adam.train(
-            module,
-            D,
-            learning_rate=default if self.learning_rate is None else self.learning_rate,
-            max_epochs=self.max_epochs,
-            batch_size=self._batch,
-            tol=self.tol,
-            rngs=rngs,
-        )
-
-    def _begin(
-        self,
-        D: np.ndarray,
-        m: int,
-        problem: Problem,
-        rng: np.random.RandomState,
-        units: tuple[float, float],
-    ):
-        """Weights (components, U, b, c) to begin from, whether they only need refinement, and the
-        history of the solver that found them."""
-        if isinstance(self.start, tuple):
-            U = check_factor(self.start[0], "U", (m, D.shape[1]), D.dtype)
-            X = check_factor(self.start[1], "X", (D.shape[1], m), D.dtype)
-            begin, refined = (X.T / units[1], U * units[1], None, None), True
-        elif self.start is not None:
-            begin = _from_fitted(self.start, D, m, problem, units)
-            refined = _same_basin(getattr(self.start, "problem_", Problem()), problem)
-        else:
-            begin, refined = self._fresh(D, m, problem, rng), False
-
-        by_turns = self.solver == "alternating" or (self.solver == "auto" and self.start is None)
-        kindred = problem if self.solver == "alternating" else _relaxed(problem)
-        if not by_turns or not alternating.solves(kindred):
-            return begin, refined, None
-        seen = np.asarray(D[:]) if self.solver == "alternating" else _some(D, rng, ENOUGH)
-        found = []
-        for _ in range(1 if self.solver == "alternating" else STARTS):
-            found.append(
-                alternating.alternating_autoencoder(
-                    seen, begin[0], kindred, tol=self.tol, max_rounds=min(self.max_epochs, ROUNDS)
-                )
-            )
-            begin = self._fresh(D, m, problem, rng)
-        found.sort(key=lambda run: run[3]["objective"].min())
-        *weights, history = found[0]
-        if not hasattr(problem.codes, "k") or problem.parts.of_samples:
-            # With penalties that is the solution of another problem.
-            return (*weights, None), not problem.objective.penalties, history
-        third = STARTS // 3
-        candidates = [(*run[:3], None) for run in found[:third]]
-        for _ in range(third):
-            nmf = NMF(m, parts=kindred.parts, init="random", random_state=rng, tol=1e-3)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # near is near enough
-                candidates.append(_from_fitted(nmf.fit(seen), seen, m, problem))
-        candidates += [self._fresh(D, m, problem, rng) for _ in range(third)]
-        return self._best_of(candidates, seen, problem, rng), False, history
-
-    def _best_of(self, candidates: list, D: np.ndarray, problem: Problem, rng) -> tuple:
-        """The candidate that leads farthest in a few epochs, and how far."""
-        m, d = candidates[0][0].shape
-        candidates = candidates[: max(1, STACK // (m * (d + self._batch)))]
-        module = Autoencoder(problem, *map(_tensor, _stacked(candidates)))
-        tensor = torch.as_tensor(D)
-        module.scale_to(tensor)
-        module.make_kl_finite(tensor)
-        adam.train(
-            module,
-            tensor,
-            learning_rate=0.03,
-            max_epochs=min(TRIAL, self.max_epochs),
-            batch_size=self._batch,
-            tol=self.tol,
-            rngs=[np.random.RandomState(rng.randint(2**31)) for _ in candidates],
-        )
-        best = module.member(int(adam.evaluate(module, tensor).argmin()), problem)
-        weights = best.dictionary, best.encoder, best.bias, best.offset
-        return tuple(None if w is None else _array(w) for w in weights)
-
-    def _fresh(self, D: np.ndarray, m: int, problem: Problem, rng: np.random.RandomState):
-        """Random weights: of a logistic layer small ones, else thinned samples."""
-        if self._solver == "online":
-            return online.start(D, m, rng)
-        if isinstance(problem.codes, Logistic) or problem.objective.link == "logistic":
-            return starts.small(D, m, rng)
-        components = starts.samples(D, m, rng)
-        return components, components.copy(), None, None
-
-
-def _from_fitted(
-    start, D: np.ndarray, m: int, problem: Problem, units: tuple[float, float] = (1.0, 1.0)
-) -> tuple:
-    """The parts of a fitted model, with its encoder or the one nearest to its codes."""
-    data, size = units
-    X = check_factor(start.components_.T / size, "X", (D.shape[1], m), D.dtype)
-    components = problem.parts.project(X.T.copy())
-    if isinstance(problem.inference, Pursuit):
-        return components, components, None, None
-    if hasattr(start, "encoder_"):
-        given = (start.encoder_, size), (start.bias_, size / data), (start.decoder_bias_, 1 / data)
-        U, b, c = (None if w is None else (w * factor).astype(D.dtype) for w, factor in given)
-        if problem.parts.unit and problem.codes.homogeneous:
-            # The norms that the parts lose go to their codes.
-            norms = np.linalg.norm(X, axis=0)
-            U, b = U * norms[:, None], None if b is None else b * norms
-        return components, U, b, c
-    sparse = hasattr(problem.codes, "k")
-    some = D if isinstance(D, np.ndarray) else _some(D, np.random.RandomState(0), adam.ROWS)
-    H = TopK(problem.codes.k).infer(some, components) if sparse else exact_nnls(some, components)
-    U, b = linear_encoder(some, problem.inference.bias)(H.T)
-    if problem.codes.homogeneous and not problem.parts.of_samples:
-        components, U, b = alternating.with_unit_norm(components, U, b)
-    return components, U, b, None
-
-
-def _check_trainable(problem: Problem) -> None:
-    """Raise a ValueError where choices that are right elsewhere do not go with each other."""
-    codes = problem.codes
-    if isinstance(problem.inference, Pursuit) and codes != ReLU():
-        raise ValueError(
-            f"A pursuit finds its codes itself, {codes!r} would have no effect: leave activation "
-            'at "relu", or choose another encoder.'
-        )
+        return Problem(parts, codes, layer, Objective(fit, self.output, given))
 
 
 def _why_silent(problem: Problem) -> str:
@@ -821,87 +566,7 @@ def _why_silent(problem: Problem) -> str:
     causes = []
     if problem.objective.penalties:
         causes.append("its penalties may be larger than what codes gain")
-    if getattr(problem.codes, "threshold", None) is not None and hasattr(problem.codes, "above"):
+    if problem.codes.has_threshold:
         causes.append("its threshold may be larger than all pre-activations")
     causes.append("training may have led there from its start, so try another random_state")
     return "; ".join(causes)
-
-
-def _relaxed(problem: Problem) -> Problem:
-    """The problem with one layer of ReLU and without offset and penalties, whose solution is a good
-    start."""
-    parts, layer = problem.parts, problem.inference
-    return replace(
-        problem,
-        parts=replace(parts, offset=False) if parts.offset else parts,
-        codes=ReLU(),
-        inference=replace(layer, steps=1) if isinstance(layer, Layer) else layer,
-        objective=Objective(),
-    )
-
-
-def _same_basin(solved: Problem, problem: Problem) -> bool:
-    """Whether small steps from the solution of one problem lead to that of the other: selecting
-    other codes than before does not."""
-    return solved.codes == problem.codes or not hasattr(problem.codes, "k")
-
-
-class _Measured:
-    """Rows of a memory map or of shards in another unit, divided when they are read."""
-
-    def __init__(self, D, unit: float):
-        self._D, self._unit = D, unit
-        self.shape, self.dtype = D.shape, D.dtype
-
-    def __len__(self) -> int:
-        return len(self._D)
-
-    def __getitem__(self, rows) -> np.ndarray:
-        return np.asarray(self._D[rows]) / self._unit
-
-
-def _measured(D, unit: float):
-    """The data in another unit; what is not in memory stays where it is."""
-    if unit == 1:
-        return D
-    return D / unit if isinstance(D, np.ndarray) and in_memory(D) else _Measured(D, unit)
-
-
-def _root_mean_square(D) -> float:
-    """That of the data, or of a sample of them; 1 for zeros."""
-    some = _some(D, np.random.RandomState(0), adam.ROWS)
-    return data_norm(some) / some.size**0.5 or 1.0
-
-
-def _bound(problem: Problem, D) -> Problem:
-    """The problem with parts that are made of samples bound to these."""
-    if not problem.parts.of_samples:
-        return problem
-    return replace(problem, parts=problem.parts.bind(np.asarray(D[:])))
-
-
-def _some(D, rng: np.random.RandomState, most: int) -> np.ndarray:
-    """So many samples at most, in memory."""
-    if len(D) <= most:
-        return np.asarray(D[:])
-    return np.asarray(D[np.sort(rng.choice(len(D), most, replace=False))])
-
-
-def _stacked(weights: list[tuple]) -> list[np.ndarray | None]:
-    """One array for each kind of weights, of one autoencoder or of several; no bias is one of 0."""
-    if len(weights) == 1:
-        return list(weights[0])
-    stacked = []
-    for kind in zip(*weights, strict=True):
-        given = [own for own in kind if own is not None]
-        full = [np.zeros_like(given[0]) if own is None else own for own in kind if given]
-        stacked.append(np.stack(full) if given else None)
-    return stacked
-
-
-def _tensor(weights: np.ndarray | None) -> torch.Tensor | None:
-    return None if weights is None else torch.tensor(weights)
-
-
-def _array(weights: torch.Tensor | None) -> np.ndarray | None:
-    return None if weights is None else weights.detach().numpy().copy()

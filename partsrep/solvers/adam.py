@@ -1,6 +1,5 @@
 """The loop that trains autoencoders by gradient steps, one or a stack of them at once."""
 
-import time
 import warnings
 from typing import Any
 
@@ -9,30 +8,59 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch.optim.adam import adam
 
+from ..choices.codes import ReLU
+from ..choices.problem import Problem
 from ..leastsquares import blocks
-from ..progress import Interrupted, arrays, progress
-from . import sparse_step
+from ..progress import History, Interrupted, progress
+from . import Settings, sparse_step
 from .autoencoder import Autoencoder
 
 PATIENCE = 10  # epochs without a gain before the step is halved
 SMALLEST_STEP = 1e-3  # of the first step: then training is over
-REVIVALS = 5  # times that dead units are begun anew
+REVIVALS = 5  # times that dead units are reinitialised
 # An objective so many times that of the start, or of codes of zero, has blown up; a run of which
 # nothing else remains has diverged.
 BLOWN_UP = 10
 ROWS = 2**14  # samples that are looked at together between epochs
+# What a penalty needs that the activation learns.
+NEEDS = {
+    "threshold": "learned thresholds, which {!r} has not: give JumpReLU a bandwidth, or take L1.",
+    "log_variance": "variances, which {!r} has not: set activation=Gaussian(), or take KL or L1.",
+}
+
+
+def check(problem: Problem) -> None:
+    """Raise a ValueError if no gradient leads through the problem."""
+    parts, codes, objective = problem.parts, problem.codes, problem.objective
+    if not problem.inference.amortised:
+        raise ValueError(
+            f"An autoencoder has an encoder, which {problem.inference!r} is not: give Layer(), "
+            "or take NMF."
+        )
+    if not parts.trainable:
+        raise ValueError(f"No gradient moves {parts!r}: choose other parts, or take NMF.")
+    if not codes.is_activation:
+        raise ValueError(f"{codes!r} is no activation, for it gives no codes: take NMF.")
+    if not problem.inference.has_encoder and codes != ReLU():
+        raise ValueError(
+            f"A pursuit finds its codes itself, {codes!r} would have no effect: leave activation "
+            'at "relu", or choose another encoder.'
+        )
+    if not objective.fit.is_differentiable:
+        raise ValueError(
+            f"An autoencoder's data-fit is the squared error or Bernoulli(), not {objective.fit!r}:"
+            " reconstructions may have any sign; take NMF."
+        )
+    for penalty in objective.penalties:
+        if not penalty.is_differentiable:
+            raise ValueError(f"{penalty!r} has no gradient by which an autoencoder learns.")
+        if penalty.needs is not None and penalty.needs not in codes.learns:
+            raise ValueError(f"{penalty!r} acts through {NEEDS[penalty.needs].format(codes)}")
 
 
 def train(
-    module: Autoencoder,
-    D: Any,
-    *,
-    learning_rate: float,
-    max_epochs: int,
-    batch_size: int,
-    tol: float,
-    rngs: list[np.random.RandomState],
-) -> dict[str, np.ndarray]:
+    module: Autoencoder, D: Any, rngs: list[np.random.RandomState], settings: Settings
+) -> History:
     """Minimise the module's objective by Adam, in place; the best epoch is what stays.
 
     The rules, all of which see the objective on the whole data after each epoch. In a stack each
@@ -40,8 +68,8 @@ def train(
 
     * A weight array's step is `learning_rate` times its root mean square at the start; of
       thresholds at least times the norm of an encoder row.
-    * After 10 epochs without a gain of a part `tol`, dead units begin anew from the worst
-      reconstructed samples (at most five times); if there are none, the step is halved.
+    * After 10 epochs without a gain of a part `tol`, dead units are reinitialised from the
+      worst reconstructed samples (at most five times); if there are none, the step is halved.
     * An epoch that ends with an objective that is not finite is undone and the step is halved. If
       nothing was better than the start, a warning says so.
     * Training ends when the step is below a thousandth of the first one, or at `max_epochs`.
@@ -54,9 +82,9 @@ def train(
 
     Returns
     -------
-    history : dict of arrays over epochs, in a stack over epochs and autoencoders
-        The start first: "objective", "alive" (units that are active on at least one
-        sample), "step" (of the first), "seconds".
+    History
+        Over epochs, the start first: "objective", "alive" (units that are active on at least one
+        sample), "step" (of the first), "seconds"; in a stack arrays.
 
     Raises
     ------
@@ -66,26 +94,26 @@ def train(
     generators = [torch.Generator().manual_seed(int(rng.randint(2**31))) for rng in rngs]
     shape = module.usage.shape[:-1]
     members = [(i,) for i in range(len(rngs))] if shape else [()]
-    optimiser = RelativeAdam(module, learning_rate)
+    optimiser = RelativeAdam(module, settings.learning_rate)
     step = torch.ones(shape, dtype=torch.float64)
     waited, revivals = torch.zeros(shape, dtype=int), torch.zeros(shape, dtype=int)
-    history = {"objective": [], "alive": [], "step": [], "seconds": []}
-    began = time.perf_counter()
+    history, tol, learning_rate = History(), settings.tol, settings.learning_rate
 
     def record() -> torch.Tensor:
         value = evaluate(module, D)
         alive = (module.usage > 0).sum(dim=-1)
-        seconds = time.perf_counter() - began
-        entries = (value.numpy(), alive.cpu().numpy(), step.numpy().copy(), seconds)
-        for series, entry in zip(history.values(), entries, strict=True):
-            series.append(entry)
+        history.add(
+            objective=value.numpy()[()],
+            alive=alive.cpu().numpy()[()],
+            step=step.numpy().copy()[()],
+        )
         return value
 
     best = reference = record()
     kept = [weights.detach().clone() for weights in optimiser.weights]
     try:
-        for _ in progress(range(max_epochs), "SAE, Adam"):
-            for rows in _batches(len(D), batch_size, generators, shape):
+        for _ in progress(range(settings.max_iter), "SAE, Adam"):
+            for rows in _batches(len(D), settings.batch_size, generators, shape):
                 module.zero_grad()
                 _objective(module, batch(D, rows, module), generators[0]).sum().backward()
                 module.project_gradient()
@@ -117,10 +145,10 @@ def train(
             if not step.any():
                 break
     except KeyboardInterrupt:
-        raise Interrupted(arrays(history)) from None
+        raise Interrupted(history) from None
     finally:
         _copy(optimiser.weights, kept, torch.ones(shape, dtype=bool))
-    values = np.array(history["objective"])
+    values = history.arrays()["objective"]
     energy = float(batch(D, slice(ROWS), module).square().sum(dim=-1).mean())
     blown_up = ~(values <= BLOWN_UP * np.maximum(values[0], energy)).all(axis=0)
     if (blown_up & (values[0] <= np.nanmin(values, axis=0))).any():
@@ -130,7 +158,7 @@ def train(
             ConvergenceWarning,
             stacklevel=3,
         )
-    return arrays(history)
+    return history
 
 
 class RelativeAdam:
@@ -141,12 +169,16 @@ class RelativeAdam:
         self.weights = list(module.parameters())
         fallback = _size(module.U, stacked)
         sizes = [_size(weights, stacked) for weights in self.weights]
-        # A zero array takes the encoder's size, thresholds that of a row of it at least: what they
-        # are compared with is a sum over features, and far above where they begin.
+        # A zero array takes the encoder's size; what is learned in the unit of codes, such as a
+        # threshold, at least that of a row of it: it is compared with a sum over features, which is
+        # far above where it begins.
         sizes = [torch.where(size > 0, size, fallback) for size in sizes]
         row = fallback * module.U.shape[-1] ** 0.5
+        compared = [
+            weights for name, weights in module.learned.items() if module.begun[name].unit == (0, 1)
+        ]
         sizes = [
-            torch.maximum(size, row) if weights is module.threshold else size
+            torch.maximum(size, row) if any(weights is own for own in compared) else size
             for weights, size in zip(self.weights, sizes, strict=True)
         ]
         sizes = [torch.where(size > 0, size, 1) for size in sizes]
@@ -238,8 +270,8 @@ def _objective(module: Autoencoder, D: torch.Tensor, generator: torch.Generator)
     stack = module.usage.shape[:-1].numel() if D.ndim == 2 else 1
     n, d, m = stack * D.shape[:-1].numel(), D.shape[-1], module.usage.shape[-1]
     active = float(module.usage.sum(dim=-1).max())
-    if module.frozen is None and sparse_step.pays(module.problem, n, d, m, active):
-        return sparse_step.misfit(module, D)
+    if module.frozen is None and sparse_step.is_faster(module.problem, n, d, m, active):
+        return sparse_step.sparse_loss(module, D)
     return module.problem.objective(module(D, generator))
 
 
@@ -298,15 +330,21 @@ def _revive(
     chosen = torch.multinomial(
         residual.square().sum(dim=1).cpu(), int(dead.sum()), replacement=True, generator=generator
     )
-    parts = module.problem.parts.project(residual[chosen])
+    if module.problem.parts.of_samples:
+        # Dead units become samples: a residual need not be near any mixture of them.
+        rows = seen[chosen] if n > ROWS else chosen
+        weights = torch.nn.functional.one_hot(rows, n).to(residual)
+        parts = weights @ module.samples
+    else:
+        weights = parts = module.problem.parts.project_tensor(residual[chosen])
     energy = parts.square().sum(dim=1, keepdim=True)
-    module.dictionary[member][dead] = parts
+    module.dictionary[member][dead] = weights
     if module.encoder is not None:
         module.encoder[member][dead] = parts / torch.where(energy > 0, energy, 1)
     if module.bias is not None:
         module.bias[member][dead] = 0
-    if module.threshold is not None:
-        module.threshold[member][dead] = module.problem.codes.threshold
-    for weights in (module.dictionary, module.encoder, module.bias, module.threshold):
+    for name, weights in module.learned.items():
+        weights[member][dead] = module.begun[name].begin.to(weights)[member][dead]
+    for weights in (module.dictionary, module.encoder, module.bias, *module.learned.values()):
         for moment in optimiser.moments.get(weights, ()):
             moment[member][dead] = 0

@@ -1,38 +1,58 @@
 """The alternating solver: an autoencoder by least squares in turn."""
 
-import time
-
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from ..choices.codes import ReLU, TopK
 from ..choices.inference import Layer
 from ..choices.objective import Objective
 from ..choices.parts import Parts
 from ..choices.problem import Problem
 from ..leastsquares import data_norm, gram_loss, linear_encoder
-from ..progress import arrays, progress
+from ..progress import History, progress
+from . import Settings, Weights, adam
+from .autoencoder import Autoencoder
 
 
 def solves(problem: Problem) -> bool:
-    """Whether :func:`alternating_autoencoder` can solve a problem: a homogeneous layer of its
-    own."""
+    """Whether these are codes with a half step of their own, and a linear layer that is fitted to
+    them, without penalties or an offset."""
     layer = problem.inference
     return (
-        isinstance(problem.codes, ReLU | TopK)
-        and isinstance(layer, Layer)
+        problem.codes.is_set
+        and problem.codes.is_activation
+        and problem.codes.homogeneous
         and layer == Layer(bias=layer.bias)
         and not problem.parts.offset
         and problem.objective == Objective()
     )
 
 
+def check(problem: Problem) -> None:
+    """Raise a ValueError if this is no problem for this solver."""
+    adam.check(problem)
+    if not solves(problem):
+        raise ValueError(
+            'solver="alternating" needs ReLU or TopK, an encoder of its own with one step and '
+            'neither penalties, a decoder bias nor another output; use solver="auto" or "adam".'
+        )
+
+
+def train(
+    module: Autoencoder, D: torch.Tensor, rngs: list[np.random.RandomState], settings: Settings
+) -> History:
+    """As :func:`descend`, from the parts of a module, in place."""
+    begin = module.components.detach().cpu().numpy()
+    weights, history = descend(D.cpu().numpy(), begin, module.problem, settings)
+    module.put(weights)
+    return history
+
+
 # numpy does the work, torch only the activation: its threads would wait for numpy's by spinning.
 @threadpool_limits.wrap(limits=1, user_api="openmp")
-def alternating_autoencoder(
-    D: np.ndarray, components: np.ndarray, problem: Problem, *, tol: float, max_rounds: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+def descend(
+    D: np.ndarray, components: np.ndarray, problem: Problem, settings: Settings
+) -> tuple[Weights, History]:
     r"""An autoencoder by least squares in turn.
 
     Each round: better codes for the present parts, as NMF finds them; the encoder that comes
@@ -50,17 +70,18 @@ def alternating_autoencoder(
 
     Returns
     -------
-    components (m, d), U (m, d), b (m,) or None, history : "objective" (mean over
-        samples), "seconds". With ReLU parts have norm 1, if they are not made of samples.
+    Weights
+        With ReLU parts have norm 1, if they are not made of samples.
+    History
+        "objective" (mean over samples), "seconds".
     """
     codes, parts = problem.codes, problem.parts
     F, P = np.zeros((len(components), len(D)), D.dtype), parts.project(components)
     encoder = linear_encoder(D, problem.inference.bias)
     norm = data_norm(D)
     best, reference, since = np.inf, np.inf, 0
-    history = {"objective": [], "seconds": []}
-    began = time.perf_counter()
-    for _ in progress(range(max_rounds), "SAE, alternating"):
+    history = History()
+    for i in progress(range(1, settings.max_iter + 1), "SAE, alternating"):
         F = codes.improve(F, P @ P.T, P @ D.T)
         U, b = encoder(F)
         Z = D @ U.T if b is None else D @ U.T + b
@@ -72,16 +93,15 @@ def alternating_autoencoder(
         loss = gram_loss(norm, gram, cross, P)
         if loss < best:
             best, kept = loss, (P.copy(), U, b)
-        history["objective"].append(loss / len(D))
-        history["seconds"].append(time.perf_counter() - began)
+        history.add(iteration=i, objective=loss / len(D))
         since += 1
-        if best < (1 - tol) * reference:
+        if best < (1 - settings.tol) * reference:
             reference, since = best, 0
         elif since >= 20:
             break
-    if isinstance(codes, ReLU) and not parts.of_samples:
+    if codes.sparsity is None and not parts.of_samples:
         kept = with_unit_norm(*kept)
-    return *kept, arrays(history)
+    return Weights(*kept), history
 
 
 def with_unit_norm(

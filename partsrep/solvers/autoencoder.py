@@ -4,6 +4,7 @@ import copy
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -11,6 +12,7 @@ from ..choices.jumprelu import above
 from ..choices.objective import Output
 from ..choices.problem import Problem
 from ..choices.units import Unit
+from . import Weights
 
 
 def stacked(problems: list[Problem]) -> Problem | None:
@@ -126,6 +128,12 @@ class Autoencoder(nn.Module):
         return twin
 
     @torch.no_grad()
+    def put(self, weights: Weights) -> None:
+        """Let other parts, encoder and biases take the place of its own."""
+        tensors = (None if w is None else torch.from_numpy(w).to(self.usage) for w in weights)
+        self.load_state_dict(Autoencoder(self.problem, *tensors).state_dict())
+
+    @torch.no_grad()
     def measure(self, unit: Unit) -> None:
         """Measure data and parts in units so many times smaller than now: nothing else changes."""
         factors = {
@@ -183,6 +191,14 @@ class Autoencoder(nn.Module):
         if self.encoder is not None:
             return self.encoder
         return self.components if self.gain is None else self.gain.unsqueeze(-1) * self.components
+
+    @property
+    def thresholds(self) -> np.ndarray | float | None:
+        """What codes have to exceed: learned, frozen after a selection, or fixed."""
+        learned = self.learned.get("threshold", self.frozen)
+        if learned is not None:
+            return learned.detach().numpy().copy()
+        return self.problem.codes.threshold if self.problem.codes.has_threshold else None
 
     def activate(self, Z: torch.Tensor) -> torch.Tensor:
         """The codes for pre-activations."""

@@ -141,7 +141,8 @@ def solve(
         H, components = descend(D, H, components, bound, histories, **how)
         for fit, history in zip(_members(H, components), histories, strict=True):
             H, components = _refined(D, *fit, bound, history, **how)
-            yield Factors(H, components, bound.parts.weights), history
+            weights_of_samples = bound.parts.weights if bound.parts.of_samples else None
+            yield Factors(H, components, weights_of_samples), history
 
 
 def _stacks(D: Any, problem: Problem, weights: np.ndarray | None) -> bool:

@@ -1,49 +1,49 @@
 """L-BFGS: an autoencoder by quasi-Newton steps on all samples at once."""
 
-import time
-
 import numpy as np
 import torch
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from ..choices.codes import Gaussian
-from ..choices.parts import Parts
 from ..choices.problem import Problem
-from ..progress import Interrupted, arrays
+from ..progress import History, Interrupted
+from . import Settings, adam
 from .autoencoder import Autoencoder
 
 MEMORY = 20  # steps whose curvature is remembered
 
 
-def solves(problem: Problem) -> bool:
-    """Whether :func:`train` can: weights within bounds, and an objective without noise."""
-    bounded = isinstance(problem.parts, Parts) and not problem.parts.unit
-    return bounded and (not isinstance(problem.codes, Gaussian) or problem.objective.averaged)
+def check(problem: Problem) -> None:
+    """Raise a ValueError if its weights have no bounds, or its objective has noise."""
+    adam.check(problem)
+    noise = "log_variance" in problem.codes.learns and not problem.objective.averaged
+    if problem.parts.bounds is None or noise:
+        raise ValueError(
+            'solver="lbfgs" needs parts that are free or nonnegative and codes without noise; use '
+            'solver="auto" or "adam".'
+        )
 
 
 # torch's threads and those of scipy's BLAS spin while they wait for their turn: ten times slower
 # where both take part in each small step.
 @threadpool_limits.wrap(limits=1, user_api="blas")
 def train(
-    module: Autoencoder, D: torch.Tensor, *, max_epochs: int, tol: float
-) -> dict[str, np.ndarray]:
+    module: Autoencoder, D: torch.Tensor, rngs: list[np.random.RandomState], settings: Settings
+) -> History:
     """Minimise the module's objective on all of D in place; the best iterate is what stays.
 
     Parameters
     ----------
     module : Autoencoder
-        Of a problem that :func:`solves` accepts; not a stack.
+        Of a problem that :func:`check` accepts; not a stack.
     D : tensor (n, d)
-    max_epochs : int
-        Most iterations.
-    tol : float
-        Least relative gain of an iteration.
+    settings : Settings
+        An iteration has to gain the square of `tol`, relative to the objective.
 
     Returns
     -------
-    history : dict of arrays over iterations
-        The start first: "objective", "seconds".
+    History
+        Over iterations, the start first: "objective", "seconds".
 
     Raises
     ------
@@ -57,8 +57,7 @@ def train(
     weights = list(module.parameters())
     sizes = [w.numel() for w in weights]
     begin = np.concatenate([w.detach().cpu().double().numpy().ravel() for w in weights])
-    history = {"objective": [], "seconds": []}
-    began, best = time.perf_counter(), (np.inf, begin)
+    history, best = History(), (np.inf, begin)
 
     def put(flat: np.ndarray) -> None:
         with torch.no_grad():
@@ -79,8 +78,7 @@ def train(
         return (found, slope) if np.isfinite(found) else (np.finfo(float).max, np.zeros_like(slope))
 
     def note(*_) -> None:
-        history["objective"].append(best[0])
-        history["seconds"].append(time.perf_counter() - began)
+        history.add(objective=best[0])
 
     value_and_slope(begin)
     note()
@@ -93,24 +91,24 @@ def train(
             bounds=_bounds(module, weights),
             callback=note,
             options={
-                "maxiter": max_epochs,
-                "maxfun": 2 * max_epochs,
+                "maxiter": settings.max_iter,
+                "maxfun": 2 * settings.max_iter,
                 "maxcor": MEMORY,
-                "ftol": tol,
+                "ftol": settings.tol**2,
             },
         )
     except KeyboardInterrupt:
-        raise Interrupted(arrays(history)) from None
+        raise Interrupted(history) from None
     finally:
         put(best[1])
-    return arrays(history)
+    return history
 
 
 def _bounds(module: Autoencoder, weights: list[torch.Tensor]) -> list[tuple] | None:
     """At least 0 where a set says so."""
     parts, layer = module.problem.parts, module.problem.inference
-    nonnegative = [module.threshold]
-    nonnegative += [module.dictionary, module.offset] if parts.nonnegative else []
+    nonnegative = [module.dictionary, module.offset] if parts.nonnegative else []
     nonnegative += [module.encoder] if layer.nonnegative else []
-    least = [0 if any(w is own for own in nonnegative) else None for w in weights]
-    return [(low, None) for w, low in zip(weights, least, strict=True) for _ in range(w.numel())]
+    lower = {id(own): 0.0 for own in nonnegative}
+    lower |= {id(w): module.begun[name].lower for name, w in module.learned.items()}
+    return [(lower.get(id(w)), None) for w in weights for _ in range(w.numel())]

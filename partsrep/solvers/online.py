@@ -1,6 +1,5 @@
 """The online rule of the nonnegative sparse autoencoder (NNSAE): one sample at a time."""
 
-import time
 import warnings
 from dataclasses import dataclass
 
@@ -9,14 +8,15 @@ import torch
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
-from ..choices.codes import Logistic
+from ..choices.dense import Logistic
 from ..choices.inference import Layer
 from ..choices.objective import Objective
 from ..choices.parts import Parts
 from ..choices.problem import Problem
 from ..leastsquares import ROWS, blocks, squared_error
-from ..progress import Interrupted, arrays, progress
-from ..validation import check_fields, check_integer, check_number
+from ..progress import History, Interrupted, progress
+from ..validation import check_fields, check_number
+from . import Settings, Weights
 from .autoencoder import Autoencoder
 
 ALIVE = 0.1  # of the largest part's norm: the norms of used and unused parts lie far apart
@@ -84,18 +84,24 @@ class Online:
                 raise ValueError(f"Online's {name} must be at most 1; got {getattr(self, name)!r}.")
 
 
-def solves(problem: Problem) -> bool:
-    """Whether :func:`train` can solve a problem: a tied logistic layer with gain and bias, free or
-    nonnegative parts, the squared error alone."""
-    return (
-        isinstance(problem.codes, Logistic)
+def check(problem: Problem) -> None:
+    """Raise a ValueError unless it is a tied logistic layer with gain and bias, free or nonnegative
+    parts, and the squared error alone."""
+    if not (
+        problem.codes == Logistic()
         and problem.inference == Layer(tied=True, bias=True, gain=True)
         and problem.parts in (Parts(), Parts(nonnegative=True))
         and problem.objective == Objective()
-    )
+    ):
+        raise ValueError(
+            'solver="online" needs logistic codes, a tied encoder with gain and bias, linear '
+            'output and no penalties; use solver="auto" or "adam".'
+        )
 
 
-def start(D: np.ndarray, n_components: int, rng: np.random.RandomState) -> tuple:
+def start(
+    D: np.ndarray, n_components: int, problem: Problem, rng: np.random.RandomState
+) -> Weights:
     """Components, no encoder, biases and no offset, as the authors begin; gains begin at 1.
 
     Weights are drawn evenly from 0.0125 to 0.0625 and biases are −3. Nothing of that scales with
@@ -103,12 +109,12 @@ def start(D: np.ndarray, n_components: int, rng: np.random.RandomState) -> tuple
 
     Examples
     --------
-    >>> components, _, bias, _ = start(np.eye(3), 2, np.random.RandomState(0))
+    >>> components, _, bias, _ = start(np.eye(3), 2, Problem(), np.random.RandomState(0))
     >>> components.shape, bias
     ((2, 3), array([-3., -3.]))
     """
     components = rng.uniform(0.0125, 0.0625, size=(n_components, D.shape[1])).astype(D.dtype)
-    return components, None, np.full(n_components, -3.0, D.dtype), None
+    return Weights(components, bias=np.full(n_components, -3.0, D.dtype))
 
 
 def codes(D: np.ndarray, components: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -164,14 +170,8 @@ def epoch(
 
 
 def train(
-    module: Autoencoder,
-    D: torch.Tensor,
-    *,
-    epochs: int,
-    rng: np.random.RandomState,
-    learning_rate: float = 0.01,
-    rule: Online | None = None,
-) -> dict[str, np.ndarray]:
+    module: Autoencoder, D: torch.Tensor, rngs: list[np.random.RandomState], settings: Settings
+) -> History:
     """Train a module by the online rule, in place, a fresh random order each epoch.
 
     It computes in double precision whatever the module's is. The rule descends no objective: what
@@ -182,21 +182,17 @@ def train(
     Parameters
     ----------
     module : Autoencoder
-        Of a problem that :func:`solves` accepts.
+        Of a problem that :func:`check` accepts.
     D : tensor (n, d)
         Between 0 and a value from 0.25 to 1, see :func:`start`.
-    epochs : int
-    rng : RandomState
-    learning_rate : float > 0
-        The rate η₀.
-    rule : Online or None
-        None: the authors' settings.
+    settings : Settings
+        Its `rule` is an :class:`Online`, or None for the authors' settings.
 
     Returns
     -------
-    history : dict of arrays over epochs
-        The start first: "objective" (squared error, mean over samples), "alive" (parts with at
-        least a tenth of the largest part's norm: logistic codes are never 0), "seconds".
+    History
+        Over epochs, the start first: "objective" (squared error, mean over samples), "alive" (parts
+        with at least a tenth of the largest part's norm: logistic codes are never 0), "seconds".
 
     Raises
     ------
@@ -205,9 +201,7 @@ def train(
     Interrupted
         At Ctrl-C.
     """
-    rule = rule or Online()
-    check_integer("epochs", epochs)
-    check_number("learning_rate", learning_rate, above=True)
+    rule, [rng] = settings.rule or Online(), rngs
     if module.problem.parts.nonnegative and rule.negative < 1:
         raise ValueError(
             f"{rule} only shrinks negative weights, and these parts must be nonnegative: choose "
@@ -217,22 +211,19 @@ def train(
     learned = module.dictionary, module.gain, module.bias
     weights = [parameter.detach().cpu().numpy().astype(np.float64) for parameter in learned]
     components, gain, _ = weights
-    history = {"objective": [], "alive": [], "seconds": []}
-    began = time.perf_counter()
+    history = History()
 
     def record(objective: float) -> None:
         norms = np.linalg.norm(components, axis=1)
         alive = int(np.sum((norms > 0) & (norms >= ALIVE * norms.max())))
-        entries = objective, alive, time.perf_counter() - began
-        for series, entry in zip(history.values(), entries, strict=True):
-            series.append(entry)
+        history.add(objective=objective, alive=alive)
 
     record(_objective(samples, *weights))
     try:
-        for done in progress(range(epochs), "SAE, online"):
+        for done in progress(range(settings.max_iter), "SAE, online"):
             order = rng.permutation(len(samples))
             with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-                epoch(samples[order], *weights, learning_rate=learning_rate, rule=rule)
+                epoch(samples[order], *weights, learning_rate=settings.learning_rate, rule=rule)
                 objective = _objective(samples, *weights)
             if not (np.isfinite(objective) and (gain > 0).all()):
                 warnings.warn(
@@ -248,8 +239,8 @@ def train(
                 for parameter, values in zip(learned, weights, strict=True):
                     parameter.copy_(torch.from_numpy(values))
     except KeyboardInterrupt:
-        raise Interrupted(arrays(history)) from None
-    return arrays(history)
+        raise Interrupted(history) from None
+    return history
 
 
 def _objective(D: np.ndarray, components: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> float:

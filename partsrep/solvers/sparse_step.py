@@ -2,7 +2,7 @@
 
 Of the five dense products of a step, D Uᵀ stays, for it says what is selected. The reconstruction,
 the gradient of the codes and those of both weights are sums over the selected entries alone.
-Autograd sees a single function, :func:`misfit`.
+Autograd sees a single function, :func:`sparse_loss`.
 """
 
 import warnings
@@ -13,8 +13,6 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag, linear, pad
 
-from ..choices.codes import BatchTopK, FeatureChoice, JumpReLU, ReLU, TopK
-from ..choices.inference import Layer
 from ..choices.problem import Problem
 
 DENSITY = 0.09  # of selected codes, above which dense products are faster
@@ -111,8 +109,8 @@ def _sums(
     )
 
 
-class _Misfit(torch.autograd.Function):
-    """:func:`misfit`, of a stack member by member."""
+class _SparseLoss(torch.autograd.Function):
+    """:func:`sparse_loss`, of a stack member by member."""
 
     @staticmethod
     def forward(ctx, D, U, P, b, c, codes):
@@ -120,7 +118,7 @@ class _Misfit(torch.autograd.Function):
         Z = linear(D, U, b) if not stack else D @ U.mT
         if stack and b is not None:
             Z += b.unsqueeze(-2)
-        ctx.support = support = Support(selected(codes, Z), Z.shape)
+        ctx.support = support = Support(codes.support(Z), Z.shape)
         # Only TopK selects what may be negative.
         H = Z.flatten().index_select(0, support.entries).relu()
         parts = P.detach().flatten(0, -2)  # with a graph of its own a product would be slower
@@ -150,8 +148,8 @@ class _Misfit(torch.autograd.Function):
         return None, of_U, of_P, of_b, of_c, None
 
 
-def misfit(module: torch.nn.Module, D: torch.Tensor) -> torch.Tensor:
-    r"""‖D − D̂‖²/n of a batch in training, by the selected codes alone; where it :func:`pays`.
+def sparse_loss(module: torch.nn.Module, D: torch.Tensor) -> torch.Tensor:
+    r"""‖D − D̂‖²/n of a batch in training, by the selected codes alone; where it :func:`is_faster`.
 
     With H = f(D Uᵀ + b), E = H Xᵀ + 1cᵀ − D, and G the entries of E X where H > 0, the gradients
     are 2/n times Hᵀ E for Xᵀ, Gᵀ D for U, and the sums of the rows of E for c and of G for b.
@@ -170,66 +168,22 @@ def misfit(module: torch.nn.Module, D: torch.Tensor) -> torch.Tensor:
 
     Examples
     --------
+    >>> from partsrep.choices.codes import TopK
+    >>> from partsrep.choices.inference import Layer
     >>> from partsrep.solvers.autoencoder import Autoencoder
     >>> D, parts = torch.tensor([[3.0, 1.0], [2.0, 4.0]]), torch.eye(2)
     >>> module = Autoencoder(Problem(codes=TopK(1), inference=Layer()), parts, parts)
-    >>> loss = misfit(module, D)
+    >>> loss = sparse_loss(module, D)
     >>> loss.backward()
     >>> loss.item(), module.dictionary.grad
     (2.5, tensor([[ 0., -3.],
             [-8.,  0.]]))
     """
     weights = module.U, module.components, module.bias, module.offset
-    return _Misfit.apply(D, *weights, module.problem.codes)
+    return _SparseLoss.apply(D, *weights, module.problem.codes)
 
 
-def selected(
-    codes: ReLU | JumpReLU | TopK | BatchTopK | FeatureChoice, Z: torch.Tensor
-) -> torch.Tensor:
-    """Places in the flattened Z, in ascending order, that an activation keeps.
-
-    Always as many as TopK is asked for; else positive ones only.
-    """
-    if isinstance(codes, TopK):
-        m = Z.shape[-1]
-        if Z.device.type == "cpu" and m <= NARROW:
-            values = Z.numpy()
-            least = np.partition(values, -codes.k, axis=-1)[..., -codes.k, None]
-            places = torch.from_numpy(np.flatnonzero(least <= values))
-            if len(places) * m == Z.numel() * codes.k:  # no ties
-                return places
-        within = Z.topk(codes.k, sorted=False).indices.view(-1, codes.k).sort().values
-        return (within + torch.arange(len(within), device=Z.device)[:, None] * m).flatten()
-    if isinstance(codes, BatchTopK) and Z.ndim == 2:
-        return _largest(Z.flatten(), codes.k * len(Z))
-    return _places(codes(Z).flatten() > 0)
-
-
-def _largest(values: torch.Tensor, count: int) -> torch.Tensor:
-    """Places of the largest positive values, in ascending order.
-
-    What a sample says, with four of its standard deviations, leaves a few more than the count, and
-    only these are looked at again.
-    """
-    sample = values[::STRIDE]
-    rank = count / STRIDE
-    rank = min(int(rank + 4 * rank**0.5) + 1, len(sample))
-    places = _places(values > sample.topk(rank, sorted=False).values.min().clamp(min=0))
-    if len(places) < count:
-        places = _places(values > 0)
-    if len(places) > count:
-        rest = values[places].topk(len(places) - count, largest=False, sorted=False).indices
-        places = places[torch.ones_like(places, dtype=bool).index_fill_(0, rest, False)]
-    return places
-
-
-def _places(chosen: torch.Tensor) -> torch.Tensor:
-    if chosen.device.type == "cpu":
-        return torch.from_numpy(np.flatnonzero(chosen.numpy()))  # faster than torch's
-    return chosen.nonzero().squeeze(1)
-
-
-def pays(
+def is_faster(
     problem: Problem,
     n_samples: int,
     n_features: int,
@@ -250,22 +204,24 @@ def pays(
 
     Examples
     --------
+    >>> from partsrep.choices.codes import TopK
+    >>> from partsrep.choices.inference import Layer
     >>> problem = Problem(codes=TopK(8), inference=Layer())
-    >>> pays(problem, n_samples=256, n_features=784, n_components=128)
+    >>> is_faster(problem, n_samples=256, n_features=784, n_components=128)
     True
-    >>> pays(problem, n_samples=256, n_features=784, n_components=25)
+    >>> is_faster(problem, n_samples=256, n_features=784, n_components=25)
     False
     """
-    codes, layer, objective = problem.codes, problem.inference, problem.objective
-    active = getattr(codes, "k", n_components) if active is None else active
+    codes, objective = problem.codes, problem.objective
+    limit = n_components if codes.sparsity is None else codes.sparsity
+    active = limit if active is None else active
     return (
-        isinstance(codes, ReLU | JumpReLU | TopK | BatchTopK | FeatureChoice)
-        and getattr(codes, "bandwidth", None) is None
-        and isinstance(getattr(codes, "k", 0), int)  # the same for a whole stack
-        and isinstance(layer, Layer)
-        and layer.steps == 1
+        codes.has_support
+        and not codes.learns
+        and isinstance(limit, int)  # the same for a whole stack
+        and problem.inference.single_layer
         and not objective.penalties
-        and objective.link == "linear"
+        and objective.averaged
         and n_samples * n_features * n_components >= WORK
         and active <= DENSITY * n_components
     )

@@ -1,0 +1,221 @@
+"""From data to trained autoencoders: in which unit, from where, how many at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..choices.problem import Problem
+from ..choices.units import Unit
+from ..leastsquares import blocks, data_norm
+from ..progress import History, Interrupted, progress
+from . import Settings, Weights, adam, alternating, begin, lbfgs, online
+from .autoencoder import Autoencoder, stacked
+from .hals import in_memory
+
+
+@dataclass(frozen=True)
+class Solver:
+    """One way to train.
+
+    Parameters
+    ----------
+    check : function
+        Of a problem; raises a ValueError.
+    train : function
+        Of a module, data, random states and settings.
+    start : function
+        The weights to begin from, by data, number of parts, problem and random state.
+    searches : bool
+        Whether the start is chosen among several.
+    scales : bool
+        Whether it sees the data in units of their root mean square, and a start at their scale.
+    streams : bool
+        Whether data may stay in files; with it several autoencoders train as one stack.
+    keeps_last : bool
+        Whether the last epoch stays, not the best.
+    limit : int or None
+        Most epochs, whatever is asked for.
+    rates : (float, float)
+        Adam's first step, relative to the weights: from a solution, and from anywhere else.
+    """
+
+    check: Callable[[Problem], None]
+    train: Callable[..., History]
+    start: Callable[..., Weights] = begin.fresh
+    searches: bool = False
+    scales: bool = True
+    streams: bool = True
+    keeps_last: bool = False
+    limit: int | None = None
+    rates: tuple[float, float] = (0.003, 0.03)
+
+
+SOLVERS = {
+    "auto": Solver(adam.check, adam.train, searches=True),
+    "adam": Solver(adam.check, adam.train),
+    "lbfgs": Solver(lbfgs.check, lbfgs.train, streams=False),
+    "alternating": Solver(alternating.check, alternating.train, streams=False, limit=300),
+    "online": Solver(
+        online.check,
+        online.train,
+        online.start,
+        scales=False,
+        streams=False,
+        keeps_last=True,
+        rates=(0.01, 0.01),
+    ),
+}
+
+Run = tuple[Autoencoder, History]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How autoencoders are trained.
+
+    Parameters
+    ----------
+    solver : Solver
+    settings : Settings
+    start : None, a fitted model or (U, X)
+    device : None, str or torch.device
+    """
+
+    solver: Solver
+    settings: Settings
+    start: Any = None
+    device: Any = None
+
+    def solve(
+        self, D: Any, m: int, problems: list[Problem], rngs: list[np.random.RandomState]
+    ) -> tuple[list[Run], Interrupted | None]:
+        """A solution of each problem from its random state, and what interrupted training.
+
+        What is solved is the same problem for data with a root mean square of 1, so that nothing
+        depends on the unit of the data.
+        """
+        unit = problems[0].unit(root_mean_square(D)) if self.solver.scales else None
+        unit = unit or Unit()
+        n, d = D.shape
+        measured = in_unit(D, unit.data)
+        own = [
+            replace(problem, objective=problem.objective.against("sample", n, d)).in_units(unit)
+            for problem in problems
+        ]
+        runs, interrupt = self._solve([bound(p, measured) for p in own], measured, m, rngs, unit)
+        for problem, (module, history) in zip(problems, runs, strict=False):
+            module.problem = problem
+            module.measure(unit)
+            history.scale("objective", unit.objective)
+        return runs, interrupt
+
+    def _solve(
+        self, problems: list[Problem], D: Any, m: int, rngs: list, unit: Unit
+    ) -> tuple[list[Run], Interrupted | None]:
+        """The same, in a unit and bound to the data."""
+        begun = [
+            self._begin(D, m, problem, rng, unit)
+            for problem, rng in progress(list(zip(problems, rngs, strict=True)), "SAE starts")
+        ]
+        held = isinstance(D, np.ndarray) and in_memory(D)
+        tensor = torch.as_tensor(D).to(self.device) if held else D
+        size = max(1, begin.STACK // (m * (D.shape[1] + self.settings.batch_size)))
+        if not self.solver.streams or problems[0].parts.of_samples:
+            size = 1
+        runs: list[Run] = []
+        for some in blocks(len(rngs), size):
+            found, interrupt = self._descend(tensor, problems[some], begun[some], rngs[some], unit)
+            runs += found
+            if interrupt is not None:
+                return runs, interrupt
+        return runs, None
+
+    def _begin(
+        self, D: Any, m: int, problem: Problem, rng: np.random.RandomState, unit: Unit
+    ) -> tuple[Weights, bool]:
+        """Weights to begin from, and whether they only need refinement."""
+        codes = problem.codes
+        if isinstance(self.start, tuple):
+            return begin.given(self.start, D, m, unit), True
+        if self.start is not None:
+            solved = getattr(self.start, "problem_", Problem()).codes
+            # Selecting other codes than before leads to another basin.
+            refined = codes.sparsity is None or solved.in_units(unit.codes) == codes
+            return begin.fitted(self.start, D, m, problem, unit), refined
+        if not self.solver.searches:
+            return self.solver.start(D, m, problem, rng), False
+        found = begin.searched(D, m, problem, rng, self.settings)
+        solved = alternating.solves(begin.relaxed(problem)) and codes.sparsity is None
+        # With penalties that is the solution of another problem.
+        return found, solved and not problem.objective.penalties
+
+    def _descend(
+        self, D: Any, problems: list[Problem], begun: list, rngs: list, unit: Unit
+    ) -> tuple[list[Run], Interrupted | None]:
+        """Go on from where some runs begin, together."""
+        weights = begin.together([weights for weights, _ in begun])
+        module = Autoencoder(stacked(problems), *map(begin.tensor, weights)).to(self.device)
+        some = adam.batch(D, slice(adam.ROWS), module)
+        searched = self.solver.searches and alternating.solves(begin.relaxed(problems[0]))
+        if self.start is None and self.solver.scales and not searched:
+            module.scale_to(some)
+        given = getattr(self.start, "module_", None)
+        if given is not None:
+            same = self.start.problem_.codes.in_units(unit.codes) == problems[0].codes
+            given = copy.deepcopy(given).to(module.usage)
+            given.measure(Unit(1 / unit.data, 1 / unit.parts))
+            module.continue_from(given, same_codes=same)
+        if given is None or not adam.evaluate(module, some).isfinite().all():
+            module.make_kl_finite(some)
+        rate = self.settings.learning_rate
+        rate = self.solver.rates[0 if begun[0][1] else 1] if rate is None else rate
+        settings = replace(self.settings, learning_rate=rate)
+        interrupt = None
+        try:
+            history = self.solver.train(module, D, rngs, settings)
+        except Interrupted as stop:
+            history, interrupt = stop.history, stop
+        if len(begun) == 1:
+            return [(module, history)], interrupt
+        members = [(module.member(i, p), history.member(i)) for i, p in enumerate(problems)]
+        return members, interrupt
+
+
+class Measured:
+    """Rows of a memory map or of shards in another unit, divided when they are read."""
+
+    def __init__(self, D: Any, unit: float):
+        self._D, self._unit = D, unit
+        self.shape, self.dtype = D.shape, D.dtype
+
+    def __len__(self) -> int:
+        return len(self._D)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return np.asarray(self._D[rows]) / self._unit
+
+
+def in_unit(D: Any, unit: float) -> Any:
+    """The data in another unit; what is not in memory stays where it is."""
+    if unit == 1:
+        return D
+    return D / unit if isinstance(D, np.ndarray) and in_memory(D) else Measured(D, unit)
+
+
+def root_mean_square(D: Any) -> float:
+    """That of the data, or of a sample of them; 1 for zeros."""
+    some = begin.some_of(D, np.random.RandomState(0), adam.ROWS)
+    return data_norm(some) / some.size**0.5 or 1.0
+
+
+def bound(problem: Problem, D: Any) -> Problem:
+    """The problem with parts that are made of samples bound to these."""
+    if not problem.parts.of_samples:
+        return problem
+    return replace(problem, parts=problem.parts.bind(np.asarray(D[:])))
