@@ -40,13 +40,11 @@ def from_problem(problem: Problem, n_components: int | str = "auto", **settings)
     if layer.amortised:
         from .sae import SAE
 
-        offset = problem.parts.offset
         estimator = SAE(
             n_components,
             activation=problem.codes,
             decoder=problem.parts,
             encoder=layer,
-            bias="both" if offset and layer.bias else False,
             output=objective.link,
             loss=objective.fit,
             penalty=list(objective.penalties) or None,

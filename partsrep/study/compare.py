@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import figures
 from ..choices.codes import TopK
-from ..choices.inference import Pursuit
 from ..choices.parts import sparseness
 from ..estimators.base import codes_of
 from ..leastsquares import data_norm, exact_nnls, squared_error
@@ -99,10 +98,7 @@ class Fit:
     def k(self) -> int | None:
         """At most so many codes of a sample are active by the model's own rule; None: any."""
         problem = getattr(self.model, "problem_", None)
-        for choice in (getattr(problem, "codes", None), getattr(problem, "inference", None)):
-            if isinstance(choice, TopK | Pursuit):
-                return choice.k
-        return None
+        return None if problem is None else problem.most_active
 
     @cached_property
     def sparse_loss(self) -> float:
