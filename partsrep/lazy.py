@@ -1,0 +1,80 @@
+"""What is imported when it is first used: heavy packages, and our modules that need one at once.
+
+NMF and the comparison then start without torch and matplotlib, and work where these are not
+installed. A package is taken from here, ``from .lazy import torch``, which type checkers read as
+``import torch``; a module of ours that is heavy itself is ``figures = Lazy("partsrep.figures")``.
+All else is imported at the top of a file. Three things would import torch too early, at the top of
+a module: a base class (``class Autoencoder(torch.nn.Module)``; make the whole module `Lazy`), an
+annotation that is evaluated (write ``from __future__ import annotations``), and a default value.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+# What an extra of pyproject.toml is for, and the modules that it brings.
+EXTRAS = {
+    "sae": ("SAE", {"torch"}),
+    "plots": ("A plot", {"matplotlib"}),
+    "data": ("This data set", {"pooch", "skimage"}),
+    "runs": ("A sweep", {"cloudpickle", "dask", "distributed", "filelock", "papermill"}),
+}
+
+
+def load(name: str) -> ModuleType:
+    """Import a module; if a package is missing that an extra brings, the error says which extra."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        for extra, (what, packages) in EXTRAS.items():
+            if package in packages:
+                advice = f'{what} needs {package}: pip install "partsrep[{extra}]"'
+                raise ImportError(advice, name=package) from error
+        raise
+
+
+class Lazy:
+    """A module that is imported when something of it is first asked for.
+
+    Parameters
+    ----------
+    name : str
+        Its full name.
+
+    Examples
+    --------
+    >>> json = Lazy("json")
+    >>> json.dumps([1])
+    '[1]'
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name, self._module = name, None
+
+    def __getattr__(self, attribute: str) -> Any:
+        # Tools that look at whatever a module holds ask for such names, and must not import it.
+        if attribute.startswith("__"):
+            raise AttributeError(f"{self!r} is not asked for {attribute!r}.")
+        if self._module is None:
+            self._module = load(self._name)
+        try:
+            return getattr(self._module, attribute)
+        except AttributeError:  # a submodule that the package itself does not import
+            return load(f"{self._name}.{attribute}")
+
+    def __repr__(self) -> str:
+        return f"Lazy({self._name!r})"
+
+
+def is_tensor(value: object) -> bool:
+    """Whether a value is a torch tensor; before torch is imported, there are none."""
+    return "torch" in sys.modules and isinstance(value, torch.Tensor)
+
+
+if TYPE_CHECKING:
+    import matplotlib
+    import torch
+else:
+    matplotlib, torch = Lazy("matplotlib"), Lazy("torch")
