@@ -8,7 +8,9 @@ a module: a base class (``class Autoencoder(torch.nn.Module)``; make the whole m
 annotation that is evaluated (write ``from __future__ import annotations``), and a default value.
 """
 
+import ast
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -68,6 +70,30 @@ class Lazy:
         return f"Lazy({self._name!r})"
 
 
+def public(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """The functions `__getattr__` and `__dir__` of a package that imports lazily, and `__all__`.
+
+    Its public names are those that it imports under ``if TYPE_CHECKING:``, so that people and type
+    checkers read ordinary imports; each is imported when it is first asked for.
+    """
+    module = sys.modules[package]
+    source = ast.parse(module.__spec__.loader.get_source(package))
+    [imports] = (node.body for node in source.body if isinstance(node, ast.If))
+    homes = {alias.name: node.module for node in imports for alias in node.names}
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(
+                f"module {package!r} has no attribute {name!r}", name=name, obj=module
+            )
+        home = homes[name]  # None for ``from . import name``
+        value = getattr(load(f"{package}.{home}"), name) if home else load(f"{package}.{name}")
+        setattr(module, name, value)
+        return value
+
+    return get, lambda: sorted({*vars(module), *homes}), sorted(homes)
+
+
 def is_tensor(value: object) -> bool:
     """Whether a value is a torch tensor; before torch is imported, there are none."""
     return "torch" in sys.modules and isinstance(value, torch.Tensor)
@@ -75,6 +101,15 @@ def is_tensor(value: object) -> bool:
 
 if TYPE_CHECKING:
     import matplotlib
+    import matplotlib.figure
+    import pooch
+    import skimage.data
+    import sklearn.cluster
+    import sklearn.metrics
+    import sklearn.neighbors
     import torch
+    import tqdm.auto
+    import tqdm.notebook
 else:
-    matplotlib, torch = Lazy("matplotlib"), Lazy("torch")
+    matplotlib, pooch, skimage = map(Lazy, ("matplotlib", "pooch", "skimage"))
+    sklearn, torch, tqdm = map(Lazy, ("sklearn", "torch", "tqdm"))

@@ -19,11 +19,13 @@ module that is trained. A new one is a frozen dataclass with ``check(n_component
   - ``exact``: whether what `infer` finds is the best there is.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from ..lazy import Lazy, is_tensor, torch
 from ..leastsquares import (
     apply,
     columnwise_loss,
@@ -38,6 +40,7 @@ from ..leastsquares import (
 )
 from ..validation import check_fields, check_integer, check_number
 
+jump = Lazy("partsrep.choices.jump")
 TIE = 100  # last digits of the largest value, within which values are equal but for rounding
 GAIN = 1e-6  # relative, for which TopK.infer goes on looking for a better support
 STEPS = 10  # projected gradient steps in one call of Simplex.improve
@@ -77,40 +80,6 @@ class ReLU:
     ) -> np.ndarray:
         """The exact solution (:func:`partsrep.leastsquares.exact_nnls`)."""
         return exact_nnls(D, components, l1=l1, l2=l2, weights=weights, guess=guess)
-
-
-class _Jump(torch.autograd.Function):
-    """z where z > θ, else 0, and a gradient in θ as if the jump had a width."""
-
-    @staticmethod
-    def forward(ctx, Z, threshold, bandwidth):
-        ctx.save_for_backward(Z, threshold)
-        ctx.bandwidth = bandwidth
-        return torch.where(threshold < Z, Z, 0)
-
-    @staticmethod
-    def backward(ctx, slope):
-        Z, threshold = ctx.saved_tensors
-        near = (Z - threshold).abs() < ctx.bandwidth / 2
-        pull = torch.where(near, slope, 0).sum(dim=-2, keepdim=True)
-        return torch.where(threshold < Z, slope, 0), -threshold / ctx.bandwidth * pull, None
-
-
-class _Step(torch.autograd.Function):
-    """1 where z > θ, else 0, and a gradient in θ as if the step had a width."""
-
-    @staticmethod
-    def forward(ctx, Z, threshold, bandwidth):
-        ctx.save_for_backward(Z, threshold)
-        ctx.bandwidth = bandwidth
-        return (threshold < Z).to(Z.dtype)
-
-    @staticmethod
-    def backward(ctx, slope):
-        Z, threshold = ctx.saved_tensors
-        near = (Z - threshold).abs() < ctx.bandwidth / 2
-        pull = torch.where(near, slope, 0).sum(dim=-2, keepdim=True)
-        return None, -pull / ctx.bandwidth, None
 
 
 @dataclass(frozen=True)
@@ -162,16 +131,16 @@ class JumpReLU:
         """The codes for thresholds (..., m) that are learned, or for one that is not."""
         if self.bandwidth is None:
             return above(Z, threshold)
-        return _Jump.apply(Z, threshold.unsqueeze(-2), self.bandwidth)
+        return jump.Jump.apply(Z, threshold.unsqueeze(-2), self.bandwidth)
 
-    def in_units(self, codes: float) -> "JumpReLU":
+    def in_units(self, codes: float) -> JumpReLU:
         """The same activation for codes in another unit."""
         width = None if self.bandwidth is None else self.bandwidth / codes
         return JumpReLU(self.threshold / codes, width)
 
     def active(self, Z: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
         """1 where a code is above its learned threshold (..., m), else 0."""
-        return _Step.apply(Z, threshold.unsqueeze(-2), self.bandwidth)
+        return jump.Step.apply(Z, threshold.unsqueeze(-2), self.bandwidth)
 
     def check(self, n_components: int) -> None:
         """Any number of parts will do."""
@@ -179,7 +148,7 @@ class JumpReLU:
 
 def above(Z: torch.Tensor, threshold: torch.Tensor | float) -> torch.Tensor:
     """Z where it is above fixed thresholds, a number or one for each unit (..., m); else 0."""
-    if isinstance(threshold, torch.Tensor) and threshold.ndim:
+    if is_tensor(threshold) and threshold.ndim:
         threshold = threshold.unsqueeze(-2)
     return torch.where(threshold < Z, Z, 0)
 

@@ -11,16 +11,17 @@ added to it is a frozen dataclass:
   (:func:`partsrep.leastsquares.normal_equations`): exactly, or from above with equality at F.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 from scipy.special import xlogy
-from torch.nn.functional import binary_cross_entropy, mse_loss
 
+from ..lazy import torch
 from ..leastsquares import blocks, priced
 from ..validation import check_fields, check_integer, check_number, peak
 
@@ -81,7 +82,7 @@ class L1:
             sizes = sizes * output.module.components.norm(dim=-1).unsqueeze(-2)
         return self.weight * sizes.sum(dim=-1).mean(dim=-1)
 
-    def in_units(self, data: float, parts: float) -> "L1":
+    def in_units(self, data: float, parts: float) -> L1:
         """The same penalty in other units."""
         return replace(self, weight=self.weight / data / (1 if self.by_norm else parts))
 
@@ -220,7 +221,7 @@ class Decay:
         high = sum(w.clamp(min=0).square().sum(dim=(-2, -1)) for w in weights)
         return (self.negative * low + self.positive * high) / 2
 
-    def in_units(self, data: float, parts: float) -> "Decay":
+    def in_units(self, data: float, parts: float) -> Decay:
         """The same penalty in other units of the data; those of parts and encoder must not
         change."""
         return Decay(self.negative / data / data, self.positive / data / data)
@@ -270,7 +271,7 @@ class AuxK:
         error = (residual - codes @ module.components).square().sum(dim=-1).mean(dim=-1)
         return self.weight * torch.where(idle.any(dim=-1), error, 0)
 
-    def in_units(self, data: float, parts: float) -> "AuxK":
+    def in_units(self, data: float, parts: float) -> AuxK:
         """The same penalty: it is a squared error of the data."""
         return self
 
@@ -447,7 +448,8 @@ class Objective:
 
     def __call__(self, output: Output) -> torch.Tensor:
         D_hat = output.D_hat
-        misfits = {"squared": mse_loss, "bernoulli": binary_cross_entropy}
+        losses = torch.nn.functional
+        misfits = {"squared": losses.mse_loss, "bernoulli": losses.binary_cross_entropy}
         misfit = misfits[self.fit](D_hat, output.D.expand_as(D_hat), reduction="none")
         misfit = misfit.sum(dim=-1).mean(dim=-1)
         if self.averaged and output.module.log_variance is not None:

@@ -1,12 +1,13 @@
 """SAE: the front door to sparse autoencoders."""
 
+from __future__ import annotations
+
 import copy
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass, replace
 
 import numpy as np
-import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -25,10 +26,10 @@ from ..choices.inference import ENCODERS, Layer, Pursuit
 from ..choices.objective import L0, Objective, PriorKL
 from ..choices.parts import DECODERS, Cone, Hull, Parts
 from ..choices.problem import Problem
+from ..lazy import Lazy, torch
 from ..leastsquares import blocks, data_norm, exact_nnls, linear_encoder
 from ..progress import Interrupted, progress
-from ..solvers import adam, alternating, lbfgs, online, starts
-from ..solvers.autoencoder import Autoencoder, stacked
+from ..solvers import alternating, online, starts
 from ..solvers.hals import in_memory
 from ..validation import (
     as_array,
@@ -45,6 +46,10 @@ from ..validation import (
 )
 from .base import PartsModel, alike, all_or_nothing
 from .nmf import NMF
+
+adam = Lazy("partsrep.solvers.adam")
+autoencoder = Lazy("partsrep.solvers.autoencoder")
+lbfgs = Lazy("partsrep.solvers.lbfgs")
 
 # Autoencoders that train as one stack have at most so many weights and codes of a batch together.
 STACK = 2**23
@@ -278,7 +283,7 @@ class SAE(PartsModel):
             return None
         prepared = [model._prepared(X) for model in models]
         problems, (D, m) = [problem for problem, _, _ in prepared], prepared[0][1:]
-        if stacked(problems) is None:
+        if autoencoder.stacked(problems) is None:
             return None
         rngs = [check_random_state(model.random_state) for model in models]
         runs, interrupt = first._solve(D, m, problems, rngs)
@@ -309,7 +314,7 @@ class SAE(PartsModel):
                 )
         return problem, D, m
 
-    def _finished(self, D: np.ndarray, module: Autoencoder, history: dict) -> "SAE":
+    def _finished(self, D: np.ndarray, module: autoencoder.Autoencoder, history: dict) -> SAE:
         """The fitted model with what was found."""
         module = module.to("cpu")
         some = _tensor(_some(D, np.random.RandomState(0), adam.ROWS))
@@ -367,7 +372,7 @@ class SAE(PartsModel):
                 f"raise max_epochs, or tol={self.tol:g}."
             )
 
-    def _adopt(self, module: Autoencoder) -> None:
+    def _adopt(self, module: autoencoder.Autoencoder) -> None:
         """The attributes that are a module's weights."""
         self.module_, self.problem_ = module, module.problem
         self.components_ = _array(module.components)
@@ -390,7 +395,7 @@ class SAE(PartsModel):
         decoder_bias=None,
         activation="relu",
         threshold=None,
-    ) -> "SAE":
+    ) -> SAE:
         """A fitted SAE with weights that were trained elsewhere: D̂ = f(D Uᵀ + b) Xᵀ + c.
 
         Parameters
@@ -475,7 +480,7 @@ class SAE(PartsModel):
         solved = sae._problem()
         solved.codes.check(m)
         U, X, b, c = weights.values()
-        module = Autoencoder(solved, X.T, U, b, c)
+        module = autoencoder.Autoencoder(solved, X.T, U, b, c)
         if threshold is not None and module.threshold is not None:
             module.threshold.data = torch.tensor(threshold).expand(m).clone()
         elif threshold is not None:
@@ -600,7 +605,7 @@ class SAE(PartsModel):
 
     def _solve(
         self, D: np.ndarray, m: int, problems: list[Problem], rngs: list[np.random.RandomState]
-    ) -> tuple[list[tuple[Autoencoder, dict[str, np.ndarray]]], Interrupted | None]:
+    ) -> tuple[list[tuple[autoencoder.Autoencoder, dict[str, np.ndarray]]], Interrupted | None]:
         """A solution of each problem from its random state, and what interrupted training.
 
         What is solved is the same problem for data with a root mean square of 1: so nothing depends
@@ -626,7 +631,7 @@ class SAE(PartsModel):
         problems: list[Problem],
         rngs: list[np.random.RandomState],
         units: tuple[float, float],
-    ) -> tuple[list[tuple[Autoencoder, dict[str, np.ndarray]]], Interrupted | None]:
+    ) -> tuple[list[tuple[autoencoder.Autoencoder, dict[str, np.ndarray]]], Interrupted | None]:
         """The same for data and parts in given units, those of the data being divided out."""
         begun = [
             self._begin(D, m, problem, rng, units)
@@ -634,7 +639,7 @@ class SAE(PartsModel):
         ]
         if self.solver == "alternating":
             return [
-                (Autoencoder(problem, *map(_tensor, weights)), history)
+                (autoencoder.Autoencoder(problem, *map(_tensor, weights)), history)
                 for problem, (weights, _, history) in zip(problems, begun, strict=True)
             ], None
         held = isinstance(D, np.ndarray) and in_memory(D)
@@ -654,7 +659,9 @@ class SAE(PartsModel):
         """Go on from where some runs begin, together."""
         _, refined, history = begun[0]
         weights = _stacked([weights for weights, _, _ in begun])
-        module = Autoencoder(stacked(problems), *map(_tensor, weights)).to(self.device)
+        module = autoencoder.Autoencoder(autoencoder.stacked(problems), *map(_tensor, weights)).to(
+            self.device
+        )
         some = adam.batch(D, slice(adam.ROWS), module)
         if self.start is None and history is None and self._solver != "online":
             module.scale_to(some)
@@ -681,7 +688,9 @@ class SAE(PartsModel):
             for i, problem in enumerate(problems)
         ], interrupt
 
-    def _train(self, module: Autoencoder, D, rngs: list, refined: bool) -> dict[str, np.ndarray]:
+    def _train(
+        self, module: autoencoder.Autoencoder, D, rngs: list, refined: bool
+    ) -> dict[str, np.ndarray]:
         """Let the solver improve a module, or a stack, in place."""
         if self.solver == "lbfgs":
             return lbfgs.train(module, D, max_epochs=self.max_epochs, tol=self.tol**2)
@@ -753,7 +762,7 @@ class SAE(PartsModel):
         """The candidate that leads farthest in a few epochs, and how far."""
         m, d = candidates[0][0].shape
         candidates = candidates[: max(1, STACK // (m * (d + self._batch)))]
-        module = Autoencoder(problem, *map(_tensor, _stacked(candidates)))
+        module = autoencoder.Autoencoder(problem, *map(_tensor, _stacked(candidates)))
         tensor = torch.as_tensor(D)
         module.scale_to(tensor)
         module.make_kl_finite(tensor)

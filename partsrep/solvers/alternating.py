@@ -3,7 +3,6 @@
 import time
 
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 
 from ..choices.codes import ReLU, TopK
@@ -11,6 +10,7 @@ from ..choices.inference import Layer
 from ..choices.objective import Objective
 from ..choices.parts import Parts
 from ..choices.problem import Problem
+from ..lazy import torch
 from ..leastsquares import data_norm, gram_loss, linear_encoder
 from ..progress import arrays, progress
 
