@@ -8,19 +8,26 @@ a module: a base class (``class Autoencoder(torch.nn.Module)``; make the whole m
 annotation that is evaluated (write ``from __future__ import annotations``), and a default value.
 """
 
+from __future__ import annotations
+
 import ast
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 # What an extra of pyproject.toml is for, and the modules that it brings.
 EXTRAS = {
-    "sae": ("SAE", {"torch"}),
-    "plots": ("A plot", {"matplotlib"}),
-    "data": ("This data set", {"pooch", "skimage"}),
-    "runs": ("A sweep", {"cloudpickle", "dask", "distributed", "filelock", "papermill"}),
+    "sae": ("SAE", ["torch"]),
+    "plots": ("A plot", ["matplotlib"]),
+    "data": ("This data set", ["pooch", "skimage"]),
+    "runs": (
+        "The command partsrep",
+        "cloudpickle distributed fastjsonschema filelock ipykernel papermill typer yaml".split(),
+    ),
 }
 
 
@@ -29,12 +36,25 @@ def load(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        package = str(error.name).partition(".")[0]
-        for extra, (what, packages) in EXTRAS.items():
-            if package in packages:
-                advice = f'{what} needs {package}: pip install "partsrep[{extra}]"'
-                raise ImportError(advice, name=package) from error
+        for extra, (_, packages) in EXTRAS.items():
+            if error.name in packages:
+                raise _missing(error.name, extra) from error
         raise
+
+
+def require(extra: str) -> None:
+    """Raise the same error now, for modules that import an extra's packages at their top."""
+    for package in EXTRAS[extra][1]:
+        if find_spec(package) is None:
+            raise _missing(package, extra)
+
+
+def _missing(package: str, extra: str) -> ImportError:
+    what = EXTRAS[extra][0]
+    return ImportError(f'{what} needs {package}: pip install "partsrep[{extra}]"', name=package)
+
+
+_made: list[Lazy] = []
 
 
 class Lazy:
@@ -54,6 +74,7 @@ class Lazy:
 
     def __init__(self, name: str) -> None:
         self._name, self._module = name, None
+        _made.append(self)
 
     def __getattr__(self, attribute: str) -> Any:
         # Tools that look at whatever a module holds ask for such names, and must not import it.
@@ -68,6 +89,13 @@ class Lazy:
 
     def __repr__(self) -> str:
         return f"Lazy({self._name!r})"
+
+
+def load_all() -> None:
+    """Import now what was put off: for a process whose forks begin with their imports done."""
+    for lazy in _made:  # which grows meanwhile
+        with suppress(ImportError):
+            load(lazy._name)
 
 
 def public(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
