@@ -5,76 +5,42 @@ from .interrupt import quiet
 quiet()  # before all else: what follows takes seconds
 
 # ruff: noqa: E402
-from . import convert, datasets, figures, presets
-from .choices.codes import (
-    BatchTopK,
-    FeatureChoice,
-    Gaussian,
-    JumpReLU,
-    Logistic,
-    MutualChoice,
-    ReLU,
-    Simplex,
-    TopK,
-)
-from .choices.inference import Layer, Pursuit, Unrolled
-from .choices.objective import KL, L0, L1, AuxK, Decay, Hoyer, LogVolume, PriorKL
-from .choices.parts import Cone, Hull
-from .choices.problem import Problem
-from .estimators import NMF, SAE, fit_all, non_negative_factorization, restarts
-from .solvers.online import Online
-from .storage import load, save
-from .study.compare import compare
-from .study.conditions import certificate, encodability, encodability_on, noise_law
-from .study.selection import choose_n_components, consensus
-from .study.verdict import verdict
-from .study.walk import to_topk_sae, walk
+from typing import TYPE_CHECKING
+
+from .lazy import public
 
 __version__ = "0.1.0"
-__all__ = [
-    "KL",
-    "L0",
-    "L1",
-    "NMF",
-    "SAE",
-    "AuxK",
-    "BatchTopK",
-    "Cone",
-    "Decay",
-    "FeatureChoice",
-    "Gaussian",
-    "Hoyer",
-    "Hull",
-    "JumpReLU",
-    "Layer",
-    "LogVolume",
-    "Logistic",
-    "MutualChoice",
-    "Online",
-    "PriorKL",
-    "Problem",
-    "Pursuit",
-    "ReLU",
-    "Simplex",
-    "TopK",
-    "Unrolled",
-    "certificate",
-    "choose_n_components",
-    "compare",
-    "consensus",
-    "convert",
-    "datasets",
-    "encodability",
-    "encodability_on",
-    "figures",
-    "fit_all",
-    "load",
-    "noise_law",
-    "non_negative_factorization",
-    "presets",
-    "restarts",
-    "save",
-    "to_topk_sae",
-    "verdict",
-    "walk",
-]
+
+if TYPE_CHECKING:  # each is imported when it is first asked for
+    from . import convert, datasets, figures, presets
+    from .choices.codes import ReLU, Simplex, TopK
+    from .choices.dense import Gaussian, Logistic
+    from .choices.inference import NNLS, Layer, Pursuit, Unrolled
+    from .choices.jumprelu import JumpReLU
+    from .choices.objective import (
+        KL,
+        L0,
+        L1,
+        L2,
+        AuxK,
+        Bernoulli,
+        Beta,
+        Decay,
+        Hoyer,
+        LogVolume,
+        Objective,
+        PriorKL,
+    )
+    from .choices.parts import Cone, Disjoint, Hull, Parts, Samples, Sparseness, UnitMean
+    from .choices.problem import Problem
+    from .choices.selections import BatchTopK, FeatureChoice, MutualChoice
+    from .estimators import NMF, SAE, fit_all, from_problem, non_negative_factorization, restarts
+    from .solvers.online import Online
+    from .storage import load, save
+    from .study.compare import compare
+    from .study.conditions import certificate, encodability, encodability_on, noise_law
+    from .study.selection import choose_n_components, consensus
+    from .study.verdict import verdict
+    from .study.walk import to_topk_sae, walk
+
+__getattr__, __dir__, __all__ = public(__name__)

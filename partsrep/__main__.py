@@ -4,9 +4,12 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from .interrupt import loud
+from .lazy import require
+
+require("runs")
+
+import typer  # noqa: E402
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

@@ -1,13 +1,15 @@
 """Where long work stands: a bar while it runs, a history when it is over."""
 
+from __future__ import annotations
+
 import os
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
-from tqdm.notebook import tqdm_notebook
+
+from .lazy import tqdm
 
 
 def progress(steps: Sequence, description: str) -> Iterator:
@@ -30,18 +32,18 @@ def progress(steps: Sequence, description: str) -> Iterator:
             shown.close()
 
 
-def bar(**options) -> tqdm:
+def bar(**options) -> tqdm.tqdm:
     """A bar of tqdm's, where somebody can see it."""
     # `None` asks the stream whether it is a terminal, which a notebook's stream denies.
-    silent = False if issubclass(tqdm, tqdm_notebook) else None
+    silent = False if issubclass(tqdm.auto.tqdm, tqdm.notebook.tqdm_notebook) else None
     silenced = bool(os.environ.get("TQDM_DISABLE"))
-    return tqdm(mininterval=0.5, disable=silenced or silent, **options)
+    return tqdm.auto.tqdm(mininterval=0.5, disable=silenced or silent, **options)
 
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during training. The module holds the best there was; `history` is that of so far."""
 
-    def __init__(self, history: "History"):
+    def __init__(self, history: History):
         self.history = history
 
 
@@ -79,7 +81,7 @@ class History:
         for row in self._rows:
             row[quantity] = factor * row[quantity]
 
-    def member(self, index: int) -> "History":
+    def member(self, index: int) -> History:
         """That of one autoencoder of a stack."""
         own = History()
         own._rows = [

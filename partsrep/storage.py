@@ -1,7 +1,10 @@
 """Fitted models out and in again, as one safetensors file."""
 
+from __future__ import annotations
+
 import json
 import os
+import sys
 from dataclasses import fields, is_dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -9,16 +12,16 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-import torch
 from safetensors import SafetensorError, safe_open
 from sklearn.utils.validation import check_is_fitted
 
 from .choices import codes, inference, objective, parts, problem
 from .estimators import NMF, SAE
+from .lazy import Lazy, torch
 from .solvers import online
-from .solvers.autoencoder import Autoencoder
 from .validation import check_shape
 
+autoencoder = Lazy("partsrep.solvers.autoencoder")
 FORMAT = 1  # of the file; a reader refuses larger ones
 ESTIMATORS = {"NMF": NMF, "SAE": SAE}
 CHOICES = {
@@ -154,7 +157,7 @@ def _packed(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
         return value
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, torch.device):
+    if "torch" in sys.modules and isinstance(value, torch.device):
         return str(value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         array = np.array(value, order="C")
@@ -226,7 +229,9 @@ def _unpacked_model(config: dict, tensors: dict[str, np.ndarray]) -> NMF | SAE:
     return model
 
 
-def _unpacked_module(solved: problem.Problem, state: dict[str, np.ndarray]) -> Autoencoder:
+def _unpacked_module(
+    solved: problem.Problem, state: dict[str, np.ndarray]
+) -> autoencoder.Autoencoder:
     """The module with given weights, whose shapes must follow from those of its dictionary."""
     state = {name: torch.as_tensor(weights) for name, weights in state.items()}
     components = state["dictionary"]
@@ -234,7 +239,7 @@ def _unpacked_module(solved: problem.Problem, state: dict[str, np.ndarray]) -> A
         solved = replace(solved, parts=solved.parts.bind(state["samples"].numpy()))
         components = components @ state["samples"]
     solved.codes.check(len(components))
-    module = Autoencoder(solved, components, torch.zeros_like(components))
+    module = autoencoder.Autoencoder(solved, components, torch.zeros_like(components))
     if "frozen" in state:
         check_shape("threshold", state["frozen"].shape, ((), (len(components),)))
         module.frozen = state["frozen"]

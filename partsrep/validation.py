@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
     check_array,
     check_non_negative,
     validate_data,
 )
+
+from .lazy import is_tensor, torch
 
 
 def as_array(X: Any, name: str = "X") -> Any:
@@ -33,7 +34,7 @@ def as_array(X: Any, name: str = "X") -> Any:
     >>> as_array(torch.ones(2, dtype=torch.bfloat16, requires_grad=True))
     array([1., 1.], dtype=float32)
     """
-    if isinstance(X, torch.Tensor):
+    if is_tensor(X):
         try:
             X = X.detach().cpu().resolve_neg()
             half = X.is_floating_point() and X.itemsize < 4
@@ -41,7 +42,7 @@ def as_array(X: Any, name: str = "X") -> Any:
         except (NotImplementedError, RuntimeError, TypeError) as error:
             raise ValueError(f"{name} is a torch tensor that is no array: {error}") from error
     if isinstance(X, list | tuple):
-        return [as_array(row, name) if isinstance(row, torch.Tensor) else row for row in X]
+        return [as_array(row, name) if is_tensor(row) else row for row in X]
     if streamed(X):
         raise ValueError(
             f"{name} are shards, and here it has to be in memory: give some of its rows, "
@@ -287,9 +288,7 @@ def check_choice(name: str, value: Any, choices: Any) -> None:
         raise ValueError(f"{name}={value!r} is not known; choose one of {listed}.")
 
 
-def check_kind(
-    name: str, value: Any, names: dict[str, Any], objects: str, kind: type
-) -> Any:
+def check_kind(name: str, value: Any, names: dict[str, Any], objects: str, kind: type) -> Any:
     """The choice that a name stands for, or the object given in its place.
 
     Parameters

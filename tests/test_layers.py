@@ -10,6 +10,7 @@ import partsrep
 # From the ground up.
 LAYERS = [
     "interrupt",
+    "lazy",
     "validation",
     "progress",
     "threads",
@@ -47,6 +48,10 @@ def imported_layers(file: Path) -> set[str]:
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join([*base, *filter(None, [node.module])])
             names += [f"{module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Lazy":
+            names += [
+                argument.value for argument in node.args if isinstance(argument, ast.Constant)
+            ]
     return {name.split(".")[1] for name in names if name.startswith("partsrep.")} & set(LAYERS)
 
 

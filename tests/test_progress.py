@@ -48,4 +48,4 @@ def test_a_bar_is_closed_when_the_work_ends_early(monkeypatch):
     monkeypatch.setattr(progress.time, "perf_counter", lambda: next(clock))
     for _ in progress.progress(range(3), "work"):
         break
-    assert not progress.tqdm._instances
+    assert not progress.tqdm.auto.tqdm._instances

@@ -19,10 +19,11 @@ Here are the codes that NMF and autoencoders share; those that only autoencoders
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from ..lazy import torch
 from ..leastsquares import (
     apply,
     columnwise_loss,
@@ -36,9 +37,6 @@ from ..leastsquares import (
     with_penalty,
 )
 from ..validation import check_fields, check_integer
-
-if TYPE_CHECKING:
-    import torch
 
 GAIN = 1e-6  # relative, for which TopK.infer goes on looking for a better support
 STEPS = 10  # projected gradient steps in one call of Simplex.improve
@@ -228,8 +226,6 @@ class TopK(Codes):
 
     def support(self, Z: torch.Tensor) -> torch.Tensor:
         """The k largest of each sample, also where they are negative."""
-        import torch
-
         m = Z.shape[-1]
         if Z.device.type == "cpu" and m <= NARROW:
             values = Z.numpy()
@@ -400,8 +396,6 @@ def largest_kept(Z: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
 def places(chosen: torch.Tensor) -> torch.Tensor:
     """Where a flat tensor is True, in ascending order."""
     if chosen.device.type == "cpu":
-        import torch
-
         return torch.from_numpy(np.flatnonzero(chosen.numpy()))  # faster than torch's
     return chosen.nonzero().squeeze(1)
 

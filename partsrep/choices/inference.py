@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ..lazy import torch
 from ..validation import check_fields, check_integer
 
 if TYPE_CHECKING:
-    import torch
-
     from ..solvers.autoencoder import Autoencoder
 
 
@@ -96,8 +95,6 @@ class Layer(Inference):
 
     def __call__(self, D: torch.Tensor, module: Autoencoder) -> tuple[torch.Tensor, torch.Tensor]:
         """The last pre-activations and the codes that a module's weights give."""
-        import torch
-
         U = module.U
         drive = D @ U.mT
         if module.bias is not None:
@@ -151,8 +148,6 @@ class Pursuit(Inference):
 
     def __call__(self, D: torch.Tensor, module: Autoencoder) -> tuple[torch.Tensor, torch.Tensor]:
         """The first pre-activations and the codes that a module's parts give."""
-        import torch
-
         norms = module.components.norm(dim=-1)
         norms = torch.where(norms > 0, norms, 1)
         directions = module.components / norms.unsqueeze(-1)

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from scipy.special import xlogy
 
+from ..lazy import torch
 from ..leastsquares import ENTRIES, blocks, with_penalty
 from ..validation import check_choice, check_fields, check_integer, check_number
 from .units import Unit
 
 if TYPE_CHECKING:
-    import torch
-
     from ..solvers.autoencoder import Autoencoder
 
 # The largest weight in a solver's unit: any above forbids the factor as much. The smallest ridge of
@@ -302,14 +301,10 @@ class KL(Penalty):
 
     def of_zero_codes(self, n_components: int) -> float:
         """That of units at the floor."""
-        import torch
-
         return float(self.of_means(torch.zeros(n_components)))
 
     def of_means(self, means: torch.Tensor) -> torch.Tensor:
         """The penalty of mean activations (..., m)."""
-        import torch
-
         p, q = self.target, means.clamp(min=self.FLOOR)
         inside = q.clamp(max=1 - torch.finfo(q.dtype).eps)
         divergence = p * (math.log(p) - inside.log())
@@ -340,8 +335,6 @@ class Hoyer(Penalty):
         check_fields(self, check_number, "weight")
 
     def __call__(self, output: Output) -> torch.Tensor:
-        import torch
-
         H = output.H
         root = math.sqrt(H.shape[-1])
         if root == 1:
@@ -425,8 +418,6 @@ class AuxK(Penalty):
             check_fields(self, check_integer, "k")
 
     def __call__(self, output: Output) -> torch.Tensor:
-        import torch
-
         module, Z = output.module, output.Z
         idle = self.idle(module.usage)
         if not idle.any():
@@ -447,8 +438,6 @@ class AuxK(Penalty):
         """Which units (..., m) are idle, given the share of samples on which each is active."""
         if not self.zipf:
             return usage == 0
-        import torch
-
         ordered, where = usage.sort(dim=-1, descending=True)
         used = (ordered > 0).to(usage.dtype)
         rank = torch.arange(1.0, usage.shape[-1] + 1, dtype=usage.dtype, device=usage.device).log()
@@ -540,8 +529,6 @@ class LogVolume(Penalty):
         check_choice("per", self.per, ("sample", "entry", "data"))
 
     def __call__(self, output: Output) -> torch.Tensor:
-        import torch
-
         P = output.module.components
         spread = P @ P.mT + self.delta * torch.eye(P.shape[-2], dtype=P.dtype, device=P.device)
         return self.weight * torch.linalg.slogdet(spread).logabsdet
@@ -595,9 +582,8 @@ class Beta:
 
     def __call__(self, D_hat: torch.Tensor, D: torch.Tensor) -> torch.Tensor:
         """The squared error of each entry."""
-        from torch.nn.functional import mse_loss
 
-        return mse_loss(D_hat, D.expand_as(D_hat), reduction="none")
+        return torch.nn.functional.mse_loss(D_hat, D.expand_as(D_hat), reduction="none")
 
     def of_constant(self, mean: np.ndarray, square: float, D_hat: Any) -> float:
         """The squared error of a sample, on average, from the same reconstruction of all."""
@@ -613,9 +599,8 @@ class Bernoulli:
 
     def __call__(self, D_hat: torch.Tensor, D: torch.Tensor) -> torch.Tensor:
         """That of each entry."""
-        from torch.nn.functional import binary_cross_entropy
 
-        return binary_cross_entropy(D_hat, D.expand_as(D_hat), reduction="none")
+        return torch.nn.functional.binary_cross_entropy(D_hat, D.expand_as(D_hat), reduction="none")
 
     def of_constant(self, mean: np.ndarray, square: float, D_hat: Any) -> float:
         """That of a sample, on average, from the same reconstruction of all."""

@@ -16,6 +16,8 @@ weighted (:func:`partsrep.leastsquares.normal_equations`). A set of parts is a f
 * ``columnwise``: whether ``improve`` may be given some features at a time.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,9 +25,9 @@ from typing import TypeVar
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 from scipy.optimize import linear_sum_assignment
 
+from ..lazy import is_tensor, torch
 from ..leastsquares import apply, diagonal, project_simplex, stationarity, sweeps
 from ..validation import check_fields, check_number
 
@@ -41,7 +43,7 @@ class PartSet:
     of_samples = False
     columnwise = False
 
-    def bind(self, D) -> "PartSet":
+    def bind(self, D) -> PartSet:
         """The set itself: it is the same for all data."""
         return self
 
@@ -86,7 +88,7 @@ class Parts(PartSet):
         if self.nonnegative:
             components = components.clip(min=0)
         if self.unit:
-            xp = torch if isinstance(components, torch.Tensor) else np
+            xp = torch if is_tensor(components) else np
             norms = xp.linalg.vector_norm(components, axis=-1, keepdims=True)
             components = components / (norms + (norms == 0))
         return components
@@ -339,7 +341,7 @@ class Disjoint(PartSet):
     homogeneous = True
     columnwise = True
 
-    def bind(self, D) -> "Groups":
+    def bind(self, D) -> Groups:
         """The set for the data D (n, d), dense or sparse."""
         return Groups(D)
 
@@ -459,7 +461,7 @@ class Cone(PartSet):
     of_samples = True
     nonnegative = False
 
-    def bind(self, D) -> "Combinations":
+    def bind(self, D) -> Combinations:
         """The cone of the samples D (n, d), dense or sparse."""
         return Combinations(D, hull=False)
 
@@ -486,7 +488,7 @@ class Hull(PartSet):
     of_samples = True
     nonnegative = False
 
-    def bind(self, D) -> "Combinations":
+    def bind(self, D) -> Combinations:
         """The convex hull of the samples D (n, d), dense or sparse."""
         return Combinations(D, hull=True)
 
@@ -641,7 +643,7 @@ class Samples(PartSet):
     of_samples = True
     nonnegative = False
 
-    def bind(self, D) -> "Chosen":
+    def bind(self, D) -> Chosen:
         """The set of the samples D (n, d), dense or sparse."""
         return Chosen(D)
 

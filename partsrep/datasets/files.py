@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import pooch
+from ..lazy import pooch
 
 
 @dataclass(frozen=True)

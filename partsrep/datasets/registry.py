@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from scipy.io import loadmat
-from skimage.data import lfw_subset
 from sklearn.datasets import load_digits
 
+from ..lazy import skimage
 from .dataset import Dataset, Truth
 from .files import FILES, locate
 
@@ -30,7 +30,7 @@ def faces() -> Dataset:
     # The other 100 images of the subset show no faces.
     return Dataset(
         name="faces",
-        D=lfw_subset()[:100].reshape(100, -1),
+        D=skimage.data.lfw_subset()[:100].reshape(100, -1),
         about="The 100 faces of scikit-image's subset of Labeled Faces in the Wild, as they come.",
         image_shape=(25, 25),
     )

@@ -1,8 +1,13 @@
-"""The front doors, NMF and SAE: each turns its arguments into a Problem for a solver."""
+"""What the user types, NMF and SAE: arguments become a problem, and a solver's result a model."""
 
-from .base import fit_all, restarts
-from .from_problem import from_problem
-from .nmf import NMF, non_negative_factorization
-from .sae import SAE
+from typing import TYPE_CHECKING
 
-__all__ = ["NMF", "SAE", "fit_all", "from_problem", "non_negative_factorization", "restarts"]
+from ..lazy import public
+
+if TYPE_CHECKING:  # each is imported when it is first asked for: SAE brings torch
+    from .base import fit_all, restarts
+    from .from_problem import from_problem
+    from .nmf import NMF, non_negative_factorization
+    from .sae import SAE
+
+__getattr__, __dir__, __all__ = public(__name__)

@@ -8,9 +8,9 @@ ends, because then the worker is gone.
 
 import atexit
 import gc
-import importlib
 import json
 import os
+import pkgutil
 import random
 import resource
 import select
@@ -27,7 +27,9 @@ def main(modules: list[str]) -> None:
     for module in ["ipykernel.kernelapp", *modules]:
         # What cannot be imported will say so in the notebook.
         with suppress(Exception, SystemExit):
-            importlib.import_module(module)
+            pkgutil.resolve_name(module)  # or a name in one, such as partsrep.NMF
+    if "partsrep.lazy" in sys.modules:
+        sys.modules["partsrep.lazy"].load_all()
     # A worker of a sweep on one machine has it blocked, which these kernels inherit.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     gc.collect()

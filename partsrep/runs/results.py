@@ -1,5 +1,7 @@
 """The records of a sweep as one table, and a first picture of it."""
 
+from __future__ import annotations
+
 import json
 import os
 import warnings
@@ -8,12 +10,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from .. import figures
+from ..lazy import Lazy, matplotlib
 from .grid import SweepError
 from .points import RECORD, newest_plan
 from .records import validate
+
+figures = Lazy("partsrep.figures")
 
 
 def records(out: str | os.PathLike) -> list[dict]:
@@ -135,7 +138,9 @@ def _sortable(column: pd.Series) -> pd.Series:
     return column.map(str) if column.dtype == object else column
 
 
-def picture(table: pd.DataFrame, x: str, y: str, color: str | None = None) -> Figure:
+def picture(
+    table: pd.DataFrame, x: str, y: str, color: str | None = None
+) -> matplotlib.figure.Figure:
     """A first picture of a sweep. Whatever it does not show is averaged over.
 
     Two parameters `x` and `y` with a metric as `color` make a heat map. A metric as `y` makes dots

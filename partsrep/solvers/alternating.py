@@ -1,13 +1,13 @@
 """The alternating solver: an autoencoder by least squares in turn."""
 
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 
 from ..choices.inference import Layer
 from ..choices.objective import Objective
 from ..choices.parts import Parts
 from ..choices.problem import Problem
+from ..lazy import torch
 from ..leastsquares import data_norm, gram_loss, linear_encoder
 from ..progress import History, progress
 from . import Settings, Weights, adam

@@ -1,24 +1,26 @@
 """Two fitted models side by side: matched parts, losses, and where the difference comes from."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from scipy.linalg import orth, subspace_angles
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .. import figures
 from ..choices.codes import TopK
 from ..choices.parts import sparseness
 from ..estimators.base import codes_of
+from ..lazy import Lazy, matplotlib
 from ..leastsquares import data_norm, exact_nnls, squared_error
 from ..validation import check_integer, check_matrix
 from .matching import match, unit_rows
 
+figures = Lazy("partsrep.figures")
 ACTIVE = 0.05  # of a unit's largest code: what a smaller one is, noise may have made
 
 
@@ -389,7 +391,7 @@ class Comparison(Split):
         }
         return pd.DataFrame({name: {**similarity, **rows} for name, rows in columns.items()})
 
-    def plot(self, image_shape: tuple[int, int] | None = None) -> Figure:
+    def plot(self, image_shape: tuple[int, int] | None = None) -> matplotlib.figure.Figure:
         """Matched parts as pictures (given their `image_shape`), cosines and code correlations."""
         return figures.comparison(self, image_shape=image_shape)
 

@@ -1,5 +1,7 @@
 """The conditions, computed from NMF alone: can one layer give its codes, and what does it cost?"""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from scipy.optimize import linprog, minimize, nnls
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from ..estimators import SAE
+from .. import estimators
 from ..leastsquares import data_norm, exact_nnls, linear_encoder, squared_error
 from ..validation import check_integer, check_matrix, check_number
 from .enclosure import floor, layers
@@ -480,7 +482,7 @@ class Certificate:
 
     lower: float
     upper: float
-    sae: SAE
+    sae: estimators.SAE
     terms: dict[str, float]
     reason: str
 
@@ -574,7 +576,7 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     settings = {"decoder": "nonnegative", "solver": "lbfgs", "max_epochs": max_epochs, "tol": 1e-6}
     with warnings.catch_warnings():  # any autoencoder is an upper bound, near its minimum or not
         warnings.simplefilter("ignore", ConvergenceWarning)
-        sae = SAE(m, start=(U, P.T), **settings).fit(D)
+        sae = estimators.SAE(m, start=(U, P.T), **settings).fit(D)
     terms["fine-tuned"] = sae.loss_
 
     rounded = _rounded(H, P)

@@ -1,5 +1,7 @@
 """How many parts, and which of them last: held-out error, stability, consensus."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,23 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from matplotlib.figure import Figure
 from scipy.stats import median_abs_deviation
 from sklearn.base import BaseEstimator, clone
-from sklearn.cluster import DBSCAN, KMeans
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.metrics import silhouette_score
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
-from .. import figures
 from ..estimators import NMF, restarts
+from ..lazy import Lazy, matplotlib, sklearn
 from ..leastsquares import data_norm, factorization_loss
 from ..progress import progress
 from ..validation import check_integer, check_matrix, check_number
 from .matching import match, unit_rows
 
+figures = Lazy("partsrep.figures")
 NEIGHBOURS = 0.3  # of the fits: so many must have found a part for it to be kept
 SAME = 1e-5  # distance of parts of norm 1 that rounding may have made, in float32 too
 ROUGH = 1e-3  # residual of the fits in a search: their errors differ by less than masks make them
@@ -127,13 +126,13 @@ def consensus(fits: Iterable[Any], *, threshold: float | None = None) -> Consens
 
     distances = np.full(len(stacked), np.inf)
     if len(alive) > 1:
-        others = NearestNeighbors(n_neighbors=nearest).fit(stacked[alive])
+        others = sklearn.neighbors.NearestNeighbors(n_neighbors=nearest).fit(stacked[alive])
         distances[alive] = others.kneighbors()[0].mean(axis=1)
     if threshold is None:
         usual = distances[alive] if len(alive) else [0.0]
         threshold = max(0.1, np.median(usual) + 3 * median_abs_deviation(usual, scale="normal"))
     kept = np.flatnonzero(distances <= threshold)
-    same = DBSCAN(SAME, min_samples=1)
+    same = sklearn.cluster.DBSCAN(SAME, min_samples=1)
     different = len(set(same.fit_predict(stacked[kept]))) if len(kept) else 0
     if different < m:
         raise ValueError(
@@ -142,7 +141,7 @@ def consensus(fits: Iterable[Any], *, threshold: float | None = None) -> Consens
             "raise threshold."
         )
 
-    members = KMeans(m, n_init=10, random_state=0).fit(stacked[kept]).labels_
+    members = sklearn.cluster.KMeans(m, n_init=10, random_state=0).fit(stacked[kept]).labels_
     rank = np.argsort(np.argsort(-np.bincount(members), kind="stable"))
     members = rank[members]
     labels = np.full(len(stacked), -1)
@@ -154,7 +153,9 @@ def consensus(fits: Iterable[Any], *, threshold: float | None = None) -> Consens
         labels=labels.reshape(len(fits), m),
         distances=distances.reshape(len(fits), m),
         threshold=float(threshold),
-        silhouette=float(silhouette_score(stacked[kept], members)) if scorable else np.nan,
+        silhouette=float(sklearn.metrics.silhouette_score(stacked[kept], members))
+        if scorable
+        else np.nan,
     )
 
 
@@ -203,7 +204,7 @@ class Choice:
         }
         return pd.DataFrame(columns, index=pd.Index(self.values, name="parts"))
 
-    def plot(self) -> Figure:
+    def plot(self) -> matplotlib.figure.Figure:
         """Both errors, and the stability, against the number of parts."""
         return figures.n_components(
             self.values, self.heldout, self.training, self.stability, self.best

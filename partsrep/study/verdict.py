@@ -1,18 +1,19 @@
 """Whether two methods find the same parts: their agreement against one's own from seed to seed."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
-from .. import figures
 from ..estimators import NMF, restarts
 from ..estimators.base import as_seeds
+from ..lazy import Lazy, matplotlib
 from ..validation import check_integer, check_matrix
 from .compare import Fit
 from .matching import match, unit_rows
@@ -20,6 +21,7 @@ from .matching import match, unit_rows
 # The rule, on scales where 0 is chance. Of the reference with itself, 1 being equal parts: so much.
 # Of the other method with it, 1 being as much as with itself: so much.
 DETERMINED, AGREED = 0.5, 0.8
+figures = Lazy("partsrep.figures")
 ROOM = 0.02  # between chance and the reference's own MCC, else there is nothing to measure
 MIXTURES = 20  # of each kind that says what chance is, for each fit of the reference
 STARTS = 5  # of each fit of NMF, if it does not say itself how many
@@ -128,7 +130,7 @@ class Verdict:
         }
         return pd.DataFrame({"verdict": rows}, dtype=object)
 
-    def plot(self) -> Figure:
+    def plot(self) -> matplotlib.figure.Figure:
         """The MCCs between the methods beside those from seed to seed."""
         return figures.seeds(
             self.between.ravel(), self.within[np.triu_indices_from(self.within, 1)]

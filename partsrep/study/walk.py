@@ -1,22 +1,25 @@
 """The walk: one data set, from one problem to another by one choice at a time."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from .. import figures
 from ..choices.codes import TopK
 from ..choices.inference import Layer
 from ..choices.parts import Parts
 from ..choices.problem import Problem
 from ..estimators import from_problem
+from ..lazy import Lazy, matplotlib
 from ..leastsquares import data_norm
 from ..progress import progress
 from .compare import Comparison, compare
+
+figures = Lazy("partsrep.figures")
 
 
 def to_topk_sae(k: int) -> dict[str, Problem]:
@@ -74,7 +77,7 @@ class Walk:
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("step")
 
-    def plot(self, image_shape: tuple[int, int] | None = None) -> Figure:
+    def plot(self, image_shape: tuple[int, int] | None = None) -> matplotlib.figure.Figure:
         """The gap, split, and the MCC at each step; with an `image_shape` the parts too."""
         table = self.table()
         gaps = {gap: table[f"{gap} gap"] for gap in ("dictionary", "selection", "encoder")}
