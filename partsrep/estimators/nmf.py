@@ -384,13 +384,11 @@ class NMF(PartsModel):
             ("parts", self._parts, PartSet, "a name or a set of parts such as Sparseness(0.7)"),
             ("codes", codes, Codes, "ReLU(), TopK(k) or Simplex()"),
         ):
-            if not isinstance(choice, kind) or not choice.is_set:
+            if not isinstance(choice, kind):
                 raise ValueError(
                     f"NMF cannot solve with {name}={choice!r}: give {accepted}. Other activations "
                     "and what an encoder needs are SAE's."
                 )
-        if self._parts.offset:
-            raise ValueError("NMF has no offset: add a constant feature, or use SAE(bias='both').")
         return Problem(
             parts=self._parts,
             codes=codes,

@@ -47,6 +47,13 @@ STACK = 2**15
 def check(problem: Problem, weighted: bool = False) -> None:
     """Raise a ValueError if this is no problem for this solver."""
     objective, parts = problem.objective, problem.parts
+    if not problem.codes.is_set:
+        raise ValueError(
+            f"NMF cannot solve with codes={problem.codes!r}: give ReLU(), TopK(k) or Simplex(). "
+            "Other activations and what an encoder needs are SAE's."
+        )
+    if parts.offset:
+        raise ValueError("NMF has no offset: add a constant feature, or use SAE(bias='both').")
     if objective.fit != SQUARED:
         raise ValueError(
             f"Invalid beta_loss parameter: solver 'cd' does not handle {objective.fit!r}; use "
