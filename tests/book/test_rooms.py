@@ -44,6 +44,7 @@ ROOMS = [
     "conditions",
     "datasets",
     "parameters",
+    "lifeline",
     "book",
     "sweeps",
     "__main__",
