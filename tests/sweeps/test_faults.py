@@ -320,17 +320,6 @@ def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path, send):
     assert not records(tmp_path / "out"), "to be interrupted is no fault of the point's"
 
 
-def test_a_driver_that_is_ended_leaves_no_process(tmp_path):
-    slow(tmp_path, pause=600)
-    with driver(tmp_path, "--workers", "1") as running:
-        wait_for(lambda: in_flight(tmp_path))
-        family = psutil.Process(running.pid).children(recursive=True)
-        running.terminate()
-        running.communicate(timeout=120)
-        _, alive = psutil.wait_procs(family, timeout=60)
-    assert not alive
-
-
 def test_a_nursery_whose_worker_is_gone_ends_during_an_import_that_hangs(tmp_path, monkeypatch):
     hangs = "import ctypes, pathlib\npathlib.Path(__file__).with_name('importing').touch()\n"
     (tmp_path / "hangs.py").write_text(f"{hangs}ctypes.PyDLL(None).usleep(600_000_000)")
