@@ -30,6 +30,8 @@ def book() -> None:
     except BookError as error:
         typer.echo(error, err=True)
         raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise _stopped(["partsrep", "book"]) from None
 
 
 @app.command()
@@ -113,7 +115,7 @@ def sweep(
 
 
 def _stopped(again: list[str]) -> typer.Exit:
-    """Say how a sweep that was stopped goes on."""
+    """Say how a command that was stopped goes on."""
     typer.echo(f"Stopped. What is done is kept; this goes on:\n{shlex.join(again)}", err=True)
     return typer.Exit(130)
 
@@ -190,6 +192,8 @@ def publish() -> None:
     except (SweepError, OSError) as error:
         typer.echo(error, err=True)
         raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise _stopped(["partsrep", "publish"]) from None
 
 
 @app.command()

@@ -25,6 +25,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import IO
 
 import nbformat
 import yaml
@@ -85,17 +86,23 @@ def build(root: Path) -> Path:
     config["execute"]["execute_notebooks"] = "off"  # they arrive executed
     (source / "_config.yml").write_text(yaml.safe_dump(config))
 
-    with ThreadPoolExecutor(os.cpu_count()) as workers:
-        made = workers.map(lambda run: brought_up_to_date(root, *run), runs.items())
-        with tqdm(
-            zip(runs, made, strict=True), total=len(runs), unit="notebook", disable=None
-        ) as bar:
-            for notebook, (cached, said) in bar:
-                (source / notebook).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(cached, source / notebook)
-                refresh_pictures(cached, source / "book/_static")
-                bar.write(f"{notebook}: {said}")
-    return render(root)
+    lifeline, held = map(open, os.pipe(), "rw")
+    # Ctrl-C comes to this thread alone; the others wait for processes, and swap whole books.
+    with lifeline, held, ThreadPoolExecutor(os.cpu_count()) as workers:
+        try:
+            made = workers.map(lambda run: brought_up_to_date(root, *run, lifeline), runs.items())
+            with tqdm(
+                zip(runs, made, strict=True), total=len(runs), unit="notebook", disable=None
+            ) as bar:
+                for notebook, (cached, said) in bar:
+                    (source / notebook).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(cached, source / notebook)
+                    refresh_pictures(cached, source / "book/_static")
+                    bar.write(f"{notebook}: {said}")
+            return workers.submit(render, root, lifeline).result()
+        except KeyboardInterrupt:
+            held.close()  # ends what runs, and at once what a thread may yet start
+            raise
 
 
 def published(root: Path) -> dict[str, dict]:
@@ -172,17 +179,19 @@ def digest(*parts: bytes) -> str:
     return total.hexdigest()[:16]
 
 
-def brought_up_to_date(root: Path, notebook: str, parameters: dict) -> tuple[Path, str]:
+def brought_up_to_date(
+    root: Path, notebook: str, parameters: dict, lifeline: IO
+) -> tuple[Path, str]:
     """The executed notebook, made now if the cache has none, and which of the two it was."""
     cached = root / "build/cache" / f"{made_from(root / notebook, parameters)}.ipynb"
     if cached.exists():
         return cached, "cached"
     start = time.perf_counter()
-    execute(root, notebook, parameters, cached)
+    execute(root, notebook, parameters, cached, lifeline)
     return cached, f"executed, {time.perf_counter() - start:.1f} s"
 
 
-def execute(root: Path, notebook: str, given: dict, cached: Path) -> None:
+def execute(root: Path, notebook: str, given: dict, cached: Path, lifeline: IO) -> None:
     """Run one notebook by papermill and keep it as ``cached``, without times and random ids."""
     output = Path("build/run") / Path(notebook).name
     (root / output).parent.mkdir(parents=True, exist_ok=True)
@@ -196,9 +205,7 @@ def execute(root: Path, notebook: str, given: dict, cached: Path) -> None:
         "-y",
         yaml.safe_dump(given, default_flow_style=True, width=math.inf).strip(),
     ]
-    ran = subprocess.run(
-        command, cwd=root, env=os.environ | ENVIRONMENT, capture_output=True, text=True
-    )
+    ran = run(command, lifeline, cwd=root, env=os.environ | ENVIRONMENT, stderr=subprocess.PIPE)
     if ran.returncode:
         last_words = "\n".join(ran.stderr.splitlines()[-5:])
         why = failure(root / notebook, root / output) or f"outside its cells:\n\n{last_words}"
@@ -264,7 +271,7 @@ def failure(notebook: Path, output: Path) -> str:
     return ""
 
 
-def render(root: Path) -> Path:
+def render(root: Path, lifeline: IO) -> Path:
     """Render ``build/src`` beside the last good book and put it in its place."""
     source, fresh, html = (root / "build" / name for name in ("src", "render", "html"))
     previous = root / "build/html.previous"
@@ -281,12 +288,8 @@ def render(root: Path) -> Path:
     shutil.rmtree(fresh, ignore_errors=True)
     start = time.perf_counter()
     options = ["--path-output", str(fresh), "-W", "-n", "--keep-going", "-q"]
-    ran = subprocess.run(
-        [script("jupyter-book"), "build", str(source), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    command = [script("jupyter-book"), "build", str(source), *options]
+    ran = run(command, lifeline, stderr=subprocess.STDOUT)
     rendered = fresh / "_build/html"
     if ran.returncode or not (rendered / "index.html").exists():
         raise BookError(f"Jupyter Book failed:\n\n{ran.stdout.replace(f'{source}/', '')}")
@@ -304,6 +307,18 @@ def render(root: Path) -> Path:
     shutil.rmtree(fresh)
     tqdm.write(f"pages: rendered, {time.perf_counter() - start:.1f} s")
     return html / "index.html"
+
+
+def run(command: list[str], lifeline: IO, **options) -> subprocess.CompletedProcess:
+    """Run a command, which ends with all that it started when the pipe `lifeline` ends."""
+    return subprocess.run(
+        [sys.executable, "-P", Path(__file__).with_name("lifeline.py"), *command],
+        stdin=lifeline,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C is the driver's
+        **options,
+    )
 
 
 def script(name: str) -> str:

@@ -7,6 +7,7 @@ ends, because then the worker is gone.
 """
 
 import atexit
+import fcntl
 import gc
 import json
 import os
@@ -24,12 +25,17 @@ def main(modules: list[str]) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # so that nobody else writes between the answers
     requests = os.fdopen(0, "rb", buffering=0)
+    # An import may hang, so meanwhile the end of the input, where nothing else comes, is a signal.
+    flags = fcntl.fcntl(requests, fcntl.F_GETFL)
+    fcntl.fcntl(requests, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(requests, fcntl.F_SETFL, flags | os.O_ASYNC)
     for module in ["ipykernel.kernelapp", *modules]:
         # What cannot be imported will say so in the notebook.
         with suppress(Exception, SystemExit):
             pkgutil.resolve_name(module)  # or a name in one, such as partsrep.NMF
     if "partsrep.lazy" in sys.modules:
         sys.modules["partsrep.lazy"].load_all()
+    fcntl.fcntl(requests, fcntl.F_SETFL, flags)
     # A worker of a sweep on one machine has it blocked, which these kernels inherit.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     gc.collect()

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -216,6 +217,57 @@ def test_interrupted_book_resumes(project, capsys):
     write_notebook(project / "notebooks/second.ipynb", GOOD)
     build(project)
     assert "first.ipynb: cached" in capsys.readouterr().out
+
+
+DEAF = """\
+import ctypes, signal, subprocess
+from pathlib import Path
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+subprocess.run("sleep 600 &", shell=True, stdout=subprocess.DEVNULL)
+Path("{project}/deaf").touch()
+ctypes.PyDLL(None).usleep(600_000_000)  # holds the interpreter's lock: no thread sees an orphan
+"""
+
+
+def family(project: Path) -> list[psutil.Process]:
+    """All that works in the folder, also what has lost its parent."""
+    found = psutil.process_iter(["cwd"])
+    return [one for one in found if Path(one.info["cwd"] or "/").is_relative_to(project)]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
+@pytest.mark.parametrize("where", ["notebook", "page"])
+def test_a_driver_that_alone_is_stopped_leaves_no_process(project, where, how):
+    deaf = DEAF.format(project=project)
+    if where == "notebook":
+        write_notebook(project / "notebooks/second.ipynb", deaf)
+    else:
+        (project / "book/index.md").write_text("# A changed book\n")
+        extension = next((project / "book/_ext").glob("*.py"))
+        extension.write_text(f"{extension.read_text()}\n{deaf}")
+    html, cache = (snapshot(project / "build" / name) for name in ("html", "cache"))
+    running = start(project)
+    try:
+        while not (project / "deaf").exists():
+            assert running.poll() is None
+            time.sleep(0.1)
+        assert len(family(project)) >= 3
+        running.send_signal(how)
+        said, _ = running.communicate(timeout=60)
+        _, alive = psutil.wait_procs(family(project), timeout=60)
+        assert not alive
+    finally:
+        for process in family(project):
+            process.kill()
+    if how == signal.SIGINT:
+        assert running.returncode == 130
+        assert said.splitlines()[-2:] == [
+            "Stopped. What is done is kept; this goes on:",
+            "partsrep book",
+        ]
+    assert "Traceback" not in said
+    assert snapshot(project / "build/html") == html
+    assert snapshot(project / "build/cache") == cache
 
 
 def test_swap_that_was_cut_short_is_mended(project):

@@ -301,12 +301,13 @@ def test_killed_workers_and_kernels_of_a_cluster_end_no_sweep(scheduler, tmp_pat
     assert again == {orphan: 2}, "the point in flight was run again, and no other"
 
 
-def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path):
+@pytest.mark.parametrize("send", [os.killpg, os.kill], ids=["terminal", "driver alone"])
+def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path, send):
     slow(tmp_path, pause=600)
     with driver(tmp_path, "--workers", "1") as running:
         wait_for(lambda: in_flight(tmp_path))
         family = psutil.Process(running.pid).children(recursive=True)
-        os.killpg(running.pid, signal.SIGINT)  # as a terminal does: workers hear it too
+        send(running.pid, signal.SIGINT)  # to the group, as a terminal does: workers hear it too
         said, _ = running.communicate(timeout=120)
         _, alive = psutil.wait_procs(family, timeout=60)
     assert not alive
@@ -317,6 +318,21 @@ def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path):
     ]
     assert said.count("Stopped.") == 1 and "Traceback" not in said, "no worker says anything"
     assert not records(tmp_path / "out"), "to be interrupted is no fault of the point's"
+
+
+def test_a_nursery_whose_worker_is_gone_ends_during_an_import_that_hangs(tmp_path, monkeypatch):
+    hangs = "import ctypes, pathlib\npathlib.Path(__file__).with_name('importing').touch()\n"
+    (tmp_path / "hangs.py").write_text(f"{hangs}ctypes.PyDLL(None).usleep(600_000_000)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    nursery = kernels.Nursery(["hangs"])
+    try:
+        wait_for(lambda: (tmp_path / "importing").exists())
+        nursery.process.stdin.close()
+        nursery.process.wait(timeout=60)
+    finally:
+        nursery.process.kill()
+        nursery.process.wait()
+        nursery.process.stdout.close()
 
 
 @pytest.mark.parametrize("module", ["numpy", "dask"])
