@@ -93,3 +93,15 @@ def test_starts_and_seeds_are_counts(path):
     counted = re.compile(rf"{GLUED} (?:\w+ )?(?:starts|seeds|data sets|runs)\b")
     for found in counted.finditer(prose(path)):
         assert found["form"] in (None, "count"), found.group()
+
+
+@pytest.mark.parametrize("page", ["answer.md", "index.md"])
+def test_a_match_of_trained_parts_has_its_interval(page):
+    # Which minimum a start ends in is chance, and another machine may end elsewhere.
+    text = (ROOT / "book" / page).read_text()
+    glued = list(re.finditer(r"\{glue:text\}`(?P<name>[^`]*):score[^`]*`", text))
+    assert glued
+    for found in glued:
+        half = re.match(r" \(± \{glue:text\}`(?P<name>[^`]*):most[^`]*`\)", text[found.end() :])
+        assert half and "_within" in half["name"], found.group()
+        assert half["name"].replace("_within", "") == found["name"]
