@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .choices.codes import BatchTopK, TopK
+from .choices.codes import TopK
+from .choices.selections import BatchTopK
 from .estimators import SAE
 from .validation import as_array, check_shape
 

@@ -239,16 +239,14 @@ class Autoencoder(nn.Module):
     def project(self) -> None:
         """Put the weights back into their sets."""
         parts, layer = self.problem.parts, self.problem.inference
-        if parts.of_samples:
-            self.dictionary.copy_(parts.project_weights(self.dictionary))
-        else:
-            self.dictionary.data = parts.project(self.dictionary)
+        self.dictionary.data = parts.project_tensor(self.dictionary)
         if self.offset is not None and parts.nonnegative:
             self.offset.clamp_(min=0)
         if layer.nonnegative:
             self.encoder.clamp_(min=0)
         for name, weights in self.learned.items():
-            weights.clamp_(min=self.begun[name].lower)
+            if self.begun[name].lower is not None:
+                weights.clamp_(min=self.begun[name].lower)
 
     @torch.no_grad()
     def project_gradient(self) -> None:
