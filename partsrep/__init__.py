@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:  # each is imported when it is first asked for
     from . import convert, datasets, figures, presets
     from .choices.codes import ReLU, Simplex, TopK
+    from .choices.combinations import Cone, Hull
     from .choices.dense import Gaussian, Logistic
     from .choices.inference import NNLS, Layer, Pursuit, Unrolled
     from .choices.jumprelu import JumpReLU
@@ -31,10 +32,14 @@ if TYPE_CHECKING:  # each is imported when it is first asked for
         Objective,
         PriorKL,
     )
-    from .choices.parts import Cone, Disjoint, Hull, Parts, Samples, Sparseness, UnitMean
+    from .choices.parts import Parts
     from .choices.problem import Problem
     from .choices.selections import BatchTopK, FeatureChoice, MutualChoice
     from .estimators import NMF, SAE, fit_all, from_problem, non_negative_factorization, restarts
+    from .presets.min_volume_nmf import UnitMean
+    from .presets.orthogonal_nmf import Disjoint
+    from .presets.separable_nmf import Samples
+    from .presets.sparse_nmf import Sparseness
     from .solvers.online import Online
     from .storage import load, save
     from .study.compare import compare

@@ -1,10 +1,7 @@
 """Fitted models out and in again, as one safetensors file."""
 
-from __future__ import annotations
-
 import json
 import os
-import sys
 from dataclasses import fields, is_dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,22 +9,34 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+import torch
 from safetensors import SafetensorError, safe_open
 from sklearn.utils.validation import check_is_fitted
 
-from .choices import codes, inference, objective, parts, problem
+from . import presets
+from .choices import (
+    codes,
+    combinations,
+    dense,
+    inference,
+    jumprelu,
+    objective,
+    parts,
+    problem,
+    selections,
+)
 from .estimators import NMF, SAE
-from .lazy import Lazy, torch
 from .solvers import online
+from .solvers.autoencoder import Autoencoder
 from .validation import check_shape
 
-autoencoder = Lazy("partsrep.solvers.autoencoder")
-FORMAT = 1  # of the file; a reader refuses larger ones
+FORMAT = 2  # of the file; a reader refuses others
 ESTIMATORS = {"NMF": NMF, "SAE": SAE}
+MODULES = (parts, combinations, codes, selections, jumprelu, dense, inference, objective, problem)
 CHOICES = {
     name: choice
-    for room in (parts, codes, inference, objective, problem, online)
-    for name, choice in vars(room).items()
+    for module in (*MODULES, online, presets)
+    for name, choice in vars(module).items()
     if is_dataclass(choice)
 }
 
@@ -87,10 +96,7 @@ def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
     tensors: dict[str, np.ndarray] = {}
     config = {"format": FORMAT, "version": version("partsrep"), "class": name}
     if isinstance(estimator, SAE):
-        module = fitted.pop("module_")
-        if module.problem.parts.of_samples:  # bound to them
-            fitted["problem_"] = replace(module.problem, parts=estimator._problem().parts)
-        state = module.state_dict()
+        state = fitted.pop("module_").state_dict()
         fitted["module_"] = {key: weights.numpy() for key, weights in state.items()}
     config["parameters"] = {key: _packed(parameters[key], key, tensors) for key in parameters}
     config["fitted"] = {key: _packed(fitted[key], key, tensors) for key in fitted}
@@ -115,7 +121,7 @@ def load(path: str | os.PathLike) -> NMF | SAE:
     ------
     ValueError
         If the file is truncated, of another kind (a pickle, say: these are never loaded), not
-        written by :func:`save`, of a newer format, names a choice that is not known, or holds
+        written by :func:`save`, of another format, names a choice that is not known, or holds
         arrays that do not fit together.
     FileNotFoundError, IsADirectoryError
         If there is no file at `path`.
@@ -141,10 +147,11 @@ def load(path: str | os.PathLike) -> NMF | SAE:
         )
     try:
         config = json.loads(written)
-        if config["format"] > FORMAT:
+        if config["format"] != FORMAT:
             raise ValueError(
                 f"it has format {config['format']} of partsrep {config['version']}, but partsrep "
-                f"{version('partsrep')} reads up to format {FORMAT}: install a newer one."
+                f"{version('partsrep')} reads format {FORMAT}: install the one that wrote it, or "
+                "fit again."
             )
         return _unpacked_model(config, tensors)
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -157,7 +164,7 @@ def _packed(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
         return value
     if isinstance(value, np.generic):
         return value.item()
-    if "torch" in sys.modules and isinstance(value, torch.device):
+    if isinstance(value, torch.device):
         return str(value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         array = np.array(value, order="C")
@@ -229,17 +236,16 @@ def _unpacked_model(config: dict, tensors: dict[str, np.ndarray]) -> NMF | SAE:
     return model
 
 
-def _unpacked_module(
-    solved: problem.Problem, state: dict[str, np.ndarray]
-) -> autoencoder.Autoencoder:
+def _unpacked_module(solved: problem.Problem, state: dict[str, np.ndarray]) -> Autoencoder:
     """The module with given weights, whose shapes must follow from those of its dictionary."""
     state = {name: torch.as_tensor(weights) for name, weights in state.items()}
-    components = state["dictionary"]
+    components, bound = state["dictionary"], solved
     if solved.parts.of_samples:
-        solved = replace(solved, parts=solved.parts.bind(state["samples"].numpy()))
+        bound = replace(solved, parts=solved.parts.bind(state["samples"].numpy()))
         components = components @ state["samples"]
     solved.codes.check(len(components))
-    module = autoencoder.Autoencoder(solved, components, torch.zeros_like(components))
+    module = Autoencoder(bound, components, torch.zeros_like(components))
+    module.problem = solved
     if "frozen" in state:
         check_shape("threshold", state["frozen"].shape, ((), (len(components),)))
         module.frozen = state["frozen"]

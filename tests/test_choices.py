@@ -13,8 +13,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from problems import random_matrix, seeds
 
-from partsrep.choices.codes import BatchTopK, FeatureChoice, JumpReLU, ReLU, Simplex, TopK, above
+from partsrep.choices.codes import ReLU, Simplex, TopK
 from partsrep.choices.inference import Layer
+from partsrep.choices.jumprelu import JumpReLU, above
 from partsrep.choices.objective import (
     BETA,
     KL,
@@ -27,10 +28,11 @@ from partsrep.choices.objective import (
     LogVolume,
     Objective,
     Output,
-    beta_divergence,
 )
 from partsrep.choices.parts import DECODERS
 from partsrep.choices.problem import Problem
+from partsrep.choices.selections import BatchTopK, FeatureChoice
+from partsrep.divergences import beta_divergence
 from partsrep.leastsquares import apply, normal_equations
 from partsrep.solvers.autoencoder import Autoencoder
 

@@ -12,9 +12,10 @@ from sklearn.decomposition import non_negative_factorization
 from sklearn.exceptions import ConvergenceWarning
 
 from partsrep import NMF, LogVolume, Simplex, TopK
-from partsrep.choices.objective import Elastic, Objective, beta_divergence
+from partsrep.choices.objective import Elastic, Objective
 from partsrep.choices.parts import Parts
 from partsrep.choices.problem import Problem
+from partsrep.divergences import beta_divergence
 from partsrep.solvers.multiplicative import factorize
 
 BETAS = [-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0]

@@ -5,7 +5,8 @@ from problems import digits
 from sklearn.exceptions import ConvergenceWarning
 
 from partsrep import datasets
-from partsrep.choices.codes import Logistic, ReLU
+from partsrep.choices.codes import ReLU
+from partsrep.choices.dense import Logistic
 from partsrep.choices.inference import Layer
 from partsrep.choices.objective import L1, Objective
 from partsrep.choices.parts import Parts

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from partsrep.choices.codes import BatchTopK, FeatureChoice, JumpReLU, Logistic, ReLU, TopK
+from partsrep.choices.codes import ReLU, TopK
+from partsrep.choices.dense import Logistic
 from partsrep.choices.inference import NNLS, Layer, Pursuit
+from partsrep.choices.jumprelu import JumpReLU
 from partsrep.choices.objective import L1, Objective
 from partsrep.choices.problem import Problem
+from partsrep.choices.selections import BatchTopK, FeatureChoice
 from partsrep.solvers.sparse_step import misfit, pays, selected
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-10}

@@ -117,6 +117,10 @@ class Penalty:
         """Its value where no unit is active and all weights are zero."""
         return 0.0
 
+    def counterpart(self, problem: Any) -> tuple[Penalty | None, str]:
+        """What the other method has in its place for a problem, None if nothing, and why."""
+        raise none(self, "the other method has no such penalty")
+
     def against(self, per: str, n: int, d: int) -> Penalty:
         """The same penalty of n samples and d features, its weight against another error."""
         counts = {"data": 1, "sample": 1 if self.on == "codes" else n}
@@ -135,6 +139,11 @@ class Penalty:
         factor = {"codes": unit.codes, "parts": unit.parts, "weights": 1.0}[self.on]
         weight = self.weight * unit.power(factor, self.degree) / unit.objective
         return replace(self, weight=min(weight, LARGEST))  # type: ignore[type-var]
+
+
+def none(what: Any, reason: str) -> ValueError:
+    """That there is no counterpart."""
+    return ValueError(f"There is no counterpart of {what}: {reason}.")
 
 
 @dataclass(frozen=True)
@@ -158,6 +167,13 @@ class Norm(Penalty):
     def entrywise(self, F: Any) -> Any:
         """What each entry, of an array or a tensor, adds."""
         raise NotImplementedError
+
+    def counterpart(self, problem: Any) -> tuple[Penalty | None, str]:
+        """The same penalty, unless the other factor evades it."""
+        factors = {penalty.on for penalty in problem.objective.penalties}
+        if problem.parts.homogeneous and factors == {self.on}:
+            return None, "parts of any norm evade it (T11)"
+        return self, "the same penalty, at parts whose norm is fixed or penalised (T11)"
 
     def value(self, F: np.ndarray) -> float:
         """The weighted sum over entries, in double precision."""
@@ -201,6 +217,14 @@ class L1(Norm):
             return super().__call__(output)
         sizes = output.H.abs() * output.module.components.norm(dim=-1).unsqueeze(-2)
         return self.weight * sizes.sum(dim=-1).mean(dim=-1)
+
+    def counterpart(self, problem: Any) -> tuple[Penalty | None, str]:
+        """The same penalty; by norm the plain one at parts of norm 1."""
+        if not self.by_norm:
+            return super().counterpart(problem)
+        return replace(
+            self, by_norm=False
+        ), "the same penalty of the codes, at parts of norm 1 (T11)"
 
     @property
     def elastic(self) -> tuple[float, float]:
@@ -302,6 +326,13 @@ class KL(Penalty):
     def of_zero_codes(self, n_components: int) -> float:
         """That of units at the floor."""
         return float(self.of_means(torch.zeros(n_components)))
+
+    def counterpart(self, problem: Any) -> tuple[None, str]:
+        """None: ReLU codes evade it where parts have any norm."""
+        codes = problem.codes
+        if not (codes.homogeneous and codes.sparsity is None and problem.parts.homogeneous):
+            return super().counterpart(problem)
+        return None, "parts of any norm evade it (T12)"
 
     def of_means(self, means: torch.Tensor) -> torch.Tensor:
         """The penalty of mean activations (..., m)."""
@@ -434,6 +465,10 @@ class AuxK(Penalty):
         """The same penalty: it is a squared error of the data."""
         return self
 
+    def counterpart(self, problem: Any) -> tuple[None, str]:
+        """None: exact codes use whatever part helps."""
+        return None, "NMF has no dead units to reinitialise (T9)"
+
     def idle(self, usage: torch.Tensor) -> torch.Tensor:
         """Which units (..., m) are idle, given the share of samples on which each is active."""
         if not self.zipf:
@@ -543,6 +578,10 @@ class LogVolume(Penalty):
         """G + weight·(PPᵀ + δI)⁻¹ and C."""
         slope = (self.weight * np.linalg.inv(self._spread(P))).astype(gram.dtype)
         return gram + (slope if gram.ndim == 2 else slope[..., None]), cross
+
+    def counterpart(self, problem: Any) -> tuple[Penalty, str]:
+        """The same penalty."""
+        return self, "the volume of the parts is the same in both"
 
     def shift(self, unit: Unit, n_components: int) -> float:
         """That of log det(c² M) = 2m log c + log det M."""

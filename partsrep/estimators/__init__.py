@@ -6,8 +6,8 @@ from ..lazy import public
 
 if TYPE_CHECKING:  # each is imported when it is first asked for: SAE brings torch
     from .base import fit_all, restarts
-    from .from_problem import from_problem
     from .nmf import NMF, non_negative_factorization
     from .sae import SAE
+    from .translation import from_problem
 
 __getattr__, __dir__, __all__ = public(__name__)

@@ -1,22 +1,22 @@
 """The other method, set up to find the same parts, and why it is set up so."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from ..choices.codes import BatchTopK, FeatureChoice, JumpReLU, ReLU, TopK
-from ..choices.inference import NNLS, Layer, Pursuit
-from ..choices.objective import KL, L1, AuxK, Elastic, Objective
-from ..choices.parts import DECODERS, Combinations, Cone, Hull, Parts
+from ..choices.codes import Codes, ReLU, TopK
+from ..choices.inference import NNLS, Layer
+from ..choices.objective import SQUARED, none
+from ..choices.parts import DECODERS, PartSet
 from ..choices.problem import Problem
 from ..estimators import NMF, SAE
-from .describe import brief
+from .describe import brief, by_name
 
 
 class Setting(NamedTuple):
-    """One row of the recipe."""
+    """One row of the recipe: a choice, what it is here, and the other method's argument for it."""
 
     choice: str
     here: str
@@ -28,32 +28,21 @@ class Setting(NamedTuple):
 def like(fitted: NMF | SAE, **settings) -> NMF | SAE:
     """The other method, unfitted, set up by the theory to find a fitted model's parts.
 
-    :func:`recipe` says what is set and why. It begins at the fitted model; ``start=None`` leaves it
-    to find the parts by itself.
-
-    Parameters
-    ----------
-    fitted : NMF or SAE
-    **settings
-        Of the other method; they have the last word.
-
-    Returns
-    -------
-    SAE for an NMF, NMF for an SAE.
+    :func:`recipe` says what is set and why; `settings`, of the other method, have the last word. It
+    begins at the fitted model; ``start=None`` leaves it to find the parts by itself.
 
     Raises
     ------
     ValueError
         If the theory knows no counterpart; the message says why.
-    sklearn.exceptions.NotFittedError
 
     Examples
     --------
     >>> from partsrep import NMF, compare, datasets
     >>> D = datasets.load("planted", n_samples=100, n_parts=4).D
     >>> nmf = NMF(4, random_state=0).fit(D)
-    >>> twin = like(nmf).fit(D)
-    >>> type(twin).__name__, bool(compare(nmf, twin, D).mcc > 0.99)
+    >>> sae = like(nmf).fit(D)
+    >>> type(sae).__name__, bool(compare(nmf, sae, D).mcc > 0.99)
     ('SAE', True)
     """
     check_is_fitted(fitted, "components_")
@@ -64,12 +53,7 @@ def like(fitted: NMF | SAE, **settings) -> NMF | SAE:
 
 
 def recipe(model: NMF | SAE) -> pd.DataFrame:
-    """To make the other method behave like this one, set …: a table.
-
-    Parameters
-    ----------
-    model : NMF or SAE
-        Fitted or not.
+    """To make the other method behave like this one, fitted or not, set …: a table.
 
     Returns
     -------
@@ -102,134 +86,99 @@ def recipe(model: NMF | SAE) -> pd.DataFrame:
 
 
 def _settings(model: NMF | SAE) -> list[Setting]:
-    if isinstance(model, NMF):
-        problem = getattr(model, "problem_", None) or model._problem(np.ones((1, 1)))
-        return _autoencoder(problem)
-    return _factorization(getattr(model, "problem_", None) or model._problem())
+    problem = getattr(model, "problem_", None) or model.problem
+    return _autoencoder(problem) if isinstance(model, NMF) else _factorization(problem)
 
 
 def _autoencoder(nmf: Problem) -> list[Setting]:
     """The settings of an SAE for an NMF's problem."""
-    decoder = {parts: name for name, parts in DECODERS.items()}.get(nmf.parts, nmf.parts)
-    if not isinstance(decoder, str | Cone | Hull):
-        raise _none(nmf.parts, "an autoencoder's decoder cannot be held in that set")
-    if not isinstance(nmf.codes, ReLU | TopK):
-        raise _none(nmf.codes, "no activation gives such codes")
-    objective = nmf.objective
-    if objective.beta != 2:
-        raise _none(f"β = {objective.beta:g}", "an autoencoder here minimises squared error (T14)")
-    l1 = objective.codes.l1
-    if Objective(codes=Elastic(l1=l1)) != objective:
-        raise _none(objective, "only an L1 price of the codes is a penalty of an autoencoder")
-
-    sparse = isinstance(nmf.codes, TopK)
-    fixed = isinstance(decoder, str) and nmf.parts.unit
-    why_parts = "a free decoder would be PCA (T2)" if nmf.parts.nonnegative else "signed parts (T2)"
-    if isinstance(decoder, str) and not fixed and (sparse or l1):
+    if not nmf.parts.trainable:
+        raise none(nmf.parts, "an autoencoder's decoder cannot be held in that set")
+    if nmf.objective.fit != SQUARED:
+        raise none(nmf.objective.fit, "an autoencoder here minimises squared error (T14)")
+    codes, because = _codes(nmf.codes)
+    decoder, why_parts = by_name(nmf.parts), "signed parts (T2)"
+    if nmf.parts.nonnegative:
+        why_parts = "a free decoder would be PCA (T2)"
+    if isinstance(decoder, str) and codes.sparsity is not None:
         # An autoencoder selects by the codes' size, so that the parts must not take it from them.
-        decoder = "unit-nonnegative" if nmf.parts.nonnegative else "unit"
-        why_parts += "; selection and L1 need the parts' norm fixed (T10, T11)"
-    tied = nmf.inference == Layer(tied=True)
-    rows = [
+        decoder = _unit(nmf.parts)
+        why_parts += "; selection needs the parts' norm fixed (T10)"
+    encoder, why_encoder = (
+        "linear",
+        "a tied or nonnegative encoder needs disjoint parts or private ",
+    )
+    why_encoder += "features (T5)"
+    if nmf.inference.tied:
+        encoder, why_encoder = "tied", "tied already"
+    return [
         Setting("parts", brief(nmf.parts), "decoder", decoder, why_parts),
-        Setting(
-            "codes",
-            brief(nmf.codes),
-            "activation",
-            nmf.codes if sparse else "relu",
-            "k active codes a sample, for k at least the true one (T10)"
-            if sparse
-            else "H ≥ 0 is what ReLU gives (T1)",
-        ),
-        Setting(
-            "inference",
-            brief(nmf.inference),
-            "encoder",
-            "tied" if tied else "linear",
-            "tied already"
-            if tied
-            else "a tied or nonnegative encoder needs disjoint parts or private features (T5)",
-        ),
+        Setting("codes", brief(nmf.codes), "activation", _named(codes), because),
+        Setting("inference", brief(nmf.inference), "encoder", encoder, why_encoder),
         Setting("output", "linear", "output", "linear", "another link is another problem (T14)"),
         Setting("offset", "none", "bias", False, "a bias with signs does what no part can (T1)"),
+        *_penalties(nmf),
     ]
-    if l1 and fixed:
-        because = "the same price of the codes, at parts of norm 1 (T11)"
-        rows.append(Setting("price", f"L1({2 * l1:g})", "penalty", L1(2 * l1), because))
-    elif l1:
-        rows.append(_dropped("price", f"L1({2 * l1:g})", "parts of any norm evade it (T11)"))
-        rows[0] = rows[0]._replace(value="nonnegative" if nmf.parts.nonnegative else "free")
-    return rows
 
 
 def _factorization(sae: Problem) -> list[Setting]:
     """The settings of an NMF for an SAE's problem."""
-    parts, codes, layer, objective = sae.parts, sae.codes, sae.inference, sae.objective
-    if objective.link != "linear" or objective.fit != "squared":
-        raise _none(f"{objective.link} output", "another link is another problem (T14)")
+    parts, layer, objective = sae.parts, sae.inference, sae.objective
+    if not objective.averaged:
+        raise none(f"{objective.link} output", "another link is another problem (T14)")
     if parts.offset:
-        raise _none(
+        raise none(
             "a decoder bias",
             "a nonnegative one is one more part with a constant code, but one with signs does what "
             "no part can (T1): leave out the bias",
         )
-    if not isinstance(codes, ReLU | JumpReLU | TopK | BatchTopK | FeatureChoice):
-        raise _none(codes, "such codes are never zero, or signed (T14, T15)")
-    if isinstance(parts, Combinations):  # of a fitted model
-        parts = Hull() if parts.hull else Cone()
-    decoder = {own: name for name, own in DECODERS.items()}.get(parts, parts)
-    why_parts = "the same set" if parts.nonnegative else "semi-NMF: both then only find a span (T2)"
-    rows = [Setting("parts", brief(parts), "parts", decoder, why_parts)]
-    unit = isinstance(parts, Parts) and parts.unit
-    if isinstance(layer, Pursuit):
-        chosen, why = TopK(layer.k), "a pursuit looks for the best k codes"
-    elif isinstance(codes, TopK):
-        chosen, why = codes, "at most k active codes a sample (T10)"
-    elif isinstance(codes, BatchTopK | FeatureChoice):
-        chosen = ReLU()
-        why = (
-            f"{codes.k} is a mean: TopK allows the same codes only if its k is the largest number "
-            "in a sample, which the setting does not tell (T13)"
-        )
-    elif isinstance(codes, JumpReLU):
-        chosen, why = ReLU(), "the threshold removes what noise makes of zeros (T7)"
-    else:
-        chosen, why = codes, "what ReLU gives is H ≥ 0 (T1)"
-    rows.append(Setting("codes", brief(codes), "codes", chosen, why))
-    linear = (
-        isinstance(codes, ReLU) and layer == Layer(tied=True) and parts == DECODERS["nonnegative"]
-    )
-    rows.append(
-        Setting(
-            "inference",
-            brief(layer),
-            "inference",
-            Layer(tied=True) if linear else NNLS(),
-            "tied and nonnegative: projective NMF (T1)"
-            if linear
-            else "what a layer comes near to, where codes are encodable (T4, T7)",
-        )
-    )
-    for penalty in objective.penalties:
-        here = brief(penalty)
-        if isinstance(penalty, AuxK):
-            rows.append(_dropped("penalty", here, "NMF has no dead units to revive (T9)"))
-        elif isinstance(penalty, L1) and (unit or penalty.by_norm):
-            rows[0] = rows[0]._replace(value="unit-nonnegative" if parts.nonnegative else "unit")
-            because = "the same price of the codes, at parts of norm 1 (T11)"
-            rows.append(Setting("penalty", here, "penalty", L1(penalty.weight), because))
-        elif isinstance(penalty, L1) or (
-            isinstance(penalty, KL) and isinstance(codes, ReLU) and not unit
-        ):
-            rows.append(_dropped("penalty", here, "parts of any norm evade it (T11, T12)"))
+    codes, because = _codes(sae.codes)
+    if layer.most_active is not None:
+        codes, because = TopK(layer.most_active), "a pursuit looks for the best k codes"
+    allowed, why_parts = by_name(parts), "semi-NMF: both then only find a span (T2)"
+    if parts.nonnegative:
+        why_parts = "the same set"
+    if any(penalty.by_norm for penalty in objective.penalties):
+        allowed = _unit(parts)
+    inference, why_layer = NNLS(), "what a layer comes near to, where codes are encodable (T4, T7)"
+    if sae.codes == ReLU() and layer == Layer(tied=True) and parts == DECODERS["nonnegative"]:
+        inference, why_layer = layer, "tied and nonnegative: projective NMF (T1)"
+    return [
+        Setting("parts", brief(parts), "parts", allowed, why_parts),
+        Setting("codes", brief(sae.codes), "codes", codes, because),
+        Setting("inference", brief(layer), "inference", inference, why_layer),
+        *_penalties(sae),
+    ]
+
+
+def _codes(codes: Codes) -> tuple[Codes, str]:
+    """What the other method allows in their place, and why."""
+    other, because = codes.counterpart
+    if other is None:
+        raise none(codes, because)
+    return other, because
+
+
+def _named(codes: Codes) -> Codes | str:
+    return "relu" if codes == ReLU() else codes
+
+
+def _penalties(problem: Problem) -> Iterator[Setting]:
+    """One row for all that the other method has too, and one for each that it does without."""
+    kept, reasons = [], []
+    for penalty in problem.objective.penalties:
+        other, because = penalty.counterpart(problem)
+        if other is None:
+            yield Setting("penalty", brief(penalty), "", None, because)
         else:
-            raise _none(penalty, "NMF has no such price")
-    return rows
+            kept.append(other)
+            reasons.append(because)
+    if kept:
+        here = " + ".join(map(brief, kept))
+        value = kept[0] if len(kept) == 1 else kept
+        yield Setting("penalty", here, "penalty", value, "; ".join(dict.fromkeys(reasons)))
 
 
-def _dropped(choice: str, here: str, because: str) -> Setting:
-    return Setting(choice, here, "", None, because)
-
-
-def _none(what: Any, reason: str) -> ValueError:
-    return ValueError(f"There is no counterpart of {what}: {reason}.")
+def _unit(parts: PartSet) -> str:
+    """The same signs at norm 1."""
+    return "unit-nonnegative" if parts.nonnegative else "unit"

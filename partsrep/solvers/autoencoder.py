@@ -104,7 +104,7 @@ class Autoencoder(nn.Module):
             weights = torch.as_tensor(parts.weights, dtype=components.dtype)
             self.register_buffer("samples", torch.as_tensor(parts.D, dtype=components.dtype))
         else:
-            weights = parts.project(components)
+            weights = parts.project_tensor(components)
         own("dictionary", True, weights)
         own("encoder", not layer.tied, encoder)
         own("gain", layer.gain, torch.ones_like(zeros))

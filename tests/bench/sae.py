@@ -15,10 +15,11 @@ import torch
 from measure import race, row
 from torch.nn.functional import linear, mse_loss
 
-from partsrep.choices.codes import BatchTopK, TopK
+from partsrep.choices.codes import TopK
 from partsrep.choices.inference import Layer
 from partsrep.choices.parts import Parts
 from partsrep.choices.problem import Problem
+from partsrep.choices.selections import BatchTopK
 from partsrep.solvers import sparse_step as quick
 from partsrep.solvers.adam import RelativeAdam
 from partsrep.solvers.autoencoder import Autoencoder
