@@ -17,9 +17,9 @@ from .choices.codes import (
     Simplex,
     TopK,
 )
+from .choices.combinations import Cone, Hull
 from .choices.inference import Layer, Pursuit, Unrolled
 from .choices.objective import KL, L0, L1, AuxK, Decay, Hoyer, LogVolume, PriorKL
-from .choices.parts import Cone, Hull
 from .choices.problem import Problem
 from .estimators import NMF, SAE, fit_all, non_negative_factorization, restarts
 from .solvers.online import Online

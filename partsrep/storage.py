@@ -13,7 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from sklearn.utils.validation import check_is_fitted
 
-from .choices import codes, inference, objective, parts, problem
+from . import presets
+from .choices import codes, combinations, inference, objective, parts, problem
 from .estimators import NMF, SAE
 from .solvers import online
 from .solvers.autoencoder import Autoencoder
@@ -23,8 +24,8 @@ FORMAT = 1  # of the file; a reader refuses larger ones
 ESTIMATORS = {"NMF": NMF, "SAE": SAE}
 CHOICES = {
     name: choice
-    for room in (parts, codes, inference, objective, problem, online)
-    for name, choice in vars(room).items()
+    for module in (parts, combinations, codes, inference, objective, problem, online, presets)
+    for name, choice in vars(module).items()
     if is_dataclass(choice)
 }
 
@@ -84,10 +85,7 @@ def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
     tensors: dict[str, np.ndarray] = {}
     config = {"format": FORMAT, "version": version("partsrep"), "class": name}
     if isinstance(estimator, SAE):
-        module = fitted.pop("module_")
-        if module.problem.parts.of_samples:  # bound to them
-            fitted["problem_"] = replace(module.problem, parts=estimator._problem().parts)
-        state = module.state_dict()
+        state = fitted.pop("module_").state_dict()
         fitted["module_"] = {key: weights.numpy() for key, weights in state.items()}
     config["parameters"] = {key: _packed(parameters[key], key, tensors) for key in parameters}
     config["fitted"] = {key: _packed(fitted[key], key, tensors) for key in fitted}
@@ -229,12 +227,13 @@ def _unpacked_model(config: dict, tensors: dict[str, np.ndarray]) -> NMF | SAE:
 def _unpacked_module(solved: problem.Problem, state: dict[str, np.ndarray]) -> Autoencoder:
     """The module with given weights, whose shapes must follow from those of its dictionary."""
     state = {name: torch.as_tensor(weights) for name, weights in state.items()}
-    components = state["dictionary"]
+    components, bound = state["dictionary"], solved
     if solved.parts.of_samples:
-        solved = replace(solved, parts=solved.parts.bind(state["samples"].numpy()))
+        bound = replace(solved, parts=solved.parts.bind(state["samples"].numpy()))
         components = components @ state["samples"]
     solved.codes.check(len(components))
-    module = Autoencoder(solved, components, torch.zeros_like(components))
+    module = Autoencoder(bound, components, torch.zeros_like(components))
+    module.problem = solved
     if "frozen" in state:
         check_shape("threshold", state["frozen"].shape, ((), (len(components),)))
         module.frozen = state["frozen"]

@@ -12,8 +12,8 @@ from problems import random_matrix
 
 from partsrep import L1, NMF, LogVolume, Simplex, TopK, presets
 from partsrep.choices.objective import beta_divergence
-from partsrep.choices.parts import UnitMean
 from partsrep.choices.problem import Problem
+from partsrep.presets import UnitMean
 from partsrep.solvers.scale import Unit, power_of_four, put_back
 
 SIGNED = np.random.RandomState(3).randn(14, 7)

@@ -64,7 +64,8 @@ class Problem:
             return None
         of_parts = parts.of_samples or hasattr(codes, "dimensionless")
         of_parts = of_parts or any(isinstance(penalty, KL) for penalty in penalties)
-        of_codes = parts.unit or (layer.tied and not layer.gain and not isinstance(layer, Pursuit))
+        own = layer.tied and not layer.gain and not isinstance(layer, Pursuit)
+        of_codes = parts.has_scale or own
         of_codes = of_codes or any(isinstance(penalty, Decay) for penalty in penalties)
         if of_parts and of_codes:
             return None

@@ -23,7 +23,7 @@ from ..choices.codes import (
 )
 from ..choices.inference import ENCODERS, Layer, Pursuit
 from ..choices.objective import L0, Objective, PriorKL
-from ..choices.parts import DECODERS, Cone, Hull, Parts
+from ..choices.parts import DECODERS, PartSet
 from ..choices.problem import Problem
 from ..leastsquares import blocks, data_norm, exact_nnls, linear_encoder
 from ..progress import Interrupted, progress
@@ -69,7 +69,7 @@ CHOICES = {
     "decoder": (
         DECODERS,
         "Hull() Cone()",
-        lambda value: isinstance(value, Parts | Hull | Cone),
+        lambda value: isinstance(value, PartSet) and value.trainable,
     ),
     "encoder": (
         ENCODERS,
@@ -560,9 +560,7 @@ class SAE(PartsModel):
         for penalty in penalties:
             check_kind("penalty", penalty, *PENALTIES)
         if self.bias == "both":
-            if parts.of_samples:
-                raise ValueError(f'bias="both" does not go with {parts!r}.')
-            parts = replace(parts, offset=True)
+            parts = parts.with_offset(True)
         if self.bias:
             if isinstance(layer, Pursuit):
                 raise ValueError("A pursuit has no encoder bias: set bias=False.")
@@ -614,7 +612,7 @@ class SAE(PartsModel):
         own = [_bound(problem, measured) for problem in own]
         runs, interrupt = self._solve_measured(measured, m, own, rngs, units)
         for problem, (module, history) in zip(problems, runs, strict=False):
-            module.problem = _bound(problem, D)
+            module.problem = problem
             module.measure(*units)
             history["objective"] = units[0] ** 2 * history["objective"]
         return runs, interrupt
@@ -801,7 +799,7 @@ def _from_fitted(
     some = D if isinstance(D, np.ndarray) else _some(D, np.random.RandomState(0), adam.ROWS)
     H = TopK(problem.codes.k).infer(some, components) if sparse else exact_nnls(some, components)
     U, b = linear_encoder(some, problem.inference.bias)(H.T)
-    if problem.codes.homogeneous and not problem.parts.of_samples:
+    if problem.codes.homogeneous and alternating.has_norms_to_move(problem.parts):
         components, U, b = alternating.with_unit_norm(components, U, b)
     return components, U, b, None
 
@@ -833,7 +831,7 @@ def _relaxed(problem: Problem) -> Problem:
     parts, layer = problem.parts, problem.inference
     return replace(
         problem,
-        parts=replace(parts, offset=False) if parts.offset else parts,
+        parts=parts.with_offset(False),
         codes=ReLU(),
         inference=replace(layer, steps=1) if isinstance(layer, Layer) else layer,
         objective=Objective(),

@@ -7,58 +7,53 @@ random_state, tol or start. What a method may do and what it returns is therefor
 
 :func:`like` sets up the other method to find a fitted model's parts, and :func:`recipe` says why.
 
-A new one is a function in `nmf` or `sae` whose docstring holds a title, the objective under
-``.. math::`` and a reference, and one line in the table there.
+A new one is a file of its name, with the function, whose docstring holds a title, the objective
+under ``.. math::`` and references, and with the set of parts or codes that only it uses; and a line
+in the list here.
 """
 
-import re
 from collections.abc import Callable
-from inspect import getdoc
+from functools import partial
 
 import pandas as pd
 
+from .archetypal import archetypal
+from .convex_nmf import convex_nmf
 from .counterpart import like, recipe
-from .describe import choices
-from .nmf import (
-    FACTORIZATIONS,
-    archetypal,
-    convex_nmf,
-    itakura_saito_nmf,
-    kl_nmf,
-    min_volume_nmf,
-    orthogonal_nmf,
-    projective_nmf,
+from .describe import choices, documented, named
+from .divergences import itakura_saito_nmf, kl_nmf
+from .min_volume_nmf import UnitMean, min_volume_nmf
+from .ncae import ncae
+from .nnsae import nnsae
+from .orthogonal_nmf import Disjoint, orthogonal_nmf
+from .projective_nmf import projective_nmf
+from .sae_kl import sae_kl
+from .semi_nmf import semi_nmf
+from .separable_nmf import Samples, separable_nmf
+from .sparse_nmf import Sparseness, sparse_nmf
+from .topk_nmf import topk_nmf
+from .vae import beta_vae, vae
+
+#: By name, as rows of the table.
+FACTORIZATIONS = named(
     semi_nmf,
+    convex_nmf,
+    projective_nmf,
+    orthogonal_nmf,
+    partial(orthogonal_nmf, on="codes"),
+    archetypal,
     separable_nmf,
     sparse_nmf,
     topk_nmf,
+    min_volume_nmf,
+    kl_nmf,
+    itakura_saito_nmf,
 )
-from .sae import AUTOENCODERS, beta_vae, ncae, nnsae, sae_kl, vae
+AUTOENCODERS = named(nnsae, ncae, sae_kl, vae, beta_vae)
 
-__all__ = [
-    "AUTOENCODERS",
-    "FACTORIZATIONS",
-    "archetypal",
-    "beta_vae",
-    "catalogue",
-    "choices",
-    "convex_nmf",
-    "itakura_saito_nmf",
-    "kl_nmf",
-    "like",
-    "min_volume_nmf",
-    "ncae",
-    "nnsae",
-    "orthogonal_nmf",
-    "projective_nmf",
-    "recipe",
-    "sae_kl",
-    "semi_nmf",
-    "separable_nmf",
-    "sparse_nmf",
-    "topk_nmf",
-    "vae",
-]
+__all__ = ["AUTOENCODERS", "FACTORIZATIONS", "Disjoint", "Samples", "Sparseness", "UnitMean"]
+__all__ += ["catalogue", "choices", "like", "recipe"]
+__all__ += [name for name in FACTORIZATIONS | AUTOENCODERS if name.isidentifier()]
 
 
 def catalogue(presets: dict[str, Callable] = FACTORIZATIONS) -> pd.DataFrame:
@@ -75,19 +70,5 @@ def catalogue(presets: dict[str, Callable] = FACTORIZATIONS) -> pd.DataFrame:
     >>> catalogue().loc["archetypal", ["method", "parts", "codes"]].tolist()
     ['Archetypal analysis', 'Hull()', 'Simplex()']
     """
-    return pd.DataFrame.from_dict(
-        {
-            name: _documented(getattr(preset, "func", preset)) | choices(preset())
-            for name, preset in presets.items()
-        },
-        orient="index",
-    )
-
-
-def _documented(preset: Callable) -> dict[str, str]:
-    """What a preset's docstring says of it: the title, the objective and the reference."""
-    title, rest = getdoc(preset).split(":", maxsplit=1)
-    objective = re.search(r"\.\. math:: (.*?)\n\n", rest, re.DOTALL)[1]
-    reference = re.search(r"References\n-+\n(.*?)\n\n", rest, re.DOTALL)[1]
-    texts = {"method": title, "minimises": objective, "reference": reference}
-    return {key: " ".join(text.split()) for key, text in texts.items()}
+    rows = {name: documented(preset) | choices(preset()) for name, preset in presets.items()}
+    return pd.DataFrame.from_dict(rows, orient="index")

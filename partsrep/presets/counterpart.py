@@ -9,14 +9,17 @@ from sklearn.utils.validation import check_is_fitted
 from ..choices.codes import BatchTopK, FeatureChoice, JumpReLU, ReLU, TopK
 from ..choices.inference import NNLS, Layer, Pursuit
 from ..choices.objective import KL, L1, AuxK, Elastic, Objective
-from ..choices.parts import DECODERS, Combinations, Cone, Hull, Parts
+from ..choices.parts import DECODERS, PartSet
 from ..choices.problem import Problem
 from ..estimators import NMF, SAE
-from .describe import brief
+from .describe import brief, by_name
+
+EVADED = "parts of any norm evade it (T11, T12)"
+SAME_L1 = "the same penalty of the codes, at parts of a given norm (T11)"
 
 
 class Setting(NamedTuple):
-    """One row of the recipe."""
+    """One row of the recipe: a choice, what it is here, and the other method's argument for it."""
 
     choice: str
     here: str
@@ -28,32 +31,21 @@ class Setting(NamedTuple):
 def like(fitted: NMF | SAE, **settings) -> NMF | SAE:
     """The other method, unfitted, set up by the theory to find a fitted model's parts.
 
-    :func:`recipe` says what is set and why. It begins at the fitted model; ``start=None`` leaves it
-    to find the parts by itself.
-
-    Parameters
-    ----------
-    fitted : NMF or SAE
-    **settings
-        Of the other method; they have the last word.
-
-    Returns
-    -------
-    SAE for an NMF, NMF for an SAE.
+    :func:`recipe` says what is set and why; `settings`, of the other method, have the last word. It
+    begins at the fitted model; ``start=None`` leaves it to find the parts by itself.
 
     Raises
     ------
     ValueError
         If the theory knows no counterpart; the message says why.
-    sklearn.exceptions.NotFittedError
 
     Examples
     --------
     >>> from partsrep import NMF, compare, datasets
     >>> D = datasets.load("planted", n_samples=100, n_parts=4).D
     >>> nmf = NMF(4, random_state=0).fit(D)
-    >>> twin = like(nmf).fit(D)
-    >>> type(twin).__name__, bool(compare(nmf, twin, D).mcc > 0.99)
+    >>> sae = like(nmf).fit(D)
+    >>> type(sae).__name__, bool(compare(nmf, sae, D).mcc > 0.99)
     ('SAE', True)
     """
     check_is_fitted(fitted, "components_")
@@ -64,12 +56,7 @@ def like(fitted: NMF | SAE, **settings) -> NMF | SAE:
 
 
 def recipe(model: NMF | SAE) -> pd.DataFrame:
-    """To make the other method behave like this one, set …: a table.
-
-    Parameters
-    ----------
-    model : NMF or SAE
-        Fitted or not.
+    """To make the other method behave like this one, fitted or not, set …: a table.
 
     Returns
     -------
@@ -110,8 +97,8 @@ def _settings(model: NMF | SAE) -> list[Setting]:
 
 def _autoencoder(nmf: Problem) -> list[Setting]:
     """The settings of an SAE for an NMF's problem."""
-    decoder = {parts: name for name, parts in DECODERS.items()}.get(nmf.parts, nmf.parts)
-    if not isinstance(decoder, str | Cone | Hull):
+    decoder = by_name(nmf.parts)
+    if not nmf.parts.trainable:
         raise _none(nmf.parts, "an autoencoder's decoder cannot be held in that set")
     if not isinstance(nmf.codes, ReLU | TopK):
         raise _none(nmf.codes, "no activation gives such codes")
@@ -120,15 +107,14 @@ def _autoencoder(nmf: Problem) -> list[Setting]:
         raise _none(f"β = {objective.beta:g}", "an autoencoder here minimises squared error (T14)")
     l1 = objective.codes.l1
     if Objective(codes=Elastic(l1=l1)) != objective:
-        raise _none(objective, "only an L1 price of the codes is a penalty of an autoencoder")
+        raise _none(objective, "only an L1 penalty of the codes is one of an autoencoder")
 
     sparse = isinstance(nmf.codes, TopK)
-    fixed = isinstance(decoder, str) and nmf.parts.unit
     why_parts = "a free decoder would be PCA (T2)" if nmf.parts.nonnegative else "signed parts (T2)"
-    if isinstance(decoder, str) and not fixed and (sparse or l1):
+    if isinstance(decoder, str) and sparse:
         # An autoencoder selects by the codes' size, so that the parts must not take it from them.
-        decoder = "unit-nonnegative" if nmf.parts.nonnegative else "unit"
-        why_parts += "; selection and L1 need the parts' norm fixed (T10, T11)"
+        decoder = _unit(nmf.parts)
+        why_parts += "; selection needs the parts' norm fixed (T10)"
     tied = nmf.inference == Layer(tied=True)
     rows = [
         Setting("parts", brief(nmf.parts), "decoder", decoder, why_parts),
@@ -153,12 +139,10 @@ def _autoencoder(nmf: Problem) -> list[Setting]:
         Setting("output", "linear", "output", "linear", "another link is another problem (T14)"),
         Setting("offset", "none", "bias", False, "a bias with signs does what no part can (T1)"),
     ]
-    if l1 and fixed:
-        because = "the same price of the codes, at parts of norm 1 (T11)"
-        rows.append(Setting("price", f"L1({2 * l1:g})", "penalty", L1(2 * l1), because))
+    if l1 and nmf.parts.homogeneous:
+        rows.append(_dropped(f"L1({2 * l1:g})", EVADED))
     elif l1:
-        rows.append(_dropped("price", f"L1({2 * l1:g})", "parts of any norm evade it (T11)"))
-        rows[0] = rows[0]._replace(value="nonnegative" if nmf.parts.nonnegative else "free")
+        rows.append(Setting("penalty", f"L1({2 * l1:g})", "penalty", L1(2 * l1), SAME_L1))
     return rows
 
 
@@ -175,12 +159,8 @@ def _factorization(sae: Problem) -> list[Setting]:
         )
     if not isinstance(codes, ReLU | JumpReLU | TopK | BatchTopK | FeatureChoice):
         raise _none(codes, "such codes are never zero, or signed (T14, T15)")
-    if isinstance(parts, Combinations):  # of a fitted model
-        parts = Hull() if parts.hull else Cone()
-    decoder = {own: name for name, own in DECODERS.items()}.get(parts, parts)
     why_parts = "the same set" if parts.nonnegative else "semi-NMF: both then only find a span (T2)"
-    rows = [Setting("parts", brief(parts), "parts", decoder, why_parts)]
-    unit = isinstance(parts, Parts) and parts.unit
+    rows = [Setting("parts", brief(parts), "parts", by_name(parts), why_parts)]
     if isinstance(layer, Pursuit):
         chosen, why = TopK(layer.k), "a pursuit looks for the best k codes"
     elif isinstance(codes, TopK):
@@ -212,23 +192,29 @@ def _factorization(sae: Problem) -> list[Setting]:
     )
     for penalty in objective.penalties:
         here = brief(penalty)
+        by_norm = isinstance(penalty, L1) and penalty.by_norm
+        plain = isinstance(penalty, L1) and not by_norm
         if isinstance(penalty, AuxK):
-            rows.append(_dropped("penalty", here, "NMF has no dead units to revive (T9)"))
-        elif isinstance(penalty, L1) and (unit or penalty.by_norm):
-            rows[0] = rows[0]._replace(value="unit-nonnegative" if parts.nonnegative else "unit")
-            because = "the same price of the codes, at parts of norm 1 (T11)"
-            rows.append(Setting("penalty", here, "penalty", L1(penalty.weight), because))
-        elif isinstance(penalty, L1) or (
-            isinstance(penalty, KL) and isinstance(codes, ReLU) and not unit
-        ):
-            rows.append(_dropped("penalty", here, "parts of any norm evade it (T11, T12)"))
+            rows.append(_dropped(here, "NMF has no dead units to revive (T9)"))
+        elif by_norm and isinstance(by_name(parts), str):
+            rows[0] = rows[0]._replace(value=_unit(parts))
+            rows.append(Setting("penalty", here, "penalty", L1(penalty.weight), SAME_L1))
+        elif plain and not parts.homogeneous:
+            rows.append(Setting("penalty", here, "penalty", penalty, SAME_L1))
+        elif plain or (isinstance(penalty, KL) and isinstance(codes, ReLU) and parts.homogeneous):
+            rows.append(_dropped(here, EVADED))
         else:
-            raise _none(penalty, "NMF has no such price")
+            raise _none(penalty, "NMF has no such penalty")
     return rows
 
 
-def _dropped(choice: str, here: str, because: str) -> Setting:
-    return Setting(choice, here, "", None, because)
+def _unit(parts: PartSet) -> str:
+    """The same signs at norm 1."""
+    return "unit-nonnegative" if parts.nonnegative else "unit"
+
+
+def _dropped(penalty: str, because: str) -> Setting:
+    return Setting("penalty", penalty, "", None, because)
 
 
 def _none(what: Any, reason: str) -> ValueError:

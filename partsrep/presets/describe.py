@@ -1,6 +1,9 @@
-"""A model's choices in words."""
+"""What models and presets are, in words."""
 
-from dataclasses import fields, replace
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from inspect import getdoc
 
 import numpy as np
 
@@ -18,23 +21,29 @@ def choices(model: NMF | SAE) -> dict[str, str]:
     >>> choices(topk_nmf(8, k=3))
     {'parts': 'nonnegative', 'codes': 'TopK(k=3)', 'inference': 'NNLS()', 'objective': 'frobenius'}
     """
-    names = {choice: name for name, choice in (DECODERS | BETA).items()}
     if isinstance(model, NMF):
         problem = model._problem(np.ones((1, 1)))
         objective = problem.objective
+        names = {beta: name for name, beta in BETA.items()}
         terms = [names.get(objective.beta, f"β = {objective.beta:g}")]
-        prices = [p for p in (objective.codes, objective.parts) if p != Elastic()]
+        penalties = [p for p in (objective.codes, objective.parts) if p != Elastic()]
     else:
         problem = model._problem()
         objective = problem.objective
         terms = [objective.fit, *(["logistic link"] if objective.link == "logistic" else [])]
-        prices = objective.penalties
+        penalties = objective.penalties
+    parts = by_name(problem.parts.with_offset(False))
     return {
-        "parts": names.get(without_offset(problem.parts)) or brief(problem.parts),
+        "parts": parts if isinstance(parts, str) else brief(problem.parts),
         "codes": brief(problem.codes),
         "inference": brief(problem.inference),
-        "objective": " + ".join([*terms, *map(brief, prices)]),
+        "objective": " + ".join([*terms, *map(brief, penalties)]),
     }
+
+
+def by_name(parts):
+    """The name of a set of parts if it has one, else the set itself."""
+    return next((name for name, named in DECODERS.items() if named == parts), parts)
 
 
 def brief(choice) -> str:
@@ -47,6 +56,20 @@ def brief(choice) -> str:
     return f"{type(choice).__name__}({', '.join(given)})"
 
 
-def without_offset(parts):
-    """Parts as the tables of names have them."""
-    return replace(parts, offset=False) if parts.offset else parts
+def named(*presets: Callable) -> dict[str, Callable]:
+    """Presets by their names, which hold the keywords of a partial one."""
+    table = {}
+    for preset in presets:
+        function, keywords = getattr(preset, "func", preset), getattr(preset, "keywords", {})
+        given = [f'{key}="{value}"' for key, value in keywords.items()]
+        table[", ".join([function.__name__, *given])] = preset
+    return table
+
+
+def documented(preset: Callable) -> dict[str, str]:
+    """What a preset's docstring says of it: the title, the objective and the reference."""
+    title, rest = getdoc(getattr(preset, "func", preset)).split(":", maxsplit=1)
+    objective = re.search(r"\.\. math:: (.*?)\n\n", rest, re.DOTALL)[1]
+    reference = re.search(r"References\n-+\n(.*?)\n\n", rest, re.DOTALL)[1]
+    texts = {"method": title, "minimises": objective, "reference": reference}
+    return {key: " ".join(text.split()) for key, text in texts.items()}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from torch.nn.functional import one_hot
 from torch.optim.adam import adam
 
 from ..leastsquares import blocks
@@ -298,9 +299,14 @@ def _revive(
     chosen = torch.multinomial(
         residual.square().sum(dim=1).cpu(), int(dead.sum()), replacement=True, generator=generator
     )
-    parts = module.problem.parts.project(residual[chosen])
+    if module.problem.parts.of_samples:  # the samples themselves: weights have no residual
+        chosen = torch.arange(n)[seen][chosen.cpu()]
+        parts = module.samples[chosen]
+        module.dictionary[member][dead] = one_hot(chosen, n).to(module.dictionary)
+    else:
+        parts = module.problem.parts.project_tensor(residual[chosen])
+        module.dictionary[member][dead] = parts
     energy = parts.square().sum(dim=1, keepdim=True)
-    module.dictionary[member][dead] = parts
     if module.encoder is not None:
         module.encoder[member][dead] = parts / torch.where(energy > 0, energy, 1)
     if module.bias is not None:

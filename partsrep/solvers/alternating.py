@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from ..choices.codes import ReLU, TopK
 from ..choices.inference import Layer
 from ..choices.objective import Objective
-from ..choices.parts import Parts
+from ..choices.parts import Parts, PartSet
 from ..choices.problem import Problem
 from ..leastsquares import data_norm, gram_loss, linear_encoder
 from ..progress import arrays, progress
@@ -79,9 +79,14 @@ def alternating_autoencoder(
             reference, since = best, 0
         elif since >= 20:
             break
-    if isinstance(codes, ReLU) and not parts.of_samples:
+    if isinstance(codes, ReLU) and has_norms_to_move(parts):
         kept = with_unit_norm(*kept)
     return *kept, arrays(history)
+
+
+def has_norms_to_move(parts: PartSet) -> bool:
+    """Whether parts of norm 1 stay in their set, and keep their weights of samples."""
+    return (parts.homogeneous or parts.unit) and not parts.of_samples
 
 
 def with_unit_norm(

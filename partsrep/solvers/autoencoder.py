@@ -116,7 +116,7 @@ class Autoencoder(nn.Module):
             weights = torch.as_tensor(parts.weights, dtype=components.dtype)
             self.register_buffer("samples", torch.as_tensor(parts.D, dtype=components.dtype))
         else:
-            weights = parts.project(components)
+            weights = parts.project_tensor(components)
         own("dictionary", True, weights)
         own("encoder", not layer.tied, encoder)
         own("gain", layer.gain, torch.ones_like(zeros))
@@ -265,10 +265,7 @@ class Autoencoder(nn.Module):
     def project(self) -> None:
         """Put the weights back into their sets."""
         parts, layer = self.problem.parts, self.problem.inference
-        if parts.of_samples:
-            self.dictionary.copy_(parts.project_weights(self.dictionary))
-        else:
-            self.dictionary.data = parts.project(self.dictionary)
+        self.dictionary.data = parts.project_tensor(self.dictionary)
         if self.offset is not None and parts.nonnegative:
             self.offset.clamp_(min=0)
         if layer.nonnegative:
@@ -298,11 +295,14 @@ class Autoencoder(nn.Module):
         energy = D_hat.square().sum(dim=(-2, -1), keepdim=True)
         factor = ((D * D_hat).sum(dim=(-2, -1), keepdim=True) / energy).clamp(min=1e-3)
         factor = torch.where(energy > 0, factor, 1)
-        if self.encoder is not None and not self.problem.parts.unit:
+        free, homogeneous = not self.problem.parts.has_scale, self.problem.codes.homogeneous
+        if self.encoder is None:
+            if free and homogeneous:
+                self.dictionary.mul_(factor.sqrt())
+        elif free:
             self.dictionary.mul_(factor)
-        elif self.problem.codes.homogeneous:
-            U = self.dictionary if self.encoder is None else self.encoder
-            U.mul_(factor.sqrt() if self.encoder is None else factor)
+        elif homogeneous:
+            self.encoder.mul_(factor)
 
     @torch.no_grad()
     def make_kl_finite(self, D: torch.Tensor) -> None:
@@ -316,7 +316,7 @@ class Autoencoder(nn.Module):
             if not isinstance(penalty, KL) or isinstance(self.problem.codes, Logistic):
                 continue
             means = self.encode(D).mean(dim=-2)
-            free = self.encoder is not None and not self.problem.parts.unit
+            free = self.encoder is not None and not self.problem.parts.has_scale
             if free and isinstance(self.problem.codes, ReLU):
                 share = torch.where(means > 0, penalty.target / means, 1)
                 self.dictionary.div_(share.unsqueeze(-1))

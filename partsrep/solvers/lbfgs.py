@@ -8,7 +8,6 @@ from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from ..choices.codes import Gaussian
-from ..choices.parts import Parts
 from ..choices.problem import Problem
 from ..progress import Interrupted, arrays
 from .autoencoder import Autoencoder
@@ -18,7 +17,7 @@ MEMORY = 20  # steps whose curvature is remembered
 
 def solves(problem: Problem) -> bool:
     """Whether :func:`train` can: weights within bounds, and an objective without noise."""
-    bounded = isinstance(problem.parts, Parts) and not problem.parts.unit
+    bounded = problem.parts.bounds is not None
     return bounded and (not isinstance(problem.codes, Gaussian) or problem.objective.averaged)
 
 
@@ -107,10 +106,13 @@ def train(
 
 
 def _bounds(module: Autoencoder, weights: list[torch.Tensor]) -> list[tuple] | None:
-    """At least 0 where a set says so."""
+    """What the sets say of each weight."""
     parts, layer = module.problem.parts, module.problem.inference
-    nonnegative = [module.threshold]
-    nonnegative += [module.dictionary, module.offset] if parts.nonnegative else []
-    nonnegative += [module.encoder] if layer.nonnegative else []
-    least = [0 if any(w is own for own in nonnegative) else None for w in weights]
-    return [(low, None) for w, low in zip(weights, least, strict=True) for _ in range(w.numel())]
+    free, nonnegative = (None, None), (0, None)
+    of = {
+        module.dictionary: parts.bounds,
+        module.offset: nonnegative if parts.nonnegative else free,
+        module.encoder: nonnegative if layer.nonnegative else free,
+        module.threshold: nonnegative,
+    }
+    return [of.get(own, free) for own in weights for _ in range(own.numel())]
