@@ -18,6 +18,7 @@ from partsrep import (
     SAE,
     AuxK,
     BatchTopK,
+    Cone,
     Decay,
     FeatureChoice,
     Gaussian,
@@ -136,6 +137,17 @@ def test_parts_in_the_hull_of_the_data_are_means_of_samples():
     assert (weights >= 0).all()
     np.testing.assert_allclose(weights @ D, sae.components_)
     assert sae.history_["objective"][-1] < sae.history_["objective"][0]
+
+
+@pytest.mark.parametrize("parts", [Hull(), Cone()], ids=repr)
+def test_dead_units_of_combinations_become_samples(parts):
+    """Above its threshold no unit is ever active, so that all are reinitialised."""
+    D = digits(60)
+    sae = SAE(4, decoder=parts, activation=JumpReLU(40.0), bias="encoder", random_state=0)
+    dead = sae.set_params(solver="adam", max_epochs=40).fit(D)
+    assert not dead.transform(D).any()
+    weights = dead.module_.dictionary.detach().numpy()
+    np.testing.assert_allclose(weights @ D, dead.components_)
 
 
 def test_a_nonnegative_encoder_is_nonnegative():

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from problems import digits, random_matrix, seeds
 
 from partsrep import NMF, LogVolume, ReLU, Simplex, TopK
+from partsrep.choices.combinations import Cone, Hull
 from partsrep.choices.objective import Elastic, Objective
-from partsrep.choices.parts import DECODERS, Cone, Disjoint, Hull, Parts, Samples, Sparseness
+from partsrep.choices.parts import DECODERS, Parts
 from partsrep.choices.problem import Problem
+from partsrep.presets import Disjoint, Samples, Sparseness
 from partsrep.progress import History
 from partsrep.solvers import hals
 from partsrep.solvers.hals import descend, factorize, factorize_all, in_memory, stacks

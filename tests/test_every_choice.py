@@ -32,7 +32,8 @@ from partsrep import (
     Unrolled,
 )
 from partsrep.choices.inference import NNLS
-from partsrep.choices.parts import DECODERS, Disjoint, Samples, Sparseness, UnitMean
+from partsrep.choices.parts import DECODERS
+from partsrep.presets import Disjoint, Samples, Sparseness, UnitMean
 
 PARTS = [*DECODERS, Sparseness(0.5), UnitMean(), Disjoint(), Cone(), Hull(), Samples()]
 CODES = [ReLU(), TopK(2), Simplex()]

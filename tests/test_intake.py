@@ -52,7 +52,8 @@ from partsrep import (
 )
 from partsrep.choices.inference import NNLS
 from partsrep.choices.objective import Elastic
-from partsrep.choices.parts import Disjoint, Parts, Samples, Sparseness
+from partsrep.choices.parts import Parts
+from partsrep.presets import Disjoint, Samples, Sparseness, UnitMean
 from partsrep.solvers import adam
 
 n, d, m, k = 40, 6, 4, 2
@@ -445,8 +446,8 @@ WRONG = {
         Parts(), ["relu"], {"relu"}, np.ones(2),
     ],
     "decoder": [
-        None, "Hull", Hull, nn.Linear(2, 2), Parts, Sparseness(0.5), Disjoint(), Samples(), TopK(2),
-        "positive", np.ones((2, 2)), True,
+        None, "Hull", Hull, nn.Linear(2, 2), Parts, Sparseness, Samples(), TopK(2), "positive",
+        np.ones((2, 2)), True,
     ],
     "encoder": [
         None, Unrolled, "unrolled", Pursuit, "pursuit", nn.Linear(2, 2), nn.Linear, Layer, NNLS(),
@@ -499,6 +500,7 @@ def test_and_what_was_meant(name, value, meant):
         *({"activation": a} for a in (ReLU(), JumpReLU(1), TopK(2), Logistic(), SoftThreshold())),
         {"activation": Gaussian(), "penalty": PriorKL(1)},
         *({"decoder": p} for p in (Parts(), Parts(nonnegative=True, unit=True), Hull(), Cone())),
+        *({"decoder": p} for p in (Sparseness(0.5), UnitMean(), Disjoint())),
         *({"encoder": e} for e in (Layer(), Layer(tied=True), Pursuit(2))),
         *({"penalty": p} for p in (None, L1(0.1), [L1(0.1), Decay(0.1)], (Hoyer(1),), [])),
     ],

@@ -29,9 +29,11 @@ from partsrep import (
     non_negative_factorization,
     restarts,
 )
+from partsrep.choices.combinations import Cone, Hull
 from partsrep.choices.inference import NNLS, Layer
 from partsrep.choices.objective import Elastic
-from partsrep.choices.parts import Cone, Disjoint, Hull, Parts, Samples, Sparseness
+from partsrep.choices.parts import Parts
+from partsrep.presets import Disjoint, Samples, Sparseness
 from partsrep.solvers.optimality import kkt_residual
 
 few = settings(deadline=None, max_examples=4)

@@ -1,27 +1,21 @@
 """Sets of parts: what is in them, the nearest member, and descent within them."""
 
+from dataclasses import dataclass
 from itertools import permutations, product
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import random_matrix, seeds
 from scipy.optimize import minimize, nnls
 
-from partsrep.choices.parts import (
-    DECODERS,
-    Cone,
-    Disjoint,
-    Hull,
-    Parts,
-    Samples,
-    Sparseness,
-    UnitMean,
-    sparseness,
-)
+from partsrep import NMF, Cone, Hull
+from partsrep.choices.parts import DECODERS, Parts, PartSet, sparseness
 from partsrep.leastsquares import apply, normal_equations
+from partsrep.presets import Disjoint, Samples, Sparseness, UnitMean
 
 SPARSENESS = 0.6
 SETS = {
@@ -395,15 +389,21 @@ def test_descent_in_the_hull_finds_planted_archetypes():
     np.testing.assert_allclose(P, vertices, atol=1e-5)
 
 
-def test_parts_that_a_set_did_not_return_are_projected_first():
-    """So that weights and parts belong together."""
+@pytest.mark.parametrize("bound", [Cone().bind, Hull().bind])
+def test_only_parts_that_a_bound_set_returned_last_have_weights(bound):
     D, _, gram, cross = random_problem(2)
-    cone, fresh = Cone().bind(D), Cone().bind(D)
-    cone.improve(cone.project(start(D, 2)), gram, cross)
-    foreign = D[4:8]
-    better = cone.improve(foreign, gram, cross)
-    assert np.array_equal(better, fresh.improve(fresh.project(foreign), gram, cross))
-    np.testing.assert_allclose(cone.weights @ D, better)
+    parts, fresh = bound(D), bound(D)
+    first = parts.project(start(D, 2))
+    better = parts.improve(first, gram, cross)
+    for P in (first, D[4:8]):
+        for method in (parts.improve, parts.residual, fresh.improve):
+            with pytest.raises(ValueError, match="project these"):
+                method(P, gram, cross)
+    np.testing.assert_allclose(parts.weights @ D, better)
+    # Projected they begin anew: nothing of the fit before is left.
+    for target in (D[4:8], first):
+        ours, theirs = (some.improve(some.project(target), gram, cross) for some in (parts, fresh))
+        assert np.array_equal(ours, theirs)
 
 
 def test_samples_are_the_nearest_distinct_rows():
@@ -474,5 +474,98 @@ def test_sets_say_what_they_need():
     with pytest.raises(ValueError, match="3 parts cannot be distinct samples: there are only 2"):
         Samples().bind(np.eye(2, 3)).project(np.eye(3))
     for unbound in (Cone(), Hull(), Samples()):
-        assert not hasattr(unbound, "improve")
-        assert not hasattr(unbound, "project")
+        for method in (unbound.improve, unbound.residual):
+            with pytest.raises(NotImplementedError, match="bind it to the samples first"):
+                method(np.eye(2), np.eye(2), np.eye(2))
+        with pytest.raises(NotImplementedError, match="bind it to the samples first"):
+            unbound.project(np.eye(2))
+
+
+def test_binding_leaves_a_set_as_it_was():
+    D = random_problem(0)[0]
+    for parts in SETS.values():
+        before = hash(parts), repr(parts)
+        bound = parts.bind(D)
+        bound.project(start(D, 0))
+        assert (hash(parts), repr(parts)) == before and parts == eval(repr(parts))
+        for name in ("nonnegative", "unit", "offset", "homogeneous", "of_samples", "columnwise"):
+            assert getattr(bound, name) == getattr(parts, name), (parts, name)
+
+
+def test_sets_tell_the_truth_about_themselves():
+    D, rng = random_problem(0)[0], np.random.RandomState(0)
+    for name, parts in SETS.items():
+        P = D[:3] if name in COMBINED else parts.project(random_members(name, D, rng, 3))
+
+        def inside(Q, parts=parts):
+            bound = parts if parts == Disjoint() else parts.bind(D)
+            # Combinations are projected by steps, near enough for a start.
+            return np.linalg.norm(bound.project(Q) - Q) < 0.02 * np.linalg.norm(Q)
+
+        assert inside(P)
+        assert inside(3 * P) == parts.homogeneous, name
+        assert (inside(-P) and name not in COMBINED) == parts.signed, name
+        assert parts.has_scale == (not inside(3 * P) and name not in COMBINED), name
+        if parts.bounds:
+            wild = 9 * rng.standard_normal((3, D.shape[1]))
+            assert np.array_equal(parts.project(wild), wild.clip(*parts.bounds))
+    assert [name for name, parts in SETS.items() if parts.swept] == ["nonnegative"]
+    assert [name for name, parts in SETS.items() if not parts.trainable] == ["samples"]
+
+
+@pytest.mark.parametrize("name", [name for name, parts in SETS.items() if parts.trainable])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_nearest_tensor_is_the_nearest_array(name, dtype):
+    """For each of a stack; of parts that are made of samples what is trained are their weights."""
+    trained = torch.from_numpy(np.random.RandomState(0).standard_normal((2, 3, 7))).to(dtype)
+    nearest = SETS[name].project_tensor(trained.requires_grad_())
+    assert (nearest.dtype, nearest.shape) == (dtype, trained.shape)
+    for own, target in zip(nearest.detach().numpy(), trained.detach().numpy(), strict=True):
+        if name in COMBINED:
+            assert own.min() >= 0 and (name == "cone" or np.allclose(own.sum(axis=1), 1))
+            # Π(a) is the nearest member iff ⟨a − Π(a), b − Π(a)⟩ ≤ 0 for every member b.
+            others = np.random.RandomState(1).dirichlet(np.ones(7), (50, 3))
+            assert ((target - own) * (others - own)).sum(axis=-1).max() <= 1e-6
+        else:
+            np.testing.assert_allclose(own, SETS[name].project(target), rtol=1e-6)
+
+
+@dataclass(frozen=True)
+class Bounded(PartSet):
+    """Parts with entries between 0 and 1: a set need only say what is near."""
+
+    nonnegative = columnwise = True
+    bounds = 0, 1
+
+    def project(self, components):
+        return components.clip(0, 1)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_set_of_ones_own_needs_only_its_projection(weighted):
+    gram, cross = random_problem(0, weighted=weighted)[2:]
+    P = begin = np.full((4, 9), 0.5)
+    for _ in range(2000):
+        P = Bounded().improve(P, gram, cross)
+    result = minimize(
+        lambda p: quadratic(p.reshape(4, 9), gram, cross),
+        begin.ravel(),
+        jac=lambda p: 2 * (apply(gram, p.reshape(4, 9)) - cross).ravel(),
+        bounds=[Bounded.bounds] * 36,
+        options={"ftol": 1e-15, "gtol": 1e-10},
+    )
+    assert quadratic(P, gram, cross) == pytest.approx(result.fun, rel=1e-8)
+    assert Bounded().residual(P, gram, cross) < 1e-6
+    X = np.random.RandomState(0).uniform(size=(6000 if not weighted else 40, 9))
+    mask = X > 0.1 if weighted else None
+    model = NMF(3, parts=Bounded(), random_state=0, tol=1e-2).fit(X, mask=mask)
+    assert model.components_.min() >= 0 and model.components_.max() <= 1
+    assert (np.diff(model.history_["objective"]) <= 1e-9).all()
+
+
+def test_an_offset_is_a_matter_of_sets_that_have_one():
+    assert Parts(nonnegative=True).with_offset(True) == Parts(nonnegative=True, offset=True)
+    assert Parts(offset=True).with_offset(False) == Parts()
+    assert Hull().with_offset(False) == Hull()
+    with pytest.raises(ValueError, match=r"does not go with Sparseness\(value=0.6\)"):
+        SETS["sparse"].with_offset(True)

@@ -30,7 +30,8 @@ from partsrep import (
     presets,
     verdict,
 )
-from partsrep.choices.parts import Cone, Hull, sparseness
+from partsrep.choices.combinations import Cone, Hull
+from partsrep.choices.parts import sparseness
 from partsrep.study.matching import match
 
 each_preset = pytest.mark.parametrize("name", presets.FACTORIZATIONS)
@@ -408,18 +409,22 @@ def test_like_a_topk_nmf_selects_as_many_and_finds_its_parts():
         (NMF(3, parts="unit-nonnegative", penalty=L1(0.2)), {"penalty": L1(0.2)}),
         (NMF(3, penalty=L1(0.2)), {"penalty": None, "decoder": "nonnegative"}),
         (presets.convex_nmf(3), {"decoder": Cone()}),
+        (NMF(3, parts=Cone(), penalty=L1(0.2)), {"decoder": Cone(), "penalty": None}),
+        (NMF(3, parts=Hull(), penalty=L1(0.2)), {"decoder": Hull(), "penalty": L1(0.2)}),
+        (NMF(3, codes=TopK(2), penalty=L1(0.2)), {"decoder": "unit-nonnegative"}),
+        (presets.sparse_nmf(3), {"decoder": presets.Sparseness(0.7)}),
     ],
 )
 def test_like_sets_what_the_recipe_says(model, expected):
     D = random_matrix(0, 30, 8) + 0.1
-    twin = presets.like(model.set_params(random_state=7).fit(D))
-    assert isinstance(twin, SAE) and not hasattr(twin, "components_")
-    assert {name: getattr(twin, name) for name in expected} == expected
-    assert twin.start is model and twin.random_state == 7 and twin.n_components == 3
+    other = presets.like(model.set_params(random_state=7).fit(D))
+    assert isinstance(other, SAE) and not hasattr(other, "components_")
+    assert {name: getattr(other, name) for name in expected} == expected
+    assert other.start is model and other.random_state == 7 and other.n_components == 3
     assert presets.like(model, random_state=1, start=None).random_state == 1
     said = set(presets.recipe(model)["set"])
-    assert f"decoder={twin.decoder!r}" in said and f"activation={twin.activation!r}" in said
-    assert twin.set_params(max_epochs=2).fit(D).loss_ < np.sum(D**2)
+    assert f"decoder={other.decoder!r}" in said and f"activation={other.activation!r}" in said
+    assert other.set_params(max_epochs=2).fit(D).loss_ < np.sum(D**2)
 
 
 @pytest.mark.parametrize(
@@ -428,6 +433,8 @@ def test_like_sets_what_the_recipe_says(model, expected):
         (SAE(3, decoder="nonnegative"), {"parts": "nonnegative", "codes": ReLU()}),
         (SAE(3), {"parts": "free"}),
         (SAE(3, decoder=Hull()), {"parts": Hull()}),
+        (SAE(3, decoder=Hull(), penalty=L1(0.1)), {"parts": Hull(), "penalty": L1(0.1)}),
+        (SAE(3, decoder=Cone(), penalty=L1(0.1)), {"parts": Cone(), "penalty": None}),
         (SAE(3, activation=BatchTopK(2)), {"codes": ReLU()}),
         (SAE(3, activation=FeatureChoice(2, zipf=1.0)), {"codes": ReLU()}),
         (SAE(3, activation=JumpReLU(0.01)), {"codes": ReLU()}),
@@ -441,10 +448,10 @@ def test_like_sets_what_the_recipe_says(model, expected):
 )
 def test_like_an_autoencoder(model, expected):
     D = random_matrix(0, 30, 8) + 0.1
-    twin = presets.like(model.set_params(max_epochs=2, random_state=0).fit(D))
-    assert isinstance(twin, NMF)
-    assert {name: getattr(twin, name) for name in expected} == expected
-    assert twin.set_params(max_iter=5).fit(D).components_.shape == (3, 8)
+    other = presets.like(model.set_params(max_epochs=2, random_state=0).fit(D))
+    assert isinstance(other, NMF)
+    assert {name: getattr(other, name) for name in expected} == expected
+    assert other.set_params(max_iter=5).fit(D).components_.shape == (3, 8)
     assert presets.recipe(model)["because"].str.len().min() > 0
 
 
@@ -453,12 +460,13 @@ def test_like_an_autoencoder(model, expected):
     [
         (presets.archetypal(3), "no activation gives such codes"),
         (presets.kl_nmf(3), "squared error"),
-        (presets.sparse_nmf(3), "cannot be held in that set"),
-        (NMF(3, alpha_W=0.1), "only an L1 price"),
+        (presets.separable_nmf(3), "cannot be held in that set"),
+        (SAE(3, decoder=Cone(), penalty=L1(0.1, by_norm=True)), "no such penalty"),
+        (NMF(3, alpha_W=0.1), "only an L1 penalty"),
         (SAE(3, output="logistic"), "another link"),
         (SAE(3, bias="both"), "one with signs does what no part can"),
         (SAE(3, activation="logistic"), "never zero"),
-        (SAE(3, penalty=Hoyer(0.1)), "no such price"),
+        (SAE(3, penalty=Hoyer(0.1)), "no such penalty"),
         (SAE(3, activation=Gaussian()), "or signed"),
     ],
 )

@@ -15,6 +15,7 @@ from partsrep import (
     KL,
     L0,
     L1,
+    NMF,
     SAE,
     AuxK,
     BatchTopK,
@@ -39,8 +40,9 @@ from partsrep import (
     presets,
 )
 from partsrep.choices.objective import Elastic
-from partsrep.choices.parts import DECODERS, Disjoint, Samples, Sparseness, UnitMean
+from partsrep.choices.parts import DECODERS
 from partsrep.leastsquares import exact_nnls
+from partsrep.presets import Disjoint, Samples, Sparseness, UnitMean
 from partsrep.solvers.autoencoder import Autoencoder
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -64,8 +66,9 @@ ENCODERS = {
     "unrolled, tied": Unrolled(3, tied=True),
     "pursuit": Pursuit(2),
 }
-PARTS = {name: name for name in DECODERS} | {"hull": Hull(), "cone": Cone()}
-OF_NMF = {"samples": Samples(), "sparse": Sparseness(0.5), "mean": UnitMean(), "apart": Disjoint()}
+SETS = {"hull": Hull(), "cone": Cone(), "sparse": Sparseness(0.5), "mean": UnitMean()}
+SETS |= {"apart": Disjoint()}
+PARTS = {name: name for name in DECODERS} | SETS
 PENALTIES = [L1(0.01), L1(0.01, by_norm=True), KL(0.01), Hoyer(0.01), Decay(0.01), AuxK(), L0(0.01)]
 PENALTIES += [PriorKL(0.01), Elastic(l1=0.1), LogVolume(0.1)]
 
@@ -123,12 +126,22 @@ def test_each_penalty_acts_or_names_the_way_out(penalty):
             learns(activation=codes, penalty=penalty)
 
 
-@pytest.mark.parametrize("parts", OF_NMF.values(), ids=OF_NMF)
-def test_sets_for_nmf_are_named(parts):
+def test_sets_for_nmf_are_named():
     with pytest.raises(ValueError, match=r"'unit-nonnegative', Hull\(\), Cone\(\)"):
-        SAE(4, decoder=parts).fit(data())
+        SAE(4, decoder=Samples()).fit(data())
     with pytest.raises(ValueError, match="activation=Simplex"):
         SAE(4, activation=Simplex()).fit(data())
+
+
+@quiet
+@pytest.mark.parametrize("solver", ["auto", "adam", "alternating"])
+@pytest.mark.parametrize("parts", [Hull(), Cone()], ids=repr)
+def test_a_problem_holds_no_data(parts, solver):
+    """What is bound to them is the solver's: the same choices are the same problem."""
+    sae = learns(decoder=parts, solver=solver)
+    nmf = NMF(4, parts=parts, random_state=0, max_iter=5).fit(data())
+    assert sae.problem_.parts == nmf.problem_.parts == parts
+    assert sae.problem_ == sae.module_.problem == learns(decoder=parts).problem_
 
 
 CONTINUED = (
@@ -145,7 +158,7 @@ def test_a_start_carries_the_whole_state(codes, encoder, parts):
     """One epoch of vanishing steps from a fitted model is that model."""
     D = data()
     for bias in (False, "encoder", "both"):
-        if (encoder == "pursuit" and bias) or (parts in ("hull", "cone") and bias == "both"):
+        if (encoder == "pursuit" and bias) or (parts in SETS and bias == "both"):
             continue
         choices = {
             "activation": ACTIVATIONS[codes],

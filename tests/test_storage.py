@@ -129,6 +129,7 @@ SAES = {
     },
     "variational": {"activation": Gaussian(), "penalty": PriorKL(0.1), "bias": "encoder"},
     "hull": {"decoder": Hull()},
+    "sparse": {"decoder": presets.Sparseness(0.5)},
     "lbfgs": {"solver": "lbfgs", "dtype": "float32", "device": "cpu"},
     "alternating": {"solver": "alternating"},
 }

@@ -7,8 +7,9 @@ from problems import disjoint_parts
 
 from partsrep import L1, NMF, SAE, BatchTopK, Layer, LogVolume, Problem, TopK, to_topk_sae, walk
 from partsrep.choices.objective import Elastic, Objective
-from partsrep.choices.parts import Parts, UnitMean
+from partsrep.choices.parts import Parts
 from partsrep.estimators import from_problem
+from partsrep.presets import UnitMean
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

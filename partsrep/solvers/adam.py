@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from torch.nn.functional import one_hot
 from torch.optim.adam import adam
 
 from ..choices.codes import ReLU

@@ -5,7 +5,7 @@ from threadpoolctl import threadpool_limits
 
 from ..choices.inference import Layer
 from ..choices.objective import Objective
-from ..choices.parts import Parts
+from ..choices.parts import Parts, PartSet
 from ..choices.problem import Problem
 from ..lazy import torch
 from ..leastsquares import data_norm, gram_loss, linear_encoder
@@ -102,6 +102,11 @@ def descend(
     if codes.sparsity is None and not parts.of_samples:
         kept = with_unit_norm(*kept)
     return Weights(*kept), history
+
+
+def has_norms_to_move(parts: PartSet) -> bool:
+    """Whether parts of norm 1 stay in their set, and keep their weights of samples."""
+    return (parts.homogeneous or parts.unit) and not parts.of_samples
 
 
 def with_unit_norm(

@@ -275,11 +275,14 @@ class Autoencoder(nn.Module):
         energy = D_hat.square().sum(dim=(-2, -1), keepdim=True)
         factor = ((D * D_hat).sum(dim=(-2, -1), keepdim=True) / energy).clamp(min=1e-3)
         factor = torch.where(energy > 0, factor, 1)
-        if self.encoder is not None and not self.problem.parts.unit:
+        free, homogeneous = not self.problem.parts.has_scale, self.problem.codes.homogeneous
+        if self.encoder is None:
+            if free and homogeneous:
+                self.dictionary.mul_(factor.sqrt())
+        elif free:
             self.dictionary.mul_(factor)
-        elif self.problem.codes.homogeneous:
-            U = self.dictionary if self.encoder is None else self.encoder
-            U.mul_(factor.sqrt() if self.encoder is None else factor)
+        elif homogeneous:
+            self.encoder.mul_(factor)
 
     @torch.no_grad()
     def make_kl_finite(self, D: torch.Tensor) -> None:

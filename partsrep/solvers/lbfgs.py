@@ -105,7 +105,7 @@ def train(
 
 
 def _bounds(module: Autoencoder, weights: list[torch.Tensor]) -> list[tuple] | None:
-    """At least 0 where a set says so."""
+    """What the sets say of each weight."""
     parts, layer = module.problem.parts, module.problem.inference
     nonnegative = [module.dictionary, module.offset] if parts.nonnegative else []
     nonnegative += [module.encoder] if layer.nonnegative else []
