@@ -26,7 +26,16 @@ EXTRAS = {
     "data": ("This data set", ["pooch", "skimage"]),
     "runs": (
         "The command partsrep",
-        "cloudpickle distributed fastjsonschema filelock ipykernel papermill typer yaml".split(),
+        [
+            "cloudpickle",
+            "distributed",
+            "fastjsonschema",
+            "filelock",
+            "ipykernel",
+            "papermill",
+            "typer",
+            "yaml",
+        ],
     ),
 }
 
@@ -133,6 +142,7 @@ if TYPE_CHECKING:
     import pooch
     import skimage.data
     import sklearn.cluster
+    import sklearn.datasets
     import sklearn.metrics
     import sklearn.neighbors
     import torch
