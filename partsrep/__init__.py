@@ -2,7 +2,7 @@
 
 from .interrupt import quiet
 
-quiet()  # before all else: what follows takes seconds
+quiet()  # before all else: the imports of the command take a while
 
 # ruff: noqa: E402
 from typing import TYPE_CHECKING

@@ -142,6 +142,7 @@ if TYPE_CHECKING:
     import pooch
     import skimage.data
     import sklearn.cluster
+    import sklearn.datasets
     import sklearn.metrics
     import sklearn.neighbors
     import torch

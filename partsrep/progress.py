@@ -32,7 +32,7 @@ def progress(steps: Sequence, description: str) -> Iterator:
             shown.close()
 
 
-def bar(**options) -> tqdm.tqdm:
+def bar(**options) -> tqdm.auto.tqdm:
     """A bar of tqdm's, where somebody can see it."""
     # `None` asks the stream whether it is a terminal, which a notebook's stream denies.
     silent = False if issubclass(tqdm.auto.tqdm, tqdm.notebook.tqdm_notebook) else None

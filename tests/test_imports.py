@@ -32,6 +32,13 @@ verdict(D, NMF(3), NMF(3), seeds=2)
 note("verdict")
 choose_n_components(D, [2, 3]).table()
 note("choose_n_components")
+from partsrep import datasets, load, presets, save
+save(a, path), load(path), datasets.load("digits"), datasets.load("planted")
+note("data and files")
+for preset in presets.FACTORIZATIONS.values():
+    preset(3).set_params(max_iter=2, random_state=0).fit(D).transform(D)
+presets.like(a), presets.catalogue()
+note("presets")
 """
 #: What needs an extra, and the extra.
 NEEDS = {
@@ -47,8 +54,9 @@ NEEDS = {
 }
 
 
-def in_a_fresh_interpreter(script: str) -> dict:
-    """The JSON that a script prints last."""
+def in_a_fresh_interpreter(script: str, folder: Path) -> dict:
+    """The JSON that a script prints last; its ``path`` lies in a folder."""
+    script = f"path = {str(folder / 'model.safetensors')!r}\n{script}"
     ran = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script],
         capture_output=True,
@@ -59,21 +67,22 @@ def in_a_fresh_interpreter(script: str) -> dict:
     return json.loads(ran.stdout.splitlines()[-1])
 
 
-def test_what_knows_nmf_alone_imports_no_more():
+def test_what_knows_nmf_alone_imports_no_more(tmp_path):
     found = in_a_fresh_interpreter(
         f"import json, sys\nheavy, found = {HEAVY}, {{}}\n"
         "def note(label):\n    found[label] = sorted(heavy & set(sys.modules))\n"
         + NMF_ALONE
         + "result.plot()\nnote('plot')\ncertificate(a, D)\nnote('certificate')\n"
-        "print(json.dumps(found))"
+        "print(json.dumps(found))",
+        tmp_path,
     )
     # The last two show that the names are those that are imported in the end.
     assert found.pop("plot") == ["matplotlib"]
     assert found.pop("certificate") == ["matplotlib", "torch"]
-    assert len(found) == 6 and not any(found.values()), found
+    assert len(found) == 8 and not any(found.values()), found
 
 
-def test_a_missing_package_is_named_with_its_extra():
+def test_a_missing_package_is_named_with_its_extra(tmp_path):
     missing = {name for _, packages in lazy.EXTRAS.values() for name in packages} | HEAVY
     missing -= {"cloudpickle"}  # scikit-learn may need it too
     found = in_a_fresh_interpreter(
@@ -90,7 +99,8 @@ def test_a_missing_package_is_named_with_its_extra():
         + f"for code in {list(NEEDS)}:\n"
         "    try:\n        eval(code)\n"
         "    except ImportError as error:\n        found[code] = str(error)\n"
-        "print(json.dumps(found))"
+        "print(json.dumps(found))",
+        tmp_path,
     )
     assert found == NEEDS
 

@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from scipy.io import loadmat
-from sklearn.datasets import load_digits
 
-from ..lazy import skimage
+from ..lazy import skimage, sklearn
 from .dataset import Dataset, Truth
 from .files import FILES, locate
 
 
 def digits() -> Dataset:
     """Handwritten digits, 1797 × 64, from scikit-learn: pixels / 16."""
-    raw = load_digits()
+    raw = sklearn.datasets.load_digits()
     return Dataset(
         name="digits",
         D=raw.data / 16,

@@ -147,15 +147,15 @@ def consensus(fits: Iterable[Any], *, threshold: float | None = None) -> Consens
     labels = np.full(len(stacked), -1)
     labels[kept] = members
     medians = [np.median(stacked[labels == part], axis=0) for part in range(m)]
-    scorable = 1 < m < len(kept)
+    silhouette = np.nan  # of one cluster, or of clusters of one
+    if 1 < m < len(kept):
+        silhouette = sklearn.metrics.silhouette_score(stacked[kept], members)
     return Consensus(
         components_=unit_rows(np.array(medians)),
         labels=labels.reshape(len(fits), m),
         distances=distances.reshape(len(fits), m),
         threshold=float(threshold),
-        silhouette=float(sklearn.metrics.silhouette_score(stacked[kept], members))
-        if scorable
-        else np.nan,
+        silhouette=float(silhouette),
     )
 
 

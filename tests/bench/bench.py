@@ -28,6 +28,7 @@ def main() -> None:
         # Libraries read these when they are loaded, the child processes of a benchmark too.
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ONE_THREAD})
     began = time.perf_counter()
+    import imports
     import nmf
     import sae
     import sweeps
@@ -36,7 +37,12 @@ def main() -> None:
 
     # Fits that are cut off at a number of iterations are the point here.
     warnings.simplefilter("ignore", ConvergenceWarning)
-    benchmarks = {**nmf.BENCHMARKS, **sae.BENCHMARKS, **sweeps.BENCHMARKS}
+    benchmarks = {
+        **imports.BENCHMARKS,
+        **nmf.BENCHMARKS,
+        **sae.BENCHMARKS,
+        **sweeps.BENCHMARKS,
+    }
     chosen = {name: run for name, run in benchmarks.items() if re.search(arguments.only, name)}
     if not chosen:
         sys.exit(f"No benchmark is called {arguments.only!r}; there are: {', '.join(benchmarks)}")

@@ -293,6 +293,18 @@ pd.DataFrame({"a": [1]})"""
     assert any("image/png" in output.get("data", {}) for output in outputs[0][3])
 
 
+def test_a_warm_kernel_has_what_the_package_imports_late(scheduler, tmp_path):
+    code = """\
+import sys
+late = {"partsrep.estimators.nmf", "partsrep.figures", "partsrep.solvers.adam", "torch"}
+metrics = {"missing": sorted(late - set(sys.modules))}
+from partsrep import NMF, compare"""
+    notebook = write(tmp_path / "late.ipynb", code)
+    assert sweep(notebook, {"seeds": 1}, tmp_path / "out", scheduler=scheduler).done == 1
+    [record] = (tmp_path / "out").glob("*/record.json")
+    assert json.loads(record.read_text())["metrics"] == {"missing": []}
+
+
 def test_a_notebook_without_a_record_path_has_no_metrics(scheduler, tmp_path):
     notebook = write(tmp_path / "tiny.ipynb", parameters="seed: int = 0  # of every draw")
     content = nbformat.read(notebook, as_version=4)
