@@ -123,8 +123,11 @@ def solve(problem: Problem, **settings) -> NMF | SAE | None:
         except ValueError as error:
             assert len(str(error)) > 30, "it says what is wrong and what to do"
             return None
-        limit = "max_epochs" if isinstance(model, SAE) else "max_iter"
-        model.set_params(**{limit: 4}).fit(D)
+        if isinstance(model, SAE):
+            model.set_params(max_epochs=4, **({} if settings else {"solver": "adam"}))
+        else:
+            model.set_params(max_iter=4)
+        model.fit(D)
     objective = model.history_["objective"]
     assert np.isfinite(objective).all()
     assert objective.min() <= objective[0]

@@ -87,6 +87,8 @@ class Codes:
     counterpart: tuple[Codes | None, str] = (None, "the theory knows nothing of such codes")
     #: The names of what `learned` begins.
     learns: tuple[str, ...] = ()
+    #: What some penalties need: "active" (a count of codes with a gradient) or "log_variance".
+    offers: tuple[str, ...] = ()
 
     @property
     def is_activation(self) -> bool:

@@ -43,6 +43,7 @@ class Gaussian(Codes):
     dimensionless = True
     counterpart = UNKNOWN
     learns = ("spread", "log_variance")
+    offers = ("log_variance",)
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         return Z

@@ -86,6 +86,10 @@ class JumpReLU(Codes):
     def learns(self) -> tuple[str, ...]:
         return () if self.bandwidth is None else ("threshold",)
 
+    @property
+    def offers(self) -> tuple[str, ...]:
+        return () if self.bandwidth is None else ("active",)
+
     def __post_init__(self):
         check_fields(self, check_number, "threshold")
         if self.bandwidth is not None:

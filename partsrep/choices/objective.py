@@ -75,7 +75,7 @@ class Penalty:
     per: str = "sample"
     #: The power of the factor's unit in its value.
     degree: float = 0
-    #: What the activation has to learn for it.
+    #: What the activation has to offer for it.
     needs: str | None = None
     #: Whether codes or parts cannot be measured in another unit.
     fixes_codes = False
@@ -278,7 +278,7 @@ class L0(Penalty):
 
     weight: float
 
-    needs: ClassVar[str] = "threshold"
+    needs: ClassVar[str] = "active"
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")

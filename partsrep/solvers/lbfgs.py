@@ -16,7 +16,7 @@ MEMORY = 20  # steps whose curvature is remembered
 def check(problem: Problem) -> None:
     """Raise a ValueError if its weights have no bounds, or its objective has noise."""
     adam.check(problem)
-    noise = "log_variance" in problem.codes.learns and not problem.objective.averaged
+    noise = "log_variance" in problem.codes.offers and not problem.objective.averaged
     if problem.parts.bounds is None or noise:
         raise ValueError(
             'solver="lbfgs" needs parts that are free or nonnegative and codes without noise; use '
