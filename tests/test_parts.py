@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from problems import random_matrix, seeds
 from scipy.optimize import minimize, nnls
 
-from partsrep import NMF, Cone, Hull
+from partsrep import NMF, SAE, Cone, Hull
 from partsrep.choices.parts import DECODERS, Parts, PartSet, sparseness
 from partsrep.leastsquares import apply, normal_equations
 from partsrep.presets import Disjoint, Samples, Sparseness, UnitMean
@@ -541,6 +541,7 @@ class Bounded(PartSet):
         return components.clip(0, 1)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_set_of_ones_own_needs_only_its_projection(weighted):
     gram, cross = random_problem(0, weighted=weighted)[2:]
@@ -561,6 +562,11 @@ def test_a_set_of_ones_own_needs_only_its_projection(weighted):
     model = NMF(3, parts=Bounded(), random_state=0, tol=1e-2).fit(X, mask=mask)
     assert model.components_.min() >= 0 and model.components_.max() <= 1
     assert (np.diff(model.history_["objective"]) <= 1e-9).all()
+    for solver in ("auto", "lbfgs"):
+        sae = SAE(3, decoder=Bounded(), activation="logistic", solver=solver, random_state=0)
+        parts = sae.set_params(max_epochs=100).fit(5 * X[:200]).components_
+        assert parts.min() >= 0 and parts.max() == 1, "for such data the codes are too small"
+        assert sae.history_["objective"][-1] < sae.history_["objective"][0]
 
 
 def test_an_offset_is_a_matter_of_sets_that_have_one():

@@ -13,7 +13,7 @@ def sae_kl(n_components="auto", beta=3.0, target=0.05, decay=0.003, **settings) 
         \quad H = \sigma(D U^\top + b)
 
     p is `target` and λ is `decay`. The SAE's own objective is twice this one. Data must be between
-    0 and 1; where they are much smaller the decay wins, and all units fall silent.
+    0 and 1; where they are much smaller the decay wins, and no unit is active.
 
     References
     ----------
