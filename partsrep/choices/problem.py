@@ -70,7 +70,7 @@ class Problem:
             return None
         fixed_codes = parts.of_samples or self.codes.dimensionless
         fixed_codes = fixed_codes or any(penalty.fixes_codes for penalty in penalties)
-        fixed_parts = parts.unit or self.inference.fixes_parts
+        fixed_parts = parts.has_scale or self.inference.fixes_parts
         fixed_parts = fixed_parts or any(penalty.fixes_parts for penalty in penalties)
         if fixed_codes and fixed_parts:
             return None

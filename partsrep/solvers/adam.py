@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from torch.nn.functional import one_hot
 from torch.optim.adam import adam
 
 from ..choices.codes import ReLU
@@ -23,9 +22,9 @@ REVIVALS = 5  # times that dead units are reinitialised
 # nothing else remains has diverged.
 BLOWN_UP = 10
 ROWS = 2**14  # samples that are looked at together between epochs
-# What a penalty needs that the activation learns.
+# What a penalty needs that the activation offers.
 NEEDS = {
-    "threshold": "learned thresholds, which {!r} has not: give JumpReLU a bandwidth, or take L1.",
+    "active": "learned thresholds, which {!r} has not: give JumpReLU a bandwidth, or take L1.",
     "log_variance": "variances, which {!r} has not: set activation=Gaussian(), or take KL or L1.",
 }
 
@@ -55,7 +54,7 @@ def check(problem: Problem) -> None:
     for penalty in objective.penalties:
         if not penalty.is_differentiable:
             raise ValueError(f"{penalty!r} has no gradient by which an autoencoder learns.")
-        if penalty.needs is not None and penalty.needs not in codes.learns:
+        if penalty.needs is not None and penalty.needs not in codes.offers:
             raise ValueError(f"{penalty!r} acts through {NEEDS[penalty.needs].format(codes)}")
 
 
@@ -331,11 +330,10 @@ def _revive(
     chosen = torch.multinomial(
         residual.square().sum(dim=1).cpu(), int(dead.sum()), replacement=True, generator=generator
     )
-    if module.problem.parts.of_samples:
-        # Dead units become samples: a residual need not be near any mixture of them.
-        rows = seen[chosen] if n > ROWS else chosen
-        weights = torch.nn.functional.one_hot(rows, n).to(residual)
-        parts = weights @ module.samples
+    if module.problem.parts.of_samples:  # the samples themselves: weights have no residual
+        chosen = torch.arange(n)[seen][chosen.cpu()]
+        parts = module.samples[chosen]
+        weights = torch.nn.functional.one_hot(chosen, n).to(module.dictionary)
     else:
         weights = parts = module.problem.parts.project_tensor(residual[chosen])
     energy = parts.square().sum(dim=1, keepdim=True)

@@ -299,7 +299,7 @@ class Autoencoder(nn.Module):
             if target is None or codes.dimensionless:
                 continue
             means = self.encode(D).mean(dim=-2)
-            free = self.encoder is not None and not parts.unit
+            free = self.encoder is not None and not parts.has_scale
             if free and codes.homogeneous and codes.sparsity is None:
                 share = torch.where(means > 0, target / means, 1)
                 self.dictionary.div_(share.unsqueeze(-1))

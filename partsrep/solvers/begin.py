@@ -73,7 +73,7 @@ def encoded(components: np.ndarray, D: Any, problem: Problem) -> Weights:
     k = problem.codes.sparsity
     H = exact_nnls(some, components) if k is None else TopK(k).infer(some, components)
     U, b = linear_encoder(some, problem.inference.bias)(H.T)
-    if problem.codes.homogeneous and not problem.parts.of_samples:
+    if problem.codes.homogeneous and alternating.has_norms_to_move(problem.parts):
         components, U, b = alternating.with_unit_norm(components, U, b)
     return Weights(components, U, b)
 

@@ -104,11 +104,14 @@ def train(
     return history
 
 
-def _bounds(module: Autoencoder, weights: list[torch.Tensor]) -> list[tuple] | None:
+def _bounds(module: Autoencoder, weights: list[torch.Tensor]) -> list[tuple]:
     """What the sets say of each weight."""
     parts, layer = module.problem.parts, module.problem.inference
-    nonnegative = [module.dictionary, module.offset] if parts.nonnegative else []
-    nonnegative += [module.encoder] if layer.nonnegative else []
-    lower = {id(own): 0.0 for own in nonnegative}
-    lower |= {id(w): module.begun[name].lower for name, w in module.learned.items()}
-    return [(lower.get(id(w)), None) for w in weights for _ in range(w.numel())]
+    free, nonnegative = (None, None), (0, None)
+    bounds = {
+        module.dictionary: parts.bounds,
+        module.offset: nonnegative if parts.nonnegative else free,
+        module.encoder: nonnegative if layer.nonnegative else free,
+    }
+    bounds |= {w: (module.begun[name].lower, None) for name, w in module.learned.items()}
+    return [bounds.get(own, free) for own in weights for _ in range(own.numel())]
