@@ -41,7 +41,7 @@ def test_solves_says_which_problems_it_takes():
         {"inference": NNLS()},
         {"inference": Layer(tied=True)},
         {"parts": Parts(offset=True)},
-        {"objective": Objective((L1(1.0),))},
+        {"objective": Objective(penalties=(L1(1.0),))},
     ):
         assert not solves(replace(LAYER, **change))
 

@@ -437,7 +437,9 @@ def test_idle_units_learn_from_the_residual_alone():
     torch.manual_seed(0)
     D = torch.rand(5, 3, dtype=torch.float64)
     weights = [torch.rand(4, 3, dtype=torch.float64) for _ in range(2)]
-    problem = Problem(inference=Layer(), codes=TopK(1), objective=Objective((AuxK(0.5, k=2),)))
+    problem = Problem(
+        inference=Layer(), codes=TopK(1), objective=Objective(penalties=(AuxK(0.5, k=2),))
+    )
     module = Autoencoder(problem, *weights)
     module.usage[:] = torch.tensor([1.0, 0.5, 0.0, 0.0])
     passed = module(D)
@@ -529,4 +531,4 @@ def test_objective_is_a_mean_over_samples_of_a_sum_over_features():
     zero = torch.zeros_like(D)
     H = torch.ones(2, 3)
     assert float(Objective()(output(H, D=D, D_hat=zero))) == pytest.approx((1 + 4 + 9 + 16) / 2)
-    assert float(Objective((L1(0.5),))(output(H, D=D, D_hat=D))) == pytest.approx(1.5)
+    assert float(Objective(penalties=(L1(0.5),))(output(H, D=D, D_hat=D))) == pytest.approx(1.5)

@@ -44,7 +44,7 @@ def test_training_lowers_the_objective_and_ends_at_its_best_epoch(codes, tied, o
         Parts(nonnegative=True, offset=offset),
         codes,
         Layer(tied=tied, bias=offset),
-        Objective(penalties),
+        Objective(penalties=penalties),
     )
     module, D = module_and_data(problem)
     module.scale_to(D)
@@ -109,7 +109,10 @@ def test_a_diverging_run_is_undone_and_keeps_finite_weights():
 @pytest.mark.parametrize("unit", [False, True])
 def test_kl_starts_finite_and_keeps_the_reconstruction_where_the_norm_is_free(codes, unit):
     problem = Problem(
-        Parts(nonnegative=True, unit=unit), codes, Layer(), Objective((KL(1.0, target=0.1),))
+        Parts(nonnegative=True, unit=unit),
+        codes,
+        Layer(),
+        Objective(penalties=(KL(1.0, target=0.1),)),
     )
     module, D = module_and_data(problem)
     with torch.no_grad():
@@ -145,7 +148,9 @@ def test_the_path_does_not_depend_on_the_units_of_the_data():
 
 
 def test_gradient_is_that_of_a_loss_written_out():
-    problem = Problem(inference=Layer(bias=True), codes=TopK(2), objective=Objective((L1(0.1),)))
+    problem = Problem(
+        inference=Layer(bias=True), codes=TopK(2), objective=Objective(penalties=(L1(0.1),))
+    )
     module, D = module_and_data(problem)
     output = module(D)
     D_hat, H = output.D_hat, output.H

@@ -16,6 +16,7 @@ LAYERS = [
     "threads",
     "figures",
     "leastsquares",
+    "divergences",
     "choices",
     "solvers",
     "estimators",

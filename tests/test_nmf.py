@@ -274,7 +274,7 @@ def test_parts_of_any_sign_that_no_code_uses_turn_round(parts):
         quiet(nmf, D, **how)
         assert nmf.loss_ < 0.1 * energy
     # Where codes are zero although parts may turn, nothing is stationary.
-    problem = NMF(3, parts=parts)._problem(D)
+    problem = NMF(3, parts=parts).problem
     assert kkt_residual(D, np.zeros((30, 3)), given, problem) > 0.1
     assert kkt_residual(-D, np.zeros((30, 3)), given, problem) > 0.1
 

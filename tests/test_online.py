@@ -219,7 +219,7 @@ def test_an_interrupted_run_leaves_the_last_whole_epoch(monkeypatch):
         (Problem(NNSAE.parts, Logistic(), Layer(bias=True)), False),
         (Problem(Parts(unit=True), Logistic(), NNSAE.inference), False),
         (Problem(Parts(nonnegative=True, offset=True), Logistic(), NNSAE.inference), False),
-        (Problem(NNSAE.parts, Logistic(), NNSAE.inference, Objective((L1(0.1),))), False),
+        (Problem(NNSAE.parts, Logistic(), NNSAE.inference, Objective(penalties=(L1(0.1),))), False),
     ],
 )
 def test_it_solves_only_its_own_problem(problem, solved):

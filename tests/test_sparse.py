@@ -219,7 +219,7 @@ def test_what_does_not_limit_its_codes_pays_once_they_are_few(codes):
         {"inference": Layer(steps=2)},
         {"inference": Pursuit(3)},
         {"inference": NNLS()},
-        {"objective": Objective((L1(0.1),))},
+        {"objective": Objective(penalties=(L1(0.1),))},
         {"objective": Objective(link="logistic")},
     ],
 )

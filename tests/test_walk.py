@@ -27,7 +27,9 @@ def test_each_step_turns_one_choice():
     "problem",
     [
         *to_topk_sae(2).values(),
-        Problem(Parts(offset=True), BatchTopK(2), Layer(bias=True), Objective((L1(0.1),))),
+        Problem(
+            Parts(offset=True), BatchTopK(2), Layer(bias=True), Objective(penalties=(L1(0.1),))
+        ),
         Problem(UnitMean(), objective=Objective(parts=LogVolume(0.5))),
         Problem(Parts(nonnegative=True), objective=Objective(codes=Elastic(l1=0.25))),
         Problem(Parts(nonnegative=True), objective=Objective(beta=1.0)),
