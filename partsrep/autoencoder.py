@@ -277,8 +277,13 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def freeze(self, D: torch.Tensor) -> None:
         """Let thresholds that fit D take the place of a selection from batches."""
+
+        def objective(thresholds: torch.Tensor) -> float:
+            self.frozen = thresholds
+            return float(self.problem.objective(self(D)))
+
         if isinstance(self.problem.codes, BatchTopK | FeatureChoice):
-            self.frozen = self.problem.codes.threshold(self.infer(D)[0])
+            self.frozen = self.problem.codes.threshold(self.infer(D)[0], objective)
 
     @torch.no_grad()
     def scale_to(self, D: torch.Tensor) -> None:

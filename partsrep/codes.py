@@ -6,8 +6,9 @@ module that is trained. A new one is a frozen dataclass with ``check(n_component
 * for an autoencoder the activation f that maps pre-activations Z (..., n, m) into the set,
   ``__call__(Z)`` on tensors, and ``homogeneous``: whether f(sZ) = s f(Z) for every s > 0.
   ``in_units(codes)`` is the same f for codes measured in this unit; codes with ``dimensionless``
-  have none. A selection from a whole batch also has ``threshold(Z)``: what to compare with once
-  training is over, so that the codes of a sample do not depend on the others;
+  have none. A selection from a whole batch also has ``threshold(Z, objective)``: what to compare
+  with once training is over, so that the codes of a sample do not depend on the others, where
+  that is ambiguous the better by an objective of thresholds;
 * for NMF ``infer(D, components, l1=, l2=, weights=)``, the best codes (n, m) for given parts, each
   sample by itself, and for the block solver, which holds codes as rows F (m, n) and lowers
   q(F) = tr(FᵀGF) − 2⟨C, F⟩ (:func:`partsrep.inference.normal_equations`):
@@ -19,6 +20,7 @@ module that is trained. A new one is a frozen dataclass with ``check(n_component
   - ``exact``: whether what `infer` finds is the best there is.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -357,9 +359,11 @@ class BatchTopK:
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         return _largest_kept(Z.flatten(-2), self.k * Z.shape[-2]).view_as(Z)
 
-    def threshold(self, Z: torch.Tensor) -> torch.Tensor:
-        """The number (...) that k·n of the pre-activations exceed, at least 0."""
-        return _cut(Z.flatten(-2), self.k * Z.shape[-2])
+    def threshold(
+        self, Z: torch.Tensor, objective: Callable[[torch.Tensor], float]
+    ) -> torch.Tensor:
+        """The number that k·n of the pre-activations (n, m) exceed, at least 0 (:func:`_cuts`)."""
+        return _cuts([Z.flatten()], [self.k * len(Z)], objective)[0]
 
     def check(self, n_components: int) -> None:
         """Raise a ValueError if there are fewer parts than active codes."""
@@ -432,20 +436,12 @@ class FeatureChoice:
         kept = torch.where(rank[:, None] < counts.unsqueeze(-2), largest.clamp(min=0), 0)
         return torch.zeros_like(Z).scatter(-2, where, kept)
 
-    def threshold(self, Z: torch.Tensor) -> torch.Tensor:
-        """For each unit (m,) the number that its budget of its pre-activations (n, m) exceeds.
-
-        What ties keep from one unit, or give to it above its budget, the next one makes good, so
-        far as budgets that others could not use do not.
-        """
-        cuts, kept_back, left = [], 0, 0
-        for values, budget in zip(Z.T, self._counts(Z).tolist(), strict=True):
-            own = min(budget, int((values > 0).sum()))
-            cuts.append(_cut(values, max(own + max(kept_back, min(left, 0)), 0)))
-            active = int((values > cuts[-1]).sum())
-            kept_back += own - active
-            left += budget - active
-        return torch.stack(cuts)
+    def threshold(
+        self, Z: torch.Tensor, objective: Callable[[torch.Tensor], float]
+    ) -> torch.Tensor:
+        """For each unit (m,) the number that its budget of its pre-activations (n, m) exceeds, at
+        least 0 (:func:`_cuts`)."""
+        return _cuts(Z.T, self._counts(Z).tolist(), objective)
 
     def _counts(self, Z: torch.Tensor) -> torch.Tensor:
         """The budgets, each at its unit (..., m)."""
@@ -462,30 +458,50 @@ class FeatureChoice:
         _check_budget("FeatureChoice", self.k, n_components)
 
 
-def _cut(values: torch.Tensor, count: int) -> torch.Tensor:
-    """What about `count` of the last axis' positive values exceed, with room on both sides.
+def _cuts(
+    columns: Iterable[torch.Tensor], budgets: list[int], objective: Callable[[torch.Tensor], float]
+) -> torch.Tensor:
+    """For each column what about a budget of its positive values exceed, with room on both sides.
 
-    Values that differ by rounding alone are a tie, which stays together: it is above the cut or
-    below, whichever brings the number nearer to `count`, and above if both do.
+    A tie that a budget would tear is above its cut or below as a whole. It is above where that
+    lowers the objective, which takes cuts, and brings the number of all values above nearer to the
+    sum of the budgets; ties that lower it most for a value come first.
+    """
+    cuts, lowered, above, tied = zip(*map(_sides, columns, budgets), strict=True)
+    cuts, lowered, missing = torch.stack(cuts), torch.stack(lowered), sum(budgets) - sum(above)
+
+    def moved(j: int) -> torch.Tensor:
+        return torch.where(torch.arange(len(cuts), device=cuts.device) == j, lowered, cuts)
+
+    reached = objective(cuts)
+    gains = {j: (reached - objective(moved(j))) / tied[j] for j in range(len(cuts)) if tied[j]}
+    for j in sorted(gains, key=gains.get, reverse=True):
+        if abs(missing - tied[j]) <= abs(missing) and (better := objective(moved(j))) < reached:
+            cuts, reached, missing = moved(j), better, missing - tied[j]
+    return cuts
+
+
+def _sides(values: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor, int, int]:
+    """Two cuts of the positive values, the first above the tie that `count` would tear and the
+    second below it, how many values are above the first, and how many are in the tie.
+
+    Values that differ by rounding alone are a tie. Where none is torn, both cuts are the same.
     """
     values = values.clamp(min=0)
-    largest = values.amax(dim=-1, keepdim=True)
+    largest = values.max()
     if count == 0:
-        return 1.5 * largest.squeeze(-1)
-    last = values.topk(min(count, values.shape[-1]), dim=-1).values[..., -1:]
+        return 1.5 * largest, 1.5 * largest, 0, 0
+    last = values.topk(count).values[-1]
+    if last == 0:
+        return last, last, int((values > 0).sum()), 0
     rounding = TIE * torch.finfo(values.dtype).eps * largest
     over, tied = values > last + rounding, values >= last - rounding
-    excess = tied.sum(dim=-1) - count
-    above = excess <= count - over.sum(dim=-1)
-    # What the cut separates, above the tie and below it.
-    upper = torch.where(over, values, 2 * largest).amin(dim=-1)
-    lower = torch.where(tied, 0, values).amax(dim=-1)
-    first, latest = (
-        torch.where(tied & ~over, values, absent).aminmax(dim=-1)[place]
-        for place, absent in ((0, torch.inf), (1, 0))
-    )
-    cut = torch.where(above, (first + lower) / 2, (latest + upper) / 2)
-    return torch.where(last.squeeze(-1) > 0, cut, 0)
+    first, latest = values[tied & ~over].aminmax()
+    lower = (first + torch.where(tied, 0, values).max()) / 2
+    if tied.sum() == count:
+        return lower, lower, count, 0
+    upper = (latest + torch.where(over, values, 2 * largest).min()) / 2
+    return upper, lower, int(over.sum()), int((tied & ~over).sum())
 
 
 @dataclass(frozen=True)

@@ -406,7 +406,7 @@ class SAE(PartsModel):
             f, as in the class.
         threshold : None, number ≥ 0 or array (m,)
             θ of "jumprelu", whose codes are z where z > θ, else 0; of JumpReLU with a bandwidth;
-            or the frozen one of BatchTopK and FeatureChoice.
+            or the frozen one of BatchTopK and FeatureChoice, which training freezes anew.
 
         Returns
         -------
@@ -420,6 +420,13 @@ class SAE(PartsModel):
         ValueError
             Shapes that do not fit together, NaN or infinity, numbers that are not real, a threshold
             that is negative, missing or of no use.
+
+        Notes
+        -----
+        `fit` starts anew from the parameters, as that of a clone does. The thresholds are not among
+        them: where "jumprelu" was given, the activation is JumpReLU with their mean. To go on from
+        the weights and thresholds, give this model as `start`:
+        ``SAE(activation=sae.activation, bias=sae.bias, start=sae)``.
 
         Examples
         --------
