@@ -298,9 +298,16 @@ def _revive(
     chosen = torch.multinomial(
         residual.square().sum(dim=1).cpu(), int(dead.sum()), replacement=True, generator=generator
     )
-    parts = module.problem.parts.project(residual[chosen])
+    own = module.problem.parts
+    if own.of_samples:
+        # Dead units become samples: a residual need not be near any mixture of them.
+        rows = seen[chosen] if n > ROWS else chosen
+        weights = torch.nn.functional.one_hot(rows, n).to(residual)
+        parts = weights @ module.samples
+    else:
+        weights = parts = own.project(residual[chosen])
     energy = parts.square().sum(dim=1, keepdim=True)
-    module.dictionary[member][dead] = parts
+    module.dictionary[member][dead] = weights
     if module.encoder is not None:
         module.encoder[member][dead] = parts / torch.where(energy > 0, energy, 1)
     if module.bias is not None:

@@ -240,6 +240,20 @@ def test_more_steps_do_not_lose_what_one_layer_finds():
         assert max(losses) < 2 * losses[0] + 1e-4 * np.sum(D**2)
 
 
+@quiet
+@pytest.mark.parametrize("rows", [16, 1000])
+@pytest.mark.parametrize("decoder", [Hull(), Cone()], ids=str)
+def test_dead_units_with_parts_of_samples_come_back_as_samples(decoder, rows, monkeypatch):
+    monkeypatch.setattr("partsrep.gradient.ROWS", rows)
+    D = np.repeat(digits(5), 24, axis=0)
+    sae = SAE(16, activation=TopK(1), decoder=decoder, solver="adam", random_state=0)
+    sae.set_params(max_epochs=60).fit(D)
+    assert sae.history_["alive"].min() < 16
+    weights = sae.module_.dictionary.detach().numpy()
+    np.testing.assert_allclose(sae.components_, weights @ D, atol=1e-9)
+    assert (weights >= 0).all()
+
+
 def test_unrolled_steps_come_to_the_best_codes_at_any_scale_of_the_parts():
     rng = np.random.RandomState(0)
     D, X = rng.uniform(size=(20, 7)), rng.uniform(size=(7, 3)) + np.eye(7, 3)
