@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from problems import digits
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from partsrep import (
@@ -29,6 +30,7 @@ from partsrep import (
     Layer,
     Logistic,
     LogVolume,
+    MutualChoice,
     PriorKL,
     Problem,
     Pursuit,
@@ -197,6 +199,22 @@ def test_a_start_carries_imported_thresholds_and_those_of_a_selection():
 
 
 @quiet
+@pytest.mark.parametrize("codes", ["jumprelu", JumpReLU(0.5, bandwidth=0.1), FeatureChoice(2)])
+def test_an_imported_model_is_fitted_anew_like_its_clone(codes):
+    D, thresholds = data(), np.array([3.0, 4.0, 5.0, 6.0])
+    U = np.random.RandomState(0).uniform(size=(4, 24))
+    given = SAE.from_weights(U, U.T, activation=codes, threshold=thresholds)
+    said = JumpReLU(4.5) if codes == "jumprelu" else codes
+    assert given.activation == said
+    given.set_params(max_epochs=3, random_state=0)
+    plain = SAE(4, activation=said, max_epochs=3, random_state=0)
+    fits = [model.fit(D) for model in (clone(given), given, plain)]
+    for fit in fits[:2]:
+        np.testing.assert_array_equal(fit.threshold_, fits[2].threshold_)
+        np.testing.assert_array_equal(fit.transform(D), fits[2].transform(D))
+
+
+@quiet
 def test_a_start_carries_the_gains_of_nnsae():
     D = data() / 4
     fit = presets.nnsae(4, max_epochs=5, random_state=0).fit(D)
@@ -233,6 +251,20 @@ def test_more_steps_do_not_lose_what_one_layer_finds():
         ]
         assert losses[0] < 1e-3 * np.sum(D**2)
         assert max(losses) < 2 * losses[0] + 1e-4 * np.sum(D**2)
+
+
+@quiet
+@pytest.mark.parametrize("rows", [16, 1000])
+@pytest.mark.parametrize("decoder", [Hull(), Cone()], ids=str)
+def test_dead_units_with_parts_of_samples_come_back_as_samples(decoder, rows, monkeypatch):
+    monkeypatch.setattr("partsrep.gradient.ROWS", rows)
+    D = np.repeat(digits(5), 24, axis=0)
+    sae = SAE(16, activation=TopK(1), decoder=decoder, solver="adam", random_state=0)
+    sae.set_params(max_epochs=60).fit(D)
+    assert sae.history_["alive"].min() < 16
+    weights = sae.module_.dictionary.detach().numpy()
+    np.testing.assert_allclose(sae.components_, weights @ D, atol=1e-9)
+    assert (weights >= 0).all()
 
 
 def test_unrolled_steps_come_to_the_best_codes_at_any_scale_of_the_parts():
@@ -297,13 +329,51 @@ class TestWhatTrainingSays:
         assert "No unit of the SAE" in told and "threshold" not in told and "penalt" not in told
         assert said(SAE(3, max_epochs=2), np.zeros((5, 4))) == ""
 
-    def test_that_frozen_thresholds_cost_much(self):
-        """Each sample 40 times, 15 codes a unit: whatever ties get, it is not what was trained."""
-        D = np.repeat(digits(3), 40, axis=0)
-        sae = SAE(16, activation=FeatureChoice(2, zipf=1.0), random_state=0, max_epochs=200)
-        told = said(sae, D)
-        rise = sae.loss_ / len(D) - sae.history_["objective"].min()
-        assert ("after training raise" in told) == (rise > 0.01 * np.sum(D**2) / len(D))
+    @pytest.mark.parametrize("m", [4, 16])
+    @pytest.mark.parametrize("name", ["repeated", "binary", "any"])
+    @pytest.mark.parametrize(
+        "codes",
+        [BatchTopK(1), MutualChoice(2), FeatureChoice(1), FeatureChoice(2, zipf=1.0)],
+        ids=str,
+    )
+    def test_that_frozen_thresholds_cost_much_where_they_do_and_only_there(self, codes, name, m):
+        rng = np.random.RandomState(0)
+        D = {
+            "repeated": np.repeat(digits(5), 24, axis=0),
+            "binary": (rng.uniform(size=(120, 6)) < 0.3).astype(float),
+            "any": rng.uniform(size=(120, 8)),
+        }[name]
+        sae = SAE(m, activation=codes, random_state=0, max_epochs=40)
+        assert ("after training raise" in said(sae, D)) == freezing_costs_much(sae, D)
+
+    def test_that_frozen_thresholds_cost_much_where_no_other_could_help(self):
+        """Three codes may be active, but all twelve are equal: so none is."""
+        D, U = np.ones((3, 2)), np.full((4, 2), 0.5)
+        still = {"start": (U, U.T * 2 / 3), "solver": "adam", "max_epochs": 1}
+        for codes in (BatchTopK(1), MutualChoice(1)):
+            sae = SAE(4, activation=codes, learning_rate=1e-13, **still)
+            told = said(sae, D)
+            assert sae.loss_ == pytest.approx(6) and freezing_costs_much(sae, D)
+            assert "after training raise" in told
+
+
+def freezing_costs_much(sae, D):
+    """Whether the loss without batches is above the stated bound over that in training."""
+    trained, zero = sae.history_["objective"].min(), np.sum(D**2) / len(D)
+    lost = np.sum((D - sae.inverse_transform(sae.transform(D))) ** 2) / len(D)
+    return lost - trained > max(0.1 * trained, 0.01 * zero)
+
+
+@quiet
+@pytest.mark.parametrize("zipf", [0.0, 1.0])
+@pytest.mark.parametrize("m", [8, 16])
+@pytest.mark.parametrize("distinct", [3, 5, 12])
+def test_thresholds_of_repeated_samples_lose_nothing_of_what_was_learned(distinct, m, zipf):
+    """Budgets tear the copies of a sample apart; which ties they get is chosen by the loss."""
+    D = np.repeat(digits(distinct), 120 // distinct, axis=0)
+    sae = SAE(m, activation=FeatureChoice(2, zipf=zipf), random_state=0, max_epochs=100).fit(D)
+    assert sae.loss_ / len(D) <= sae.history_["objective"].min() * (1 + 1e-9)
+    assert np.count_nonzero(sae.transform(D)) <= (2 + 0.5 / distinct) * len(D)
 
 
 @quiet
