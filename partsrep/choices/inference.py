@@ -6,13 +6,10 @@ NMF solves a nonnegative least-squares problem for each sample; an autoencoder a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from ..lazy import torch
 from ..validation import check_fields, check_integer
-
-if TYPE_CHECKING:
-    from ..solvers.autoencoder import Autoencoder
 
 
 class Inference:
@@ -93,7 +90,9 @@ class Layer(Inference):
     def single_layer(self) -> bool:
         return self.steps == 1
 
-    def __call__(self, D: torch.Tensor, module: Autoencoder) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(
+        self, D: torch.Tensor, module: torch.nn.Module
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The last pre-activations and the codes that a module's weights give."""
         U = module.U
         drive = D @ U.mT
@@ -146,7 +145,9 @@ class Pursuit(Inference):
     def most_active(self) -> int:
         return self.k
 
-    def __call__(self, D: torch.Tensor, module: Autoencoder) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(
+        self, D: torch.Tensor, module: torch.nn.Module
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The first pre-activations and the codes that a module's parts give."""
         norms = module.components.norm(dim=-1)
         norms = torch.where(norms > 0, norms, 1)

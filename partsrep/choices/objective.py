@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import xlogy
@@ -18,9 +18,6 @@ from ..lazy import torch
 from ..leastsquares import ENTRIES, blocks, with_penalty
 from ..validation import check_choice, check_fields, check_integer, check_number
 from .units import Unit
-
-if TYPE_CHECKING:
-    from ..solvers.autoencoder import Autoencoder
 
 # The largest weight in a solver's unit: any above forbids the factor as much. The smallest ridge of
 # a volume: any below is rounding.
@@ -53,7 +50,7 @@ class Output:
     Z: torch.Tensor
     H: torch.Tensor
     D_hat: torch.Tensor
-    module: Autoencoder
+    module: Any
 
 
 class Penalty:
