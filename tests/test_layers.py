@@ -10,6 +10,7 @@ import partsrep
 # From the ground up.
 LAYERS = [
     "interrupt",
+    "disk",
     "validation",
     "progress",
     "threads",

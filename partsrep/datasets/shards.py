@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from ..disk import existing
+
 # How numbers are stored, in safetensors' words, and as what they are read: bfloat16, which numpy
 # does not know, is the upper half of a float32.
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
@@ -192,7 +194,7 @@ def shards(paths: str | Path | Iterable[str | Path], *, variable: str | None = N
            [0., 0.]]))
     """
     paths = [paths] if isinstance(paths, str | Path) else paths
-    files = tuple(_shard(Path(path), variable) for path in paths)
+    files = tuple(_shard(existing(path), variable) for path in paths)
     if not files:
         raise ValueError("shards needs at least one file; got no paths.")
     first = files[0]
@@ -211,8 +213,6 @@ def shards(paths: str | Path | Iterable[str | Path], *, variable: str | None = N
 
 def _shard(path: Path, variable: str | None) -> Shard:
     """Where the matrix of one file lies."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file.")
     if path.suffix not in READERS:
         raise ValueError(f"{path}: shards are {' or '.join(READERS)} files.")
     try:

@@ -28,7 +28,7 @@ from . import points as work
 from .grid import RECORD_PATH, SweepError, chosen, opened
 from .parameters import Parameter
 from .points import FULL, PARTS, PLAN, RECORD, Job, Point, PointFailed
-from .records import write_whole
+from .records import write_json
 
 #: Points that the scheduler knows at a time: plenty for any cluster, and little for its memory.
 WINDOW = 1000
@@ -238,7 +238,7 @@ def sweep(
         workers = workers or min(CPU_COUNT, len(todo))
         with _alone(out), _client(scheduler, workers) if todo else nullcontext() as client:
             if other:
-                write_whole(out / PLAN, {"notebook": Path(notebook).as_posix(), "points": names})
+                write_json(out / PLAN, {"notebook": Path(notebook).as_posix(), "points": names})
             if todo:
                 job = _job(notebook, content, RECORD_PATH in parameters, out, timeout)
                 _drive(client, job, todo, summary)
@@ -397,7 +397,7 @@ def _outcome(future: Future, point: Point, job: Job) -> str | None:
     folder = Path(job.out, point.name)
     try:
         folder.mkdir(exist_ok=True)
-        write_whole(folder / RECORD, record)
+        write_json(folder / RECORD, record)
     except OSError as unwritten:
         if unwritten.errno in FULL:
             raise

@@ -28,7 +28,7 @@ from .book import code, digest
 from .grid import KERNEL, RECORD_PATH, SweepError
 from .kernels import WarmKernel, imports, nursery_of
 from .parameters import read_notebook
-from .records import validate, write_whole
+from .records import validate, write_json
 
 RECORD, EXECUTED, PARTS, PLAN = "record.json", "executed.ipynb", ".parts", "plan.json"
 PACKAGES = ("partsrep", "numpy", "scipy", "scikit-learn", "torch", "papermill", "ipykernel")
@@ -172,10 +172,10 @@ def _run(point: Point, job: Job) -> dict[str, Any]:
         seconds = time.perf_counter() - began
         record = as_record(point, job, metrics, error, seconds, _used(kernel))
         try:
-            write_whole(parts / RECORD, record)
+            write_json(parts / RECORD, record)
         except (TypeError, ValueError, RecursionError) as wrong:  # such as NaN
             record |= {"metrics": {}, "error": _error(type(wrong).__name__, str(wrong))}
-            write_whole(parts / RECORD, record)
+            write_json(parts / RECORD, record)
         folder = Path(job.out, point.name)
         folder.mkdir(exist_ok=True)
         if (parts / EXECUTED).exists():

@@ -6,7 +6,6 @@ records in ``book/results/NAME.jsonl``, one a line.
 
 import json
 import math
-import os
 import random
 from collections.abc import Iterator
 from contextlib import chdir
@@ -14,10 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ..disk import write_whole
 from .driver import plan, sweep
 from .grid import SweepError
 from .parameters import ParameterError, read_yaml
 from .points import stored
+from .records import as_lines
 from .results import records
 
 FOLDER = Path("book/results")
@@ -57,10 +58,8 @@ def publish(root: Path) -> None:
                     "records stay as they are."
                 )
             # By name, for the folder may hold records of older versions, too.
-            lines = [json.dumps(stored(planned.out, point)) for point in planned.points]
-        fresh = root / FOLDER / f"{name}.jsonl.part"
-        fresh.write_text("\n".join(lines) + "\n")
-        os.replace(fresh, fresh.with_suffix(""))
+            found = [stored(planned.out, point) for point in planned.points]
+            write_whole(FOLDER / f"{name}.jsonl", as_lines(found).encode())
 
 
 def check(root: Path, sample: int, seed: int) -> list[str]:
