@@ -26,7 +26,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from .book import code, digest
 from .grid import KERNEL, RECORD_PATH, SweepError
-from .kernels import WarmKernel, imports, nursery_of
+from .kernels import KernelServer, WarmKernel, imports
 from .parameters import read_notebook
 from .records import validate, write_json
 
@@ -303,14 +303,14 @@ def _kernel(point: Point, job: Job) -> WarmKernel | nullcontext:
     """A warm kernel, where one can be: processes can be forked safely on Linux alone."""
     if sys.platform != "linux":
         return nullcontext()
-    nursery = getattr(_here, "nursery", None)
-    if nursery is None or nursery.process.poll() is not None or _here.token != job.token:
-        if nursery is not None:
-            nursery.close()
+    server = getattr(_here, "server", None)
+    if server is None or server.process.poll() is not None or _here.token != job.token:
+        if server is not None:
+            server.close()
         cells = [c.source for c in read_notebook(job.source).cells if c.cell_type == "code"]
-        _here.nursery, _here.token = nursery_of(imports(cells)), job.token
+        _here.server, _here.token = KernelServer.of(imports(cells)), job.token
     seed = int(point.name[:8], 16)
-    return WarmKernel(_here.nursery, job.folder, _memory(), job.seconds, seed)
+    return WarmKernel(_here.server, job.folder, _memory(), job.seconds, seed)
 
 
 def _memory() -> int | None:
