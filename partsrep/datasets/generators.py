@@ -18,11 +18,6 @@ def swimmer() -> Dataset:
     rank 17 − 4 = 13, and the torso can be moved into the limbs without changing D. So can each
     limb's shoulder, the pixel beside the torso that its four positions share and every image has.
 
-    Returns
-    -------
-    Dataset
-        Images of 32 × 32 pixels, values 0 and 1.
-
     References
     ----------
     Donoho and Stodden, "When does non-negative matrix factorization give a correct decomposition
@@ -88,20 +83,8 @@ def bars(
     probability : float in (0, 1], or None
         Each bar is present with this probability, independently; an image left without a bar gets
         one bar, drawn uniformly. None: exactly one horizontal and one vertical bar an image.
-    n_samples : int
-    saturating : bool
     value : float
         Brightness of a bar, above 0. H is binary.
-    seed : int or RandomState
-
-    Returns
-    -------
-    Dataset
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of range.
 
     References
     ----------
@@ -162,7 +145,6 @@ def planted(
 
     Parameters
     ----------
-    n_samples, n_parts : int
     part_size : int
         Pixels to a grid cell's side: 9 parts of 6 × 6 pixels make images of 18 × 18.
     overlap : float in [0, 1)
@@ -172,16 +154,6 @@ def planted(
         without a part gets one, drawn uniformly. Active codes are uniform in [0.5, 1.5].
     noise : float
         Standard deviation of the noise before clipping, in units of a part's brightness.
-    seed : int or RandomState
-
-    Returns
-    -------
-    Dataset
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of range.
 
     Examples
     --------

@@ -24,12 +24,10 @@ MISSING = {"", "na", "n/a", "#n/a", "null", "none"}
 def from_file(
     path: str | Path, *, variable: str | None = None, header: bool | None = None
 ) -> Dataset:
-    """Read a matrix, samples in rows, from one's own file.
+    """Read a matrix, samples in rows, from one's own .npy .npz .csv .tsv .mat .mtx .safetensors.
 
-    Formats, by the end of the file's name: .npy .npz .csv .tsv .mat .mtx .safetensors.
-    Numbers are kept as they are, NaN and negative ones too (the estimators say what they accept);
-    integers become float64; sparse matrices stay sparse (.mat, .mtx, and .npz written by
-    ``scipy.sparse.save_npz``).
+    Numbers are kept as they are, NaN and negative ones too; integers become float64; sparse
+    matrices stay sparse (.mat, .mtx, and .npz written by ``scipy.sparse.save_npz``).
 
     In .csv and .tsv a first row without a number after its first cell is a header and becomes
     `features`; a first column that is text, or has an empty header cell, becomes `samples`. The
@@ -45,18 +43,11 @@ def from_file(
     header : bool, optional
         Whether the first row of a table is a header.
 
-    Returns
-    -------
-    Dataset
-
     Raises
     ------
     FileNotFoundError, IsADirectoryError
-        If there is no file at `path`.
     ValueError
-        If the file is not of a known format, is damaged, holds no numeric matrix, holds several
-        arrays and `variable` does not say which, or if a table's first row may be a header or a
-        sample and `header` does not say which.
+        The file is damaged, holds no numeric matrix, or `variable` or `header` must say more.
 
     Examples
     --------
@@ -107,8 +98,7 @@ def from_file(
 
 
 def _arrays(names: Iterable[str], read: Callable, variable: str | None) -> dict[str, Any]:
-    """The arrays by name, or only the one that is wanted; in place of one that cannot be read the
-    error, which matters only if that is the one."""
+    """The arrays by name, or the wanted one alone; errors take the place of unreadable ones."""
     names = list(names)
     arrays = {}
     for name in [variable] if variable in names else names:
@@ -206,9 +196,7 @@ def _cells(path, delimiter):
     cells = pd.read_csv(
         StringIO(text),
         sep=delimiter,
-        header=None,
-        names=range(1 + max(line.count(delimiter) for line in text.splitlines())),
-        index_col=False,
+        names=range(1 + max(line.count(delimiter) for line in text.split("\n"))),
         dtype=str,
         keep_default_na=False,
         skip_blank_lines=False,

@@ -58,16 +58,6 @@ class Shards:
 
     ``D[rows]`` reads the rows of a slice, an array of integers or one integer; ``D.blocks(size)``
     goes through all of them; ``np.asarray(D)`` loads everything.
-
-    Attributes
-    ----------
-    files : tuple of Shard
-    shape : (int, int)
-        Rows of all files, and columns.
-    dtype : dtype
-        float32 or float64.
-    extremes : (float, float)
-        The lowest and the highest entry; to know them, all files are read once.
     """
 
     files: tuple[Shard, ...]
@@ -97,6 +87,7 @@ class Shards:
 
     @cached_property
     def extremes(self) -> tuple[float, float]:
+        """The lowest and the highest entry; to know them, all files are read once."""
         blocks = self.blocks(max(BLOCK // self.shape[1], 1))
         low, high = zip(*((float(b.min()), float(b.max())) for b in blocks), strict=True)
         return min(low), max(high)
@@ -174,12 +165,10 @@ def shards(paths: str | Path | Iterable[str | Path], *, variable: str | None = N
 
     Raises
     ------
-    FileNotFoundError
-        If there is no file at one of the paths.
+    FileNotFoundError, IsADirectoryError
     ValueError
-        If there are no paths, or a file is of another format, truncated, no matrix of floating
-        point numbers, of another width or precision than the first, or stored column by column.
-        When rows are read: if they hold NaN or infinity, which names the file and row.
+        A file is truncated, stored column by column, no matrix of floating point numbers, or not
+        like the first. When rows are read: they hold NaN or infinity, in a file and row it names.
 
     Examples
     --------
