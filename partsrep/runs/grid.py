@@ -49,12 +49,7 @@ def points(grid: str | os.PathLike | Mapping, notebook: str | os.PathLike) -> li
     Returns
     -------
     list of dict
-        In the order of the sections, the last one running fastest.
-
-    Raises
-    ------
-    SweepError
-        If a name, type, section or value is wrong, there are no points, or two are equal.
+        In the order of the sections, the last one running fastest; no two are equal.
 
     Examples
     --------

@@ -107,17 +107,8 @@ class WarmKernel(AsyncKernelManager):
 
     As every kernel is a process of its own, no state of one notebook reaches the next.
 
-    Parameters
-    ----------
-    server : KernelServer
-    folder : str
-        Its working directory.
-    memory : int or None
-        Bytes of data it may take; beyond, Python raises a MemoryError.
-    seconds : float
-        How long it may live, which begins when it has been forked.
-    seed : int
-        Of random numbers that the notebook draws without a seed.
+    It works in `folder`, may take so many bytes of `memory` (beyond, Python raises a MemoryError),
+    and lives so many `seconds` from its fork on; `seed` is for what the notebook draws without one.
     """
 
     def __init__(

@@ -45,52 +45,27 @@ class PointFailed(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """What the points of a sweep share.
+    """What the points of a sweep share."""
 
-    Attributes
-    ----------
-    notebook : str
-        As the user named it.
-    source : str
-        Path of the copy that is run, so that an edit does not reach a sweep at work.
-    out : str
-        Folder of the points.
-    folder : str
-        The kernels' working directory.
-    seconds : float
-        How long a point may take.
-    code : str
-        Hash of the package's code.
-    notebook_code : str
-        Hash of the notebook's code.
-    records : bool
-        Whether the notebook takes a ``record_path``.
-    token : str
-        Tells this sweep from any other.
-    """
-
-    notebook: str
-    source: str
-    out: str
-    folder: str
-    seconds: float
-    code: str
-    notebook_code: str
-    records: bool
-    token: str
+    notebook: str  # as the user named it
+    source: str  # path of the copy that is run, so that an edit does not reach a sweep at work
+    out: str  # folder of the points
+    folder: str  # the kernels' working directory
+    seconds: float  # how long a point may take
+    code: str  # hash of the package's code
+    notebook_code: str  # hash of the notebook's code
+    records: bool  # whether the notebook takes a `record_path`
+    token: str  # tells this sweep from any other
 
 
 @dataclass(frozen=True)
 class Point:
-    """A point: its name, its parameters, and the sha256 of the files that they name.
+    """One run of the notebook."""
 
-    Only what the grid sets, `given`, is handed to the notebook: it has its defaults already.
-    """
-
-    name: str
-    given: dict[str, Any]
-    parameters: dict[str, Any]
-    data: dict[str, str]
+    name: str  # of its folder
+    given: dict[str, Any]  # what the grid sets; the notebook has its defaults already
+    parameters: dict[str, Any]  # all of them
+    data: dict[str, str]  # sha256 of the files that they name
 
 
 def point(notebook_code: str, package: str, given: dict, parameters: dict) -> Point:
@@ -135,14 +110,8 @@ def package_code() -> str:
 def run(point: Point, job: Job) -> None:
     """Run a point and leave its executed notebook and then its record.
 
-    Raises
-    ------
-    PointFailed
-        If the record holds an error, or could not be written.
-    SweepError
-        If this worker has other code of the package.
-    OSError
-        If the disk is full.
+    An error in the record is raised as PointFailed. Other code of the package here than the
+    sweep's, and a full disk, are raised as what ends the sweep.
     """
     if job.code != package_code():
         raise SweepError(

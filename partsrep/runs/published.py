@@ -41,10 +41,7 @@ def published(root: Path) -> dict[str, dict[str, Any]]:
 def publish(root: Path) -> None:
     """Run every published sweep in ``build/sweeps`` and renew its records; can be stopped.
 
-    Raises
-    ------
-    SweepError
-        If a point fails; the records in ``book/results`` are then left as they were.
+    If a point fails, the records in ``book/results`` are left as they were.
     """
     for name, entry in published(root).items():
         with chdir(root):  # so that a notebook is named as in the repository
@@ -68,15 +65,6 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
     Every record must be of a point of its grid and every point have one, without an error, and all
     be of one version of the package. Then a random sample of each sweep is run again, and its
     metrics compared within the tolerances and the standard errors that come with them.
-
-    Parameters
-    ----------
-    root : Path
-        Folder of ``_config.yml``.
-    sample : int
-        Points of each sweep to run again.
-    seed : int
-        Of the sample.
     """
     stale = []
     for name, entry in published(root).items():
@@ -89,21 +77,17 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
             planned = plan(entry["notebook"], FOLDER / f"{name}.yml", Path("build/sweeps", name))
         # What the grid sets of each point: the notebook has its defaults already.
         given = {_key(vars(point)): point.given for point in planned.points}
-        by_parameters = {_key(record): record for record in held}
-        keys = set(given)
-        missing, foreign = keys - set(by_parameters), set(by_parameters) - keys
-        failed = [record for record in held if record["error"]]
+        before = {_key(record): record for record in held}
+        there = sorted(set(given) & set(before))
         for what, count in {
-            "points of its grid have no record": len(missing),
-            "records are of no point of its grid": len(foreign),
-            "records come twice": len(held) - len(by_parameters),
-            "records hold an error": len(failed),
+            "points of its grid have no record": len(given) - len(there),
+            "records are of no point of its grid": len(before) - len(there),
+            "records come twice": len(held) - len(before),
+            "records hold an error": sum(record["error"] is not None for record in held),
         }.items():
             if count:
                 stale.append(f"{name}: {count} {what}")
-        chosen = random.Random(seed).sample(
-            sorted(keys - missing), min(sample, len(keys - missing))
-        )
+        chosen = random.Random(seed).sample(there, min(sample, len(there)))
         again = {"list": [given[key] for key in chosen]}
         print(f"{name}: {len(chosen)} points are run again.")
         if not chosen:
@@ -111,13 +95,9 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
         with chdir(root), TemporaryDirectory() as out:
             sweep(entry["notebook"], again, out)
             for record in records(out):
-                before = by_parameters[_key(record)]
-                for difference in differences(
-                    {"metrics": before["metrics"], "error": before["error"]},
-                    {"metrics": record["metrics"], "error": record["error"]},
-                    entry["rtol"],
-                    entry["atol"],
-                ):
+                both = before[_key(record)], record
+                pair = ({key: r[key] for key in ("metrics", "error")} for r in both)
+                for difference in differences(*pair, entry["rtol"], entry["atol"]):
                     stale.append(f"{name}, {record['parameters']}: {difference}")
     return stale
 

@@ -80,13 +80,7 @@ def _python_number(value: Any) -> Any:
 
 
 def validate(record: Any) -> None:
-    """Compare the record of a sweep's point with its schema, ``partsrep/record.schema.json``.
-
-    Raises
-    ------
-    ValueError
-        If it differs.
-    """
+    """Raise a ValueError where the record of a sweep's point differs from its schema."""
     try:
         _validate(record)
     except fastjsonschema.JsonSchemaValueException as error:
