@@ -27,7 +27,7 @@ from ..progress import bar
 from . import points as work
 from .grid import RECORD_PATH, SweepError, chosen, opened
 from .parameters import Parameter
-from .points import FULL, PARTS, PLAN, RECORD, Job, Point, PointFailed
+from .points import PARTS, PLAN, RECORD, Job, Point, PointFailed, disk_full
 from .records import write_json
 
 #: Points that the scheduler knows at a time: plenty for any cluster, and little for its memory.
@@ -352,7 +352,7 @@ def _outcome(future: Future, point: Point, job: Job) -> str | None:
         folder.mkdir(exist_ok=True)
         write_json(folder / RECORD, record)
     except OSError as unwritten:
-        if unwritten.errno in FULL:
+        if disk_full(unwritten):
             raise
     return work.outcome(record)
 

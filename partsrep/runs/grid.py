@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from nbformat import NotebookNode
 
-from .parameters import Parameter, ParameterError, declared, read_notebook, read_yaml, shown, typed
+from .parameters import Parameter, declared, raised_as, read_notebook, read_yaml, shown, typed
 
 #: Where the engine tells a notebook to write its record: no grid may set it.
 RECORD_PATH = "record_path"
@@ -64,10 +64,8 @@ def points(grid: str | os.PathLike | Mapping, notebook: str | os.PathLike) -> li
 
 def opened(notebook: str | os.PathLike) -> tuple[NotebookNode, dict[str, Parameter]]:
     """A notebook that a sweep can run, and its parameters."""
-    try:
+    with raised_as(SweepError):
         content = read_notebook(notebook)
-    except ParameterError as error:
-        raise SweepError(str(error)) from None
     kernel, spoken = (
         found if isinstance(found := content.metadata.get(key), Mapping) else {}
         for key in ("kernelspec", "language_info")
@@ -79,10 +77,8 @@ def opened(notebook: str | os.PathLike) -> tuple[NotebookNode, dict[str, Paramet
             f"{notebook} asks for the kernel {name!r} ({language}), but a sweep runs {KERNEL!r}, "
             "the Python that partsrep is installed in: choose that kernel in Jupyter and save."
         )
-    try:
+    with raised_as(SweepError, f"{notebook}: "):
         return content, declared(content)
-    except ParameterError as error:
-        raise SweepError(f"{notebook}: {error}") from None
 
 
 def chosen(
@@ -95,10 +91,8 @@ def chosen(
     for point in combine(read(grid)):
         if RECORD_PATH in point:
             raise SweepError(f"{RECORD_PATH} is set by the sweep: leave it out of the grid.")
-        try:
+        with raised_as(SweepError):
             given = {name: typed(name, value, free) for name, value in point.items()}
-        except ParameterError as error:
-            raise SweepError(str(error)) from None
         values = defaults | given
         key = repr(sorted(values.items()))
         if key in seen:
@@ -112,10 +106,8 @@ def read(grid: str | os.PathLike | Mapping) -> Mapping:
     """What a grid file holds."""
     if isinstance(grid, Mapping):
         return grid
-    try:
+    with raised_as(SweepError, "The grid file "):
         return read_yaml(grid)
-    except ParameterError as error:
-        raise SweepError(f"The grid file {error}") from None
 
 
 def combine(grid: Mapping) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import math
 import os
 import tokenize
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -29,6 +30,15 @@ TOO_LONG = 10**4300
 
 class ParameterError(ValueError):
     """A notebook, its parameters cell, a YAML file or a value is not in order."""
+
+
+@contextmanager
+def raised_as(kind: type[Exception], where: str = "") -> Iterator[None]:
+    """Raise a ParameterError as an error of another kind, which says first where it is."""
+    try:
+        yield
+    except ParameterError as error:
+        raise kind(f"{where}{error}") from None
 
 
 @dataclass(frozen=True)

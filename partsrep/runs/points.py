@@ -43,6 +43,11 @@ class PointFailed(Exception):
     """A point has ended with an error, which is in its record."""
 
 
+def disk_full(error: Exception) -> bool:
+    """Whether an error means that no other point could be written either."""
+    return isinstance(error, OSError) and error.errno in FULL
+
+
 @dataclass(frozen=True)
 class Job:
     """What the points of a sweep share."""
@@ -124,7 +129,7 @@ def run(point: Point, job: Job) -> None:
         if not record or record["machine"].get("sweep") != job.token:
             record = _run(point, job)
     except Exception as error:  # of whatever a notebook left behind: the other points go on
-        if isinstance(error, OSError) and error.errno in FULL:
+        if disk_full(error):
             raise
         raise PointFailed(f"{type(error).__name__}: {error}") from error
     if error := outcome(record):
@@ -143,7 +148,7 @@ def _run(point: Point, job: Job) -> dict[str, Any]:
         try:
             write_json(parts / RECORD, record)
         except (TypeError, ValueError, RecursionError) as wrong:  # such as NaN
-            record |= {"metrics": {}, "error": _error(type(wrong).__name__, str(wrong))}
+            record |= {"metrics": {}, "error": _told(wrong)}
             write_json(parts / RECORD, record)
         folder = Path(job.out, point.name)
         folder.mkdir(exist_ok=True)
@@ -218,6 +223,10 @@ def _error(kind: str, message: str, cell: int | None = None) -> dict[str, Any]:
     return {"type": kind, "message": message[:2000], "cell": cell}
 
 
+def _told(error: Exception) -> dict[str, Any]:
+    return _error(type(error).__name__, str(error))
+
+
 def _execute(
     kernel: WarmKernel | nullcontext, point: Point, job: Job, parts: Path
 ) -> tuple[dict | None, dict | None]:
@@ -247,19 +256,17 @@ def _execute(
                     raise OSError(number, failed.evalue) from failed
         error = _error(failed.ename, failed.evalue, failed.cell_index + 1)
     except RuntimeError as died:  # nbclient's, of a kernel that is gone
-        error = _error(type(died).__name__, str(died))
+        error = _told(died)
         if getattr(kernel, "timed_out", False):
             error = _error("TimeoutError", f"It took longer than {job.seconds:g} s.")
         elif code := _used(kernel).get("exit_code"):
             error["message"] = f"The kernel died with exit code {code}" + (
                 ": it was killed, perhaps because memory ran out." if code == -9 else "."
             )
-    except OSError as failed:
-        if failed.errno in FULL:
+    except Exception as failed:  # whatever else it is, it is of this point
+        if disk_full(failed):
             raise
-        error = _error(type(failed).__name__, str(failed))
-    except Exception as failed:  # whatever it is, it is of this point
-        error = _error(type(failed).__name__, str(failed))
+        error = _told(failed)
     return None, error
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from ..disk import write_whole
 from .driver import plan, sweep
 from .grid import SweepError
-from .parameters import ParameterError, read_yaml
+from .parameters import raised_as, read_yaml
 from .points import stored
 from .records import as_lines
 from .results import records
@@ -32,10 +32,8 @@ def published(root: Path) -> dict[str, dict[str, Any]]:
     listed = root / FOLDER / "sweeps.yml"
     if not listed.is_file():
         raise SweepError(f"There is no {listed}: run this in the folder of _config.yml.")
-    try:
+    with raised_as(SweepError):
         return read_yaml(listed)
-    except ParameterError as error:
-        raise SweepError(str(error)) from None
 
 
 def publish(root: Path) -> None:
