@@ -15,7 +15,7 @@ class Truth:
 
     H: np.ndarray | None = None
     X: np.ndarray | None = None
-    names: list[str] | None = None  # of the parts
+    names: list[str] | None = None  #: of the parts
 
     def __repr__(self) -> str:
         known = {key: a for key, a in (("H", self.H), ("X", self.X)) if a is not None}

@@ -38,13 +38,13 @@ WINDOW = 1000
 class Plan:
     """What a sweep is made of, and how far it is."""
 
-    out: Path  # folder of the points
-    points: list[Point]  # in the order of the grid
-    varied: list[str]  # the parameters that differ between points
-    todo: list[Point] = field(default_factory=list)  # without a record
-    done: list[Point] = field(default_factory=list)  # with a record of metrics
-    failed: list[Point] = field(default_factory=list)  # with a record of an error
-    seconds: list[float] = field(default_factory=list)  # what the done ones took
+    out: Path  #: folder of the points
+    points: list[Point]  #: in the order of the grid
+    varied: list[str]  #: the parameters that differ between points
+    todo: list[Point] = field(default_factory=list)  #: without a record
+    done: list[Point] = field(default_factory=list)  #: with a record of metrics
+    failed: list[Point] = field(default_factory=list)  #: with a record of an error
+    seconds: list[float] = field(default_factory=list)  #: what the done ones took
 
     def estimate(self, workers: int | None = None) -> str:
         """How long what is left will take, from what the points before have taken."""
@@ -72,12 +72,12 @@ class Plan:
 class Summary:
     """How a sweep ended."""
 
-    out: Path  # folder of the points
-    cached: int  # points that had metrics before
-    errors: dict[str, str]  # of each failed point, by the name of its folder, of now or of before
-    left: int  # points without a record
-    done: int = 0  # points that were run now and have metrics
-    seconds: float = 0.0  # from start to end
+    out: Path  #: folder of the points
+    cached: int  #: points that had metrics before
+    errors: dict[str, str]  #: of each failed point, by the name of its folder, of now or of before
+    left: int  #: points without a record
+    done: int = 0  #: points that were run now and have metrics
+    seconds: float = 0.0  #: from start to end
 
     @property
     def failed(self) -> int:
