@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from ..disk import existing
+from ..leastsquares import blocks
 
 # How numbers are stored, in safetensors' words, and as what they are read: bfloat16, which numpy
 # does not know, is the upper half of a float32.
@@ -138,7 +139,7 @@ class Shards:
 
     def blocks(self, size: int) -> Iterator[np.ndarray]:
         """All rows in order, so many at a time."""
-        return (self[begin : begin + size] for begin in range(0, len(self), size))
+        return (self[rows] for rows in blocks(len(self), size))
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return self[:].astype(dtype or self.dtype, copy=False)

@@ -15,8 +15,8 @@ from .parameters import Parameter, declared, raised_as, read_notebook, read_yaml
 RECORD_PATH = "record_path"
 #: The kernel that runs a point, which is that of the worker's own environment.
 KERNEL = "python3"
-#: Of points in a grid: more do not fit into memory.
-MOST = 10**7
+#: More do not fit into memory.
+MAX_POINTS = 10**7
 
 
 class SweepError(Exception):
@@ -139,9 +139,11 @@ def combine(grid: Mapping) -> list[dict[str, Any]]:
 
 
 def _few(count: int) -> int:
-    if count > MOST:
+    if count > MAX_POINTS:
         # A number of thousands of digits cannot be shown.
-        raise SweepError(f"A grid has at most {MOST:,} points; this one has more. Cut it in parts.")
+        raise SweepError(
+            f"A grid has at most {MAX_POINTS:,} points; this one has more. Cut it in parts."
+        )
     return count
 
 

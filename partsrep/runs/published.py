@@ -4,7 +4,6 @@
 records in ``book/results/NAME.jsonl``, one a line.
 """
 
-import json
 import math
 import random
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from .driver import plan, sweep
 from .grid import SweepError
 from .parameters import raised_as, read_yaml
 from .points import stored
-from .records import as_lines
+from .records import as_lines, point_key
 from .results import records
 
 FOLDER = Path("book/results")
@@ -74,8 +73,8 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
         with chdir(root):
             planned = plan(entry["notebook"], FOLDER / f"{name}.yml", Path("build/sweeps", name))
         # What the grid sets of each point: the notebook has its defaults already.
-        given = {_key(vars(point)): point.given for point in planned.points}
-        before = {_key(record): record for record in held}
+        given = {point_key(vars(point)): point.given for point in planned.points}
+        before = {point_key(record): record for record in held}
         there = sorted(set(given) & set(before))
         for what, count in {
             "points of its grid have no record": len(given) - len(there),
@@ -93,7 +92,7 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
         with chdir(root), TemporaryDirectory() as out:
             sweep(entry["notebook"], again, out)
             for record in records(out):
-                both = before[_key(record)], record
+                both = before[point_key(record)], record
                 pair = ({key: r[key] for key in ("metrics", "error")} for r in both)
                 for difference in differences(*pair, entry["rtol"], entry["atol"]):
                     stale.append(f"{name}, {record['parameters']}: {difference}")
@@ -135,7 +134,3 @@ def differences(before: Any, now: Any, rtol: float, atol: float, name: str = "")
 
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _key(record: dict[str, Any]) -> str:
-    return json.dumps(record["parameters"], sort_keys=True)

@@ -72,6 +72,11 @@ def as_lines(records: Iterable[Mapping[str, Any]]) -> str:
     return "".join(f"{json.dumps(record)}\n" for record in records)
 
 
+def point_key(record: Mapping[str, Any]) -> str:
+    """What two records of the same point have in common: its parameters, as one text."""
+    return json.dumps(record["parameters"], sort_keys=True)
+
+
 def _python_number(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()

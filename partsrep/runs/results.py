@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from .. import figures
 from .grid import SweepError
 from .points import RECORD, newest_plan
-from .records import validate
+from .records import point_key, validate
 
 
 def records(out: str | os.PathLike) -> list[dict]:
@@ -56,7 +56,7 @@ def records(out: str | os.PathLike) -> list[dict]:
 def _refuse_several_versions(found: list[dict], out: Path) -> None:
     """Without the plan of a sweep, nothing tells which version is wanted."""
     versions = {(r["notebook_code"], r["code"]) for r in found if "notebook_code" in r}
-    points = Counter(json.dumps(record["parameters"], sort_keys=True) for record in found)
+    points = Counter(map(point_key, found))
     [(point, count)] = points.most_common(1)
     if len(versions) > 1 or count > 1:
         what = (
