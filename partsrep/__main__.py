@@ -149,10 +149,10 @@ def results(
     partsrep results DIR --csv table.csv
     partsrep results DIR --x noise --y overlap --color planted.mcc
     """
-    import json
     import warnings
 
     from partsrep import runs
+    from partsrep.runs.records import as_lines
     from partsrep.runs.results import tidy
 
     try:
@@ -165,8 +165,7 @@ def results(
         if csv:
             table.to_csv(csv, index=False)
         if jsonl:
-            lines = [json.dumps(record) for record in found]
-            jsonl.write_text("\n".join(lines) + "\n")
+            jsonl.write_text(as_lines(found))
         if x or y or color:
             drawn = figure or (out if out.is_dir() else out.parent) / "figure.png"
             runs.picture(table, x, y, color).savefig(drawn, facecolor="white")

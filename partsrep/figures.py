@@ -1,4 +1,4 @@
-"""Every picture in the book, one function each.
+"""The pictures of the book: one function each for those of several pages, `new` for others.
 
 A function takes plain arrays and returns a `matplotlib.figure.Figure`, which a notebook shows once
 when it is the last expression of a cell. Pyplot is not involved and no global setting changes.
@@ -13,7 +13,8 @@ is divided by its own largest magnitude: colour says where a part is, not how st
 
 import functools
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import matplotlib
 import numpy as np
@@ -63,6 +64,29 @@ class BookFigure(Figure):
         return png.getvalue()
 
 
+@contextmanager
+def new(height: float) -> Iterator[BookFigure]:
+    """An empty figure as wide as the page, in the book's style while it is drawn.
+
+    Examples
+    --------
+    >>> with new(height=4.2) as picture:
+    ...     _ = picture.subplots().plot([1, 4, 9], color=BLUE)
+    >>> picture.axes[0].xaxis.label.get_color() == INK
+    True
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = BookFigure(figsize=(WIDTH, height), layout="constrained")
+        yield figure
+    _style_ticks(figure)
+
+
+def _style_ticks(figure: Figure) -> None:
+    """Ticks are made when they are first drawn, outside the context of the style."""
+    for axes in figure.axes:
+        axes.tick_params(which="both", color=INK, labelcolor=INK, labelsize=FONT)
+
+
 def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """Draw in the book's style and leave the reader's own settings alone."""
 
@@ -70,8 +94,7 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     def styled(*args, **kwargs) -> Figure:
         with matplotlib.rc_context(STYLE):
             figure = draw(*args, **kwargs)
-        for axes in figure.axes:  # ticks are made when first drawn, outside the context
-            axes.tick_params(which="both", color=INK, labelcolor=INK, labelsize=FONT)
+        _style_ticks(figure)
         return figure
 
     return styled

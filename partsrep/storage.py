@@ -4,7 +4,6 @@ import json
 import os
 from dataclasses import fields, is_dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from .choices import (
     problem,
     selections,
 )
+from .disk import existing, write_whole
 from .estimators import NMF, SAE
 from .solvers import online
 from .solvers.autoencoder import Autoencoder
@@ -69,6 +69,7 @@ def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> D = np.kron(np.eye(2), np.ones((5, 3)))
     >>> nmf = NMF(n_components=2).fit(D)
@@ -78,16 +79,10 @@ def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
     >>> again, bool((again.transform(D) == nmf.transform(D)).all())
     (NMF(n_components=2), True)
     """
-    path, name = Path(path), type(estimator).__name__
+    name = type(estimator).__name__
     if ESTIMATORS.get(name) is not type(estimator):
         raise ValueError(f"save takes a fitted NMF or SAE; got {estimator!r}.")
     check_is_fitted(estimator)
-    if path.is_dir():
-        raise IsADirectoryError(f"The model cannot be written to {path}: that is a folder.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"The model cannot be written to {path}: there is no folder {path.parent}; make it."
-        )
     parameters = estimator.get_params(deep=False)
     fitted = {key: value for key, value in vars(estimator).items() if key not in parameters}
     parameters["start"] = None
@@ -100,10 +95,8 @@ def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
         fitted["module_"] = {key: weights.numpy() for key, weights in state.items()}
     config["parameters"] = {key: _packed(parameters[key], key, tensors) for key in parameters}
     config["fitted"] = {key: _packed(fitted[key], key, tensors) for key in fitted}
-    # Beside the file, for only within one file system is a move all or nothing.
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary.write_bytes(safetensors.numpy.save(tensors, {"partsrep": json.dumps(config)}))
-    os.replace(temporary, path)
+    content = safetensors.numpy.save(tensors, {"partsrep": json.dumps(config)})
+    write_whole(path, content, "model")
 
 
 def load(path: str | os.PathLike) -> NMF | SAE:
@@ -126,11 +119,7 @@ def load(path: str | os.PathLike) -> NMF | SAE:
     FileNotFoundError, IsADirectoryError
         If there is no file at `path`.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, not a file.")
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file.")
+    path = existing(path)
     try:
         with safe_open(path, "np") as file:
             written = (file.metadata() or {}).get("partsrep")

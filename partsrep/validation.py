@@ -334,16 +334,30 @@ def check_integer(name: str, value: Any, minimum: int = 1) -> int:
     return int(value)
 
 
-def check_number(name: str, value: Any, minimum: float = 0.0, *, above: bool = False) -> float:
-    """`value` as a float; a ValueError unless it is finite and at least (or above) `minimum`."""
+def check_number(
+    name: str,
+    value: Any,
+    minimum: float = 0.0,
+    maximum: float = math.inf,
+    *,
+    above: bool = False,
+    below: bool = False,
+) -> float:
+    """`value` as a float; a ValueError unless it is finite and within the bounds.
+
+    They are allowed themselves, unless it must be `above` the minimum or `below` the maximum.
+    """
     given = isinstance(value, Real) and not isinstance(value, bool)
     try:
         number = float(value) if given else math.nan
     except OverflowError:  # an integer beyond all floats
         number = math.inf
-    if not math.isfinite(number) or number < minimum or (above and number == minimum):
-        bound = "above" if above else "of at least"
-        raise ValueError(f"{name} must be a finite number {bound} {minimum:g}; got {value!r}.")
+    outside = not minimum <= number <= maximum or not math.isfinite(number)
+    if outside or (above and number == minimum) or (below and number == maximum):
+        bounds = f"{'above' if above else 'of at least'} {minimum:g}"
+        if maximum < math.inf:
+            bounds += f" and {'below' if below else 'at most'} {maximum:g}"
+        raise ValueError(f"{name} must be a finite number {bounds}; got {value!r}.")
     return number
 
 

@@ -11,6 +11,7 @@ import partsrep
 LAYERS = [
     "interrupt",
     "lazy",
+    "disk",
     "validation",
     "progress",
     "threads",

@@ -45,16 +45,8 @@ def load(name: str, **parameters) -> Dataset:
         Those of the function in `partsrep.datasets.generators` or `partsrep.datasets.registry`
         that bears the name, such as ``noise=0.1`` for planted and ``split="test"`` for mnist.
 
-    Returns
-    -------
-    Dataset
-
     Raises
     ------
-    ValueError
-        If the name is unknown, a parameter is out of range, or a file has another sha256.
-    TypeError
-        If the data set has no such parameter.
     FileNotFoundError
         If a file is missing; the message says which, where to put it and where it comes from.
 

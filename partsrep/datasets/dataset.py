@@ -1,4 +1,4 @@
-"""What every data set is handed over as: the matrix, and what is known about it."""
+"""What each data set is handed over as: n samples of d features, and their m parts if known."""
 
 from dataclasses import dataclass
 
@@ -10,19 +10,12 @@ from scipy import sparse
 class Truth:
     """The factors that made the data, D ≈ H Xᵀ, as far as they are known.
 
-    Attributes
-    ----------
-    H : ndarray of shape (n, m), or None
-        Codes, one row a sample.
-    X : ndarray of shape (d, m), or None
-        Parts, one column a part.
-    names : list of m str, or None
-        Names of the parts.
+    Codes H are n × m, one row a sample; parts X are d × m, one column a part.
     """
 
     H: np.ndarray | None = None
     X: np.ndarray | None = None
-    names: list[str] | None = None
+    names: list[str] | None = None  #: of the parts
 
     def __repr__(self) -> str:
         known = {key: a for key, a in (("H", self.H), ("X", self.X)) if a is not None}
@@ -36,24 +29,19 @@ class Dataset:
 
     Attributes
     ----------
-    name : str
-    D : ndarray or scipy.sparse.csr_matrix of shape (n, d)
+    D : ndarray or csr_matrix (n, d)
         The data. Text is sparse, everything else dense.
     about : str
         What the data are, how they were scaled, where they come from.
-    image_shape : (height, width), or None
+    image_shape : (height, width)
         Where each sample is a picture: ``D[i].reshape(image_shape)`` is upright.
-    scene_shape : (height, width), or None
+    scene_shape : (height, width)
         Where the samples are the pixels of one scene: ``H[:, j].reshape(scene_shape)`` is the
         upright map of part j.
-    labels : ndarray of shape (n,), or None
+    labels : ndarray (n,)
         Class of each sample: whole numbers from 0, or names.
-    features : ndarray of d str, or None
-        Names of the columns of D, such as a vocabulary.
-    samples : ndarray of n str, or None
-        Names of the rows of D.
-    truth : Truth or None
-        The factors behind the data, where they are known.
+    features, samples : ndarray of str
+        Names of the columns of D, such as a vocabulary, and of its rows.
     """
 
     name: str

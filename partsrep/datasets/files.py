@@ -1,6 +1,5 @@
 """The public files behind the named data sets, and how one is found: always by its sha256."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,8 +125,8 @@ def locate(file: File) -> Path:
     """The path of `file` on this machine, its content checked by sha256.
 
     Looked for in the folder named by the environment variable PARTSREP_DATA, then in the user's
-    cache, in each by its relative path and by its bare name; else downloaded into the cache if the
-    file has a public address.
+    cache, in each by its relative path and by its bare name. A file with a public address that is
+    in neither is downloaded, into PARTSREP_DATA if there is one, else into the cache.
 
     Raises
     ------
@@ -136,49 +135,35 @@ def locate(file: File) -> Path:
     ValueError
         If a file of that name has another sha256.
     """
-    cache = Path(pooch.os_cache("partsrep"))
-    chosen = os.environ.get("PARTSREP_DATA")
-    folders = ([Path(chosen).expanduser().absolute()] if chosen else []) + [cache]
-    name = Path(file.path).name
+    cache, name = Path(pooch.os_cache("partsrep")), Path(file.path).name
+    store = pooch.create(
+        path=cache,
+        base_url="",
+        registry={file.path: file.sha256},
+        urls={file.path: file.url},
+        env="PARTSREP_DATA",
+    )
+    places = (folder / path for folder in (store.abspath, cache) for path in (file.path, name))
+    found = {place: pooch.file_hash(place) for place in places if place.is_file()}
+    if file.sha256 in found.values():
+        return next(place for place, sha256 in found.items() if sha256 == file.sha256)
+    where = f"Public source: {file.source}.\nLicence to mind: {file.licence}."
     # MNIST and Fashion-MNIST name their files alike: the other set's file is not a damaged one.
     others = {other.sha256 for other in FILES.values()} - {file.sha256}
-    damaged = []
-    for place in (folder / relative for folder in folders for relative in (file.path, name)):
-        if place.is_file():
-            found = pooch.file_hash(place)
-            if found == file.sha256:
-                return place
-            if found not in others:
-                damaged.append((place, found))
-    if damaged:
-        place, found = damaged[0]
-        raise ValueError(
-            f"{place} is not the expected file: its sha256 is {found}, expected {file.sha256}.\n"
-            f"It is damaged or another version. Remove it and get it again from: {file.source}.\n"
-            f"Licence to mind: {file.licence}."
-        )
-    failure = ""
+    for place, sha256 in found.items():
+        if sha256 not in others:
+            raise ValueError(
+                f"{place} is not the expected file: its sha256 is {sha256}, expected "
+                f"{file.sha256}.\nIt is damaged or another version. Remove it and get it again.\n"
+                f"{where}"
+            )
     if file.url:
         try:
-            return Path(
-                pooch.retrieve(
-                    file.url,
-                    known_hash=f"sha256:{file.sha256}",
-                    fname=name,
-                    path=(cache / file.path).parent,
-                    downloader=pooch.HTTPDownloader(timeout=10),
-                )
-            )
+            return Path(store.fetch(file.path, downloader=pooch.HTTPDownloader(timeout=10)))
         except OSError as error:
-            failure = f"\nThe download failed: {error}"
-    elsewhere = f"or at {cache / file.path}"
-    place = (
-        f"Put it at {folders[0] / file.path} (the folder is PARTSREP_DATA) {elsewhere}."
-        if chosen
-        else f"Set the environment variable PARTSREP_DATA to a folder and put the file there as "
-        f"{file.path}, {elsewhere}."
-    )
+            where += f"\nThe download failed: {error}"
+    there = " or ".join({str(folder / file.path): None for folder in (store.abspath, cache)})
     raise FileNotFoundError(
-        f"The file {name} (sha256 {file.sha256}) was not found.\n{place}\n"
-        f"Public source: {file.source}.\nLicence to mind: {file.licence}.{failure}"
+        f"The file {name} (sha256 {file.sha256}) was not found.\nPut it at {there}, or set the "
+        f"environment variable PARTSREP_DATA to a folder that has it as {file.path}.\n{where}"
     )

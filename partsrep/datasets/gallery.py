@@ -100,7 +100,7 @@ def gallery() -> dict[str, Example]:
             "the codes are encodable",
             "T4",
             "The unit of the first column has to be as bright in both pairs as alone, so it gives "
-            "1 for all columns together. These are all rows together, and on rows it is silent: "
+            "1 for all columns together. These are all rows together, and on rows it is inactive: "
             "without a bias it gives at most 0 there. Parts and codes are unique, so that no other "
             "layer is exact.",
             D=codes @ bars.T,
@@ -154,7 +154,7 @@ def gallery() -> dict[str, Example]:
         "dead unit": Example(
             "the optimiser finds the optimum",
             "T9",
-            "The second unit is silent on all samples. No gradient reaches it, and the second "
+            "The second unit is inactive on all samples. No gradient reaches it, and the second "
             "sample is lost for good.",
             D=one,
             H=one,

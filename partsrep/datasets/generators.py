@@ -1,11 +1,11 @@
 """Data made from known parts and codes, so that what a method finds can be held against them."""
 
 from itertools import product
-from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ..validation import check_integer, check_number
 from .dataset import Dataset, Truth
 
 
@@ -17,11 +17,6 @@ def swimmer() -> Dataset:
     The four columns of H that belong to one limb add up to the torso's column of ones: so D has
     rank 17 − 4 = 13, and the torso can be moved into the limbs without changing D. So can each
     limb's shoulder, the pixel beside the torso that its four positions share and every image has.
-
-    Returns
-    -------
-    Dataset
-        Images of 32 × 32 pixels, values 0 and 1.
 
     References
     ----------
@@ -88,20 +83,8 @@ def bars(
     probability : float in (0, 1], or None
         Each bar is present with this probability, independently; an image left without a bar gets
         one bar, drawn uniformly. None: exactly one horizontal and one vertical bar an image.
-    n_samples : int
-    saturating : bool
     value : float
         Brightness of a bar, above 0. H is binary.
-    seed : int or RandomState
-
-    Returns
-    -------
-    Dataset
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of range.
 
     References
     ----------
@@ -116,15 +99,15 @@ def bars(
     >>> crosses.D.max(), (crosses.D > 0).sum(axis=1).max()
     (np.float64(0.25), np.int64(17))
     """
-    _count("size", size, 2)
-    _count("n_samples", n_samples, 1)
-    _number("value", value, 0 < value < np.inf, "above 0 and finite")
+    check_integer("size", size, 2)
+    check_integer("n_samples", n_samples)
+    check_number("value", value, above=True)
     rng = check_random_state(seed)
     if probability is None:
         rows, columns = rng.randint(size, size=(2, n_samples))
         H = np.hstack([np.eye(size)[rows], np.eye(size)[columns]])
     else:
-        _number("probability", probability, 0 < probability <= 1, "in (0, 1], or None")
+        check_number("probability", probability, maximum=1, above=True)
         H = _active(rng, n_samples, 2 * size, probability).astype(float)
     line, across = np.eye(size), np.ones((size, 1))
     X = value * np.hstack([np.kron(line, across), np.kron(across, line)])
@@ -162,7 +145,6 @@ def planted(
 
     Parameters
     ----------
-    n_samples, n_parts : int
     part_size : int
         Pixels to a grid cell's side: 9 parts of 6 × 6 pixels make images of 18 × 18.
     overlap : float in [0, 1)
@@ -172,16 +154,6 @@ def planted(
         without a part gets one, drawn uniformly. Active codes are uniform in [0.5, 1.5].
     noise : float
         Standard deviation of the noise before clipping, in units of a part's brightness.
-    seed : int or RandomState
-
-    Returns
-    -------
-    Dataset
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of range.
 
     Examples
     --------
@@ -189,12 +161,12 @@ def planted(
     >>> datasets.load("planted", n_parts=16, overlap=0.3, noise=0.05)
     Dataset('planted', 500 x 576, images 24 x 24)
     """
-    _count("n_samples", n_samples, 1)
-    _count("n_parts", n_parts, 1)
-    _count("part_size", part_size, 1)
-    _number("overlap", overlap, 0 <= overlap < 1, "in [0, 1)")
-    _number("activity", activity, 0 < activity <= 1, "in (0, 1]")
-    _number("noise", noise, 0 <= noise < np.inf, "at least 0 and finite")
+    check_integer("n_samples", n_samples)
+    check_integer("n_parts", n_parts)
+    check_integer("part_size", part_size)
+    check_number("overlap", overlap, maximum=1, below=True)
+    check_number("activity", activity, maximum=1, above=True)
+    check_number("noise", noise)
     rng = check_random_state(seed)
     active = _active(rng, n_samples, n_parts, activity)
     H = active * rng.uniform(0.5, 1.5, active.shape)
@@ -232,13 +204,3 @@ def _blobs(part_size, count, overlap):
     # The half circle √(1 − t²) integrated over each pixel: sampled at the pixels' centres it would
     # change in steps, not steadily, with the overlap.
     return np.diff((edges * np.sqrt(1 - edges**2) + np.arcsin(edges)) / 2)
-
-
-def _count(name, value, least):
-    if not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name} must be a whole number, at least {least}; got {value!r}.")
-
-
-def _number(name, value, holds, interval):
-    if not holds:
-        raise ValueError(f"{name} must be {interval}; got {value!r}.")

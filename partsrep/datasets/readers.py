@@ -1,16 +1,18 @@
 """One's own matrix from a file. Nothing is ever unpickled."""
 
-import csv
 import warnings
 from collections.abc import Callable, Iterable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from safetensors import safe_open
 from scipy import sparse
 from scipy.io import loadmat, mmread, whosmat
 
+from ..disk import existing
 from ..validation import summed
 from .dataset import Dataset
 
@@ -22,12 +24,10 @@ MISSING = {"", "na", "n/a", "#n/a", "null", "none"}
 def from_file(
     path: str | Path, *, variable: str | None = None, header: bool | None = None
 ) -> Dataset:
-    """Read a matrix, samples in rows, from one's own file.
+    """Read a matrix, samples in rows, from one's own .npy .npz .csv .tsv .mat .mtx .safetensors.
 
-    Formats, by the end of the file's name: .npy .npz .csv .tsv .mat .mtx .safetensors.
-    Numbers are kept as they are, NaN and negative ones too (the estimators say what they accept);
-    integers become float64; sparse matrices stay sparse (.mat, .mtx, and .npz written by
-    ``scipy.sparse.save_npz``).
+    Numbers are kept as they are, NaN and negative ones too; integers become float64; sparse
+    matrices stay sparse (.mat, .mtx, and .npz written by ``scipy.sparse.save_npz``).
 
     In .csv and .tsv a first row without a number after its first cell is a header and becomes
     `features`; a first column that is text, or has an empty header cell, becomes `samples`. The
@@ -43,18 +43,11 @@ def from_file(
     header : bool, optional
         Whether the first row of a table is a header.
 
-    Returns
-    -------
-    Dataset
-
     Raises
     ------
     FileNotFoundError, IsADirectoryError
-        If there is no file at `path`.
     ValueError
-        If the file is not of a known format, is damaged, holds no numeric matrix, holds several
-        arrays and `variable` does not say which, or if a table's first row may be a header or a
-        sample and `header` does not say which.
+        The file is damaged, holds no numeric matrix, or `variable` or `header` must say more.
 
     Examples
     --------
@@ -68,12 +61,8 @@ def from_file(
     >>> counts, counts.features.tolist(), counts.samples.tolist()
     (Dataset('counts', 2 x 2), ['a', 'b'], ['one', 'two'])
     """
-    path = Path(path)
+    path = existing(path)
     suffix = path.suffix.lower()
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, not a file.")
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file.")
     if suffix not in READERS and suffix not in DELIMITERS:
         known = " ".join([*DELIMITERS, *READERS])
         raise ValueError(
@@ -86,7 +75,7 @@ def from_file(
     if suffix in DELIMITERS:
         try:
             array, features, samples = _read_table(path, DELIMITERS[suffix], header)
-        except (ValueError, csv.Error) as error:
+        except ValueError as error:
             raise ValueError(f"{path} cannot be read as {suffix}: {error}") from error
         arrays = {"": array}
     else:
@@ -109,8 +98,7 @@ def from_file(
 
 
 def _arrays(names: Iterable[str], read: Callable, variable: str | None) -> dict[str, Any]:
-    """The arrays by name, or only the one that is wanted; in place of one that cannot be read the
-    error, which matters only if that is the one."""
+    """The arrays by name, or the wanted one alone; errors take the place of unreadable ones."""
     names = list(names)
     arrays = {}
     for name in [variable] if variable in names else names:
@@ -157,68 +145,79 @@ READERS = {
 
 def _read_table(path, delimiter, header):
     """The numbers, and the names of features and samples where there are any."""
-    lines = _lines(path, delimiter)
-    (number, first), body = lines[0], lines[1:]
+    cells = _cells(path, delimiter)
+    counts = cells.notna().sum(axis=1)
+    first, body = list(cells.iloc[0, : counts.iloc[0]]), cells.iloc[1:]
     if header is None:
-        _check_separator(lines[:100], delimiter)
-    one_short = {len(row) for _, row in body} == {len(first) + 1}
-    worded = not any(map(_is_number, first)) or _are_names(row[0] for _, row in body)
+        _check_separator(cells.head(100), delimiter)
+    one_short = set(counts.iloc[1:]) == {len(first) + 1}
+    worded = not any(map(_is_number, first)) or _are_names(body[0])
     if one_short and (header or (header is None and worded)):
         # R leaves out the cell above the names of the samples.
         header, first = True, ["", *first]
-    for line, row in body:
-        if len(row) != len(first):
+    for line, count in counts.iloc[1:].items():
+        if count != len(first):
             raise ValueError(
-                f"line {line} has {len(row)} cells, the first row has {len(first)}. Where names of "
+                f"line {line} has {count} cells, the first row has {len(first)}. Where names of "
                 "samples come first in each row, as R writes them, the header needs a cell above "
                 "them: an empty one will do."
             )
     if header is None:
-        header = _is_header(number, first, body)
+        header = _is_header(cells.index[0], first, list(body[0]))
     if not header:
-        body = lines
-    if not body:
+        body = cells
+    if body.empty:
         raise ValueError(f"it has a header but no rows (columns are separated by {delimiter!r}).")
-    named = len(first) > 1 and (
-        (header and not first[0].strip()) or _are_names(row[0] for _, row in body)
-    )
-    D = np.empty((len(body), len(first) - named))
-    for i, (number, row) in enumerate(body):
-        for j in range(named, len(first)):
-            if not _is_number(row[j]):
-                raise ValueError(
-                    f"line {number}, column {j + 1}: {row[j]!r} is not a number (columns are "
-                    f"separated by {delimiter!r}, a missing value is written nan)."
-                )
-            D[i, j - named] = float(row[j])
+    named = len(first) > 1 and ((header and not first[0].strip()) or _are_names(body[0]))
+    numbers = body.iloc[:, int(named) : len(first)].to_numpy(object)
+    wrong = np.argwhere(~_are_numbers(numbers))
+    if len(wrong):
+        i, j = wrong[0]
+        raise ValueError(
+            f"line {body.index[i]}, column {j + 1 + named}: {numbers[i, j]!r} is not a number "
+            f"(columns are separated by {delimiter!r}, a missing value is written nan)."
+        )
     features = np.array(first[named:]) if header else None
-    samples = np.array([row[0] for _, row in body]) if named else None
-    return D, features, samples
+    samples = np.array(list(body[0])) if named else None
+    return numbers.astype(float), features, samples
 
 
-def _lines(path, delimiter):
-    """The rows that are not blank, each with the number of its line in the file."""
+def _cells(path, delimiter):
+    """The cells of the rows that are not blank, as they are written; NaN where a row is shorter.
+
+    The index has the number of each row's line in the file.
+    """
     try:
-        with open(path, newline="", encoding="utf-8-sig") as handle:
-            reader = csv.reader(handle, delimiter=delimiter)
-            lines = [(reader.line_num, row) for row in reader]
+        text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not text in UTF-8: save it as that ({error}).") from error
-    filled = [i for i, (_, row) in enumerate(lines) if row]
-    if not filled:
+    if not text.strip("\n"):
         raise ValueError("it has no rows.")
-    lines = lines[filled[0] : filled[-1] + 1]
-    if all(len(row) < 2 for _, row in lines):
-        for number, row in lines:
-            if not row:
-                raise ValueError(f"line {number} is blank: a missing value is written nan.")
-    return [(number, row) for number, row in lines if row]
+    cells = pd.read_csv(
+        StringIO(text),
+        sep=delimiter,
+        names=range(1 + max(line.count(delimiter) for line in text.split("\n"))),
+        dtype=str,
+        keep_default_na=False,
+        skip_blank_lines=False,
+        engine="python",  # which tells an empty cell from none
+    )
+    cells.index += 1
+    if '"' in text:  # a cell in quotes may go over several lines
+        breaks = cells.map(lambda cell: cell.count("\n"), na_action="ignore").sum(axis=1)
+        cells.index += breaks.cumsum().astype(int)
+    filled = cells.notna().any(axis=1)
+    within = filled[filled].index
+    blank = filled.loc[within[0] : within[-1]].idxmin()
+    if cells.shape[1] == 1 and not filled[blank]:
+        raise ValueError(f"line {blank} is blank: a missing value is written nan.")
+    return cells[filled]
 
 
 def _check_separator(lines, delimiter):
     """Raise a ValueError where each line has as many of another separator."""
     for other in {*",;\t"} - {delimiter}:
-        counts = {sum(cell.count(other) for cell in row) for _, row in lines}
+        counts = {sum(cell.count(other) for cell in row.dropna()) for _, row in lines.iterrows()}
         if len(counts) == 1 and counts != {0}:
             raise ValueError(
                 f"each line has as many {other!r} ({counts.pop()}), but columns are separated by "
@@ -227,7 +226,7 @@ def _check_separator(lines, delimiter):
             )
 
 
-def _is_header(number, first, body):
+def _is_header(line, first, column):
     """Whether the first row is a header; a ValueError where it cannot be told."""
     cells = first[1:] or first
     if not all(map(_is_number, cells)):
@@ -241,11 +240,10 @@ def _is_header(number, first, body):
                 stacklevel=4,
             )
         return False
-    column = [row[0] for _, row in body]
     if not first[0].strip() and (_are_names(column) or _counts(column) or _counts(cells)):
         return True
     raise ValueError(
-        f"line {number}, column 1: {first[0]!r} is not a number, but numbers follow: say "
+        f"line {line}, column 1: {first[0]!r} is not a number, but numbers follow: say "
         "header=True if the line is a header, header=False if it is a sample (a missing value is "
         "written nan)."
     )
@@ -259,13 +257,15 @@ def _is_number(cell):
     return "_" not in cell  # 1_000 is a number in Python only
 
 
+_are_numbers = np.vectorize(_is_number, otypes=[bool])
+
+
 def _is_missing(cell):
     return cell.strip().lower() in MISSING
 
 
 def _are_names(cells):
     """Whether no cell of a column is a number, and some are not just missing."""
-    cells = list(cells)
     return not any(map(_is_number, cells)) and not all(map(_is_missing, cells))
 
 

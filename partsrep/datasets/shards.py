@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from ..disk import existing
+from ..leastsquares import blocks
+
 # How numbers are stored, in safetensors' words, and as what they are read: bfloat16, which numpy
 # does not know, is the upper half of a float32.
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
@@ -56,16 +59,6 @@ class Shards:
 
     ``D[rows]`` reads the rows of a slice, an array of integers or one integer; ``D.blocks(size)``
     goes through all of them; ``np.asarray(D)`` loads everything.
-
-    Attributes
-    ----------
-    files : tuple of Shard
-    shape : (int, int)
-        Rows of all files, and columns.
-    dtype : dtype
-        float32 or float64.
-    extremes : (float, float)
-        The lowest and the highest entry; to know them, all files are read once.
     """
 
     files: tuple[Shard, ...]
@@ -95,6 +88,7 @@ class Shards:
 
     @cached_property
     def extremes(self) -> tuple[float, float]:
+        """The lowest and the highest entry; to know them, all files are read once."""
         blocks = self.blocks(max(BLOCK // self.shape[1], 1))
         low, high = zip(*((float(b.min()), float(b.max())) for b in blocks), strict=True)
         return min(low), max(high)
@@ -145,7 +139,7 @@ class Shards:
 
     def blocks(self, size: int) -> Iterator[np.ndarray]:
         """All rows in order, so many at a time."""
-        return (self[begin : begin + size] for begin in range(0, len(self), size))
+        return (self[rows] for rows in blocks(len(self), size))
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return self[:].astype(dtype or self.dtype, copy=False)
@@ -172,12 +166,10 @@ def shards(paths: str | Path | Iterable[str | Path], *, variable: str | None = N
 
     Raises
     ------
-    FileNotFoundError
-        If there is no file at one of the paths.
+    FileNotFoundError, IsADirectoryError
     ValueError
-        If there are no paths, or a file is of another format, truncated, no matrix of floating
-        point numbers, of another width or precision than the first, or stored column by column.
-        When rows are read: if they hold NaN or infinity, which names the file and row.
+        A file is truncated, stored column by column, no matrix of floating point numbers, or not
+        like the first. When rows are read: they hold NaN or infinity, in a file and row it names.
 
     Examples
     --------
@@ -192,7 +184,7 @@ def shards(paths: str | Path | Iterable[str | Path], *, variable: str | None = N
            [0., 0.]]))
     """
     paths = [paths] if isinstance(paths, str | Path) else paths
-    files = tuple(_shard(Path(path), variable) for path in paths)
+    files = tuple(_shard(existing(path), variable) for path in paths)
     if not files:
         raise ValueError("shards needs at least one file; got no paths.")
     first = files[0]
@@ -211,8 +203,6 @@ def shards(paths: str | Path | Iterable[str | Path], *, variable: str | None = N
 
 def _shard(path: Path, variable: str | None) -> Shard:
     """Where the matrix of one file lies."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file.")
     if path.suffix not in READERS:
         raise ValueError(f"{path}: shards are {' or '.join(READERS)} files.")
     try:

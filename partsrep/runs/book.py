@@ -32,7 +32,7 @@ import yaml
 from nbformat.v4 import new_code_cell
 from tqdm import tqdm
 
-from .parameters import Parameter, ParameterError, declared, read_notebook, read_yaml, typed
+from .parameters import Parameter, declared, raised_as, read_notebook, read_yaml, typed
 
 # One thread, fixed seeds and no progress bars make two runs identical; the kernel is that of this
 # very environment, whatever kernels the user has registered.
@@ -53,23 +53,9 @@ class BookError(Exception):
 
 
 def build(root: Path) -> Path:
-    """Bring the book up to date.
+    """Bring the book up to date; its first page is returned.
 
-    Parameters
-    ----------
-    root : Path
-        Folder with ``_config.yml``, ``_toc.yml``, ``book/`` and ``notebooks/``.
-
-    Returns
-    -------
-    Path
-        The first page, ``build/html/index.html``.
-
-    Raises
-    ------
-    BookError
-        A file is missing, ``book/runs.yml`` names something unknown, a notebook fails, or a page
-        has a warning. The last good book is left in place.
+    Where a notebook fails or a page has a warning, the last good book is left in place.
     """
     root = root.resolve()
     if not (root / "_config.yml").is_file():
@@ -116,19 +102,15 @@ def published(root: Path) -> dict[str, dict]:
 
 def cell(root: Path, notebook: str) -> dict[str, Parameter]:
     """What the parameters cell of a notebook declares."""
-    try:
+    with raised_as(BookError, f"{notebook}: "):
         return declared(read_notebook(root / notebook))
-    except ParameterError as error:
-        raise BookError(f"{notebook}: {error}") from None
 
 
 def overrules(root: Path) -> dict[str, dict]:
     """Every notebook with what ``book/runs.yml`` sets; it has its own defaults for the rest."""
     notebooks = sorted(path.relative_to(root).as_posix() for path in root.glob("notebooks/*.ipynb"))
-    try:
+    with raised_as(BookError):
         listed = read_yaml(root / "book/runs.yml") or {}
-    except ParameterError as error:
-        raise BookError(str(error)) from None
     if unknown := sorted(set(listed) - set(notebooks)):
         raise BookError(
             f"book/runs.yml names {', '.join(unknown)}; the notebooks are {', '.join(notebooks)}."
@@ -142,10 +124,8 @@ def overrules(root: Path) -> dict[str, dict]:
                 f"book/runs.yml sets {', '.join(unknown)} of {notebook}, "
                 f"whose parameters are {', '.join(parameters)}."
             )
-        try:
+        with raised_as(BookError, f"book/runs.yml, {notebook}: "):
             runs[notebook] = {n: typed(n, value, parameters) for n, value in overrule.items()}
-        except ParameterError as error:
-            raise BookError(f"book/runs.yml, {notebook}: {error}") from None
     return runs
 
 

@@ -27,8 +27,8 @@ from ..progress import bar
 from . import points as work
 from .grid import RECORD_PATH, SweepError, chosen, opened
 from .parameters import Parameter
-from .points import FULL, PARTS, PLAN, RECORD, Job, Point, PointFailed
-from .records import write_whole
+from .points import PARTS, PLAN, RECORD, Job, Point, PointFailed, disk_full
+from .records import write_json
 
 #: Points that the scheduler knows at a time: plenty for any cluster, and little for its memory.
 WINDOW = 1000
@@ -36,31 +36,15 @@ WINDOW = 1000
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep is made of, and how far it is.
+    """What a sweep is made of, and how far it is."""
 
-    Attributes
-    ----------
-    out : Path
-        Folder of the points.
-    points : list of Point
-        All of them, in the order of the grid.
-    todo : list of Point
-        Without a record.
-    done, failed : list of Point
-        With a record, of metrics or of an error.
-    seconds : list of float
-        What the done ones took.
-    varied : list of str
-        The parameters that differ between points.
-    """
-
-    out: Path
-    points: list[Point] = field(default_factory=list)
-    todo: list[Point] = field(default_factory=list)
-    done: list[Point] = field(default_factory=list)
-    failed: list[Point] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    varied: list[str] = field(default_factory=list)
+    out: Path  #: folder of the points
+    points: list[Point]  #: in the order of the grid
+    varied: list[str]  #: the parameters that differ between points
+    todo: list[Point] = field(default_factory=list)  #: without a record
+    done: list[Point] = field(default_factory=list)  #: with a record of metrics
+    failed: list[Point] = field(default_factory=list)  #: with a record of an error
+    seconds: list[float] = field(default_factory=list)  #: what the done ones took
 
     def estimate(self, workers: int | None = None) -> str:
         """How long what is left will take, from what the points before have taken."""
@@ -86,30 +70,14 @@ class Plan:
 
 @dataclass
 class Summary:
-    """How a sweep ended.
+    """How a sweep ended."""
 
-    Attributes
-    ----------
-    out : Path
-        Folder of the points.
-    done : int
-        Points that were run now and have metrics.
-    cached : int
-        Points that had metrics before.
-    errors : dict
-        The error of each failed point, by the name of its folder, of now or of before.
-    left : int
-        Points without a record.
-    seconds : float
-        From start to end.
-    """
-
-    out: Path
-    cached: int
-    errors: dict[str, str]
-    left: int
-    done: int = 0
-    seconds: float = 0.0
+    out: Path  #: folder of the points
+    cached: int  #: points that had metrics before
+    errors: dict[str, str]  #: of each failed point, by the name of its folder, of now or of before
+    left: int  #: points without a record
+    done: int = 0  #: points that were run now and have metrics
+    seconds: float = 0.0  #: from start to end
 
     @property
     def failed(self) -> int:
@@ -132,13 +100,7 @@ class Summary:
 def plan(
     notebook: str | os.PathLike, grid: str | os.PathLike | Mapping, out: str | os.PathLike
 ) -> Plan:
-    """What `sweep` with the same arguments would run; nothing is run or written.
-
-    Raises
-    ------
-    SweepError
-        If the notebook or the grid is not in order.
-    """
+    """What `sweep` with the same arguments would run; nothing is run or written."""
     return _plan(*opened(notebook), grid, out)
 
 
@@ -148,15 +110,12 @@ def _plan(
     grid: str | os.PathLike | Mapping,
     out: str | os.PathLike,
 ) -> Plan:
-    found = chosen(grid, parameters)
     hashes = work.notebook_code(content), work.package_code()
-    planned = Plan(Path(out))
-    planned.points.extend(work.point(*hashes, *values) for values in found)
-    first = planned.points[0].parameters
-    planned.varied.extend(
-        name for name in first if any(p.parameters[name] != first[name] for p in planned.points)
-    )
-    for point in planned.points:
+    points = [work.point(*hashes, *values) for values in chosen(grid, parameters)]
+    first = points[0].parameters
+    varied = [name for name in first if any(p.parameters[name] != first[name] for p in points)]
+    planned = Plan(Path(out), points, varied)
+    for point in points:
         record = work.stored(planned.out, point)
         if record is None:
             planned.todo.append(point)
@@ -208,17 +167,11 @@ def sweep(
     retry : bool
         Run only the points that have failed.
 
-    Returns
-    -------
-    Summary
-
     Raises
     ------
     SweepError
         If the notebook or the grid is not in order, another sweep is at work in `out`, or the
         scheduler does not answer.
-    OSError
-        If the disk is full, or the folder cannot be written to.
     """
     began, out = time.perf_counter(), Path(out).absolute()
     if scheduler and workers:
@@ -238,7 +191,7 @@ def sweep(
         workers = workers or min(CPU_COUNT, len(todo))
         with _alone(out), _client(scheduler, workers) if todo else nullcontext() as client:
             if other:
-                write_whole(out / PLAN, {"notebook": Path(notebook).as_posix(), "points": names})
+                write_json(out / PLAN, {"notebook": Path(notebook).as_posix(), "points": names})
             if todo:
                 job = _job(notebook, content, RECORD_PATH in parameters, out, timeout)
                 _drive(client, job, todo, summary)
@@ -397,9 +350,9 @@ def _outcome(future: Future, point: Point, job: Job) -> str | None:
     folder = Path(job.out, point.name)
     try:
         folder.mkdir(exist_ok=True)
-        write_whole(folder / RECORD, record)
+        write_json(folder / RECORD, record)
     except OSError as unwritten:
-        if unwritten.errno in FULL:
+        if disk_full(unwritten):
             raise
     return work.outcome(record)
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from nbformat import NotebookNode
 
-from .parameters import Parameter, ParameterError, declared, read_notebook, read_yaml, shown, typed
+from .parameters import Parameter, declared, raised_as, read_notebook, read_yaml, shown, typed
 
 #: Where the engine tells a notebook to write its record: no grid may set it.
 RECORD_PATH = "record_path"
 #: The kernel that runs a point, which is that of the worker's own environment.
 KERNEL = "python3"
-#: Of points in a grid: more do not fit into memory.
-MOST = 10**7
+#: More do not fit into memory.
+MAX_POINTS = 10**7
 
 
 class SweepError(Exception):
@@ -49,12 +49,7 @@ def points(grid: str | os.PathLike | Mapping, notebook: str | os.PathLike) -> li
     Returns
     -------
     list of dict
-        In the order of the sections, the last one running fastest.
-
-    Raises
-    ------
-    SweepError
-        If a name, type, section or value is wrong, there are no points, or two are equal.
+        In the order of the sections, the last one running fastest; no two are equal.
 
     Examples
     --------
@@ -69,10 +64,8 @@ def points(grid: str | os.PathLike | Mapping, notebook: str | os.PathLike) -> li
 
 def opened(notebook: str | os.PathLike) -> tuple[NotebookNode, dict[str, Parameter]]:
     """A notebook that a sweep can run, and its parameters."""
-    try:
+    with raised_as(SweepError):
         content = read_notebook(notebook)
-    except ParameterError as error:
-        raise SweepError(str(error)) from None
     kernel, spoken = (
         found if isinstance(found := content.metadata.get(key), Mapping) else {}
         for key in ("kernelspec", "language_info")
@@ -84,10 +77,8 @@ def opened(notebook: str | os.PathLike) -> tuple[NotebookNode, dict[str, Paramet
             f"{notebook} asks for the kernel {name!r} ({language}), but a sweep runs {KERNEL!r}, "
             "the Python that partsrep is installed in: choose that kernel in Jupyter and save."
         )
-    try:
+    with raised_as(SweepError, f"{notebook}: "):
         return content, declared(content)
-    except ParameterError as error:
-        raise SweepError(f"{notebook}: {error}") from None
 
 
 def chosen(
@@ -100,10 +91,8 @@ def chosen(
     for point in combine(read(grid)):
         if RECORD_PATH in point:
             raise SweepError(f"{RECORD_PATH} is set by the sweep: leave it out of the grid.")
-        try:
+        with raised_as(SweepError):
             given = {name: typed(name, value, free) for name, value in point.items()}
-        except ParameterError as error:
-            raise SweepError(str(error)) from None
         values = defaults | given
         key = repr(sorted(values.items()))
         if key in seen:
@@ -117,10 +106,8 @@ def read(grid: str | os.PathLike | Mapping) -> Mapping:
     """What a grid file holds."""
     if isinstance(grid, Mapping):
         return grid
-    try:
+    with raised_as(SweepError, "The grid file "):
         return read_yaml(grid)
-    except ParameterError as error:
-        raise SweepError(f"The grid file {error}") from None
 
 
 def combine(grid: Mapping) -> list[dict[str, Any]]:
@@ -152,9 +139,11 @@ def combine(grid: Mapping) -> list[dict[str, Any]]:
 
 
 def _few(count: int) -> int:
-    if count > MOST:
+    if count > MAX_POINTS:
         # A number of thousands of digits cannot be shown.
-        raise SweepError(f"A grid has at most {MOST:,} points; this one has more. Cut it in parts.")
+        raise SweepError(
+            f"A grid has at most {MAX_POINTS:,} points; this one has more. Cut it in parts."
+        )
     return count
 
 

@@ -1,9 +1,9 @@
-"""The process that warm kernels are forked from. It imports what a notebook imports, once.
+"""A fork server for Jupyter kernels: it imports what a notebook imports, once.
 
-Run as a script, ``python -P nursery.py MODULE …``, so that nothing else is imported. It says when
-its imports are done. Then a line of its input asks for a kernel; it answers with the pid, and when
-that kernel has ended, with how. It has one kernel at a time, and takes it along when its input
-ends, because then the worker is gone.
+Run as a script, ``python -P kernel_server.py MODULE …``, so that nothing else is imported. It says
+when its imports are done. Then a line of its input asks for a kernel; it answers with the pid, and
+when that kernel has ended, with how. It has one kernel at a time, and kills it when its input ends,
+because then the worker is gone.
 """
 
 import atexit

@@ -17,9 +17,11 @@ from jupyter_client import AsyncKernelManager
 
 from .book import ENVIRONMENT
 
-NURSERY = Path(__file__).with_name("kernel_server.py")
+SCRIPT = Path(__file__).with_name("kernel_server.py")
 #: A kernel draws its figures into the notebook; matplotlib reads this when it is imported.
 INLINE = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+#: Seconds that the imports may take before each kernel has to do them itself.
+IMPORTS = 300.0
 
 
 def imports(sources: list[str]) -> list[str]:
@@ -37,41 +39,36 @@ def imports(sources: list[str]) -> list[str]:
                 if isinstance(node, ast.Import):
                     found += [alias.name for alias in node.names]
                 elif isinstance(node, ast.ImportFrom) and not node.level:
-                    # A name may be a module; the nursery passes over what is none.
+                    # A name may be a module; the server passes over what is none.
                     found += [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
     return list(dict.fromkeys(found))
 
 
-#: Seconds that the imports may take before each kernel has to do them itself.
-IMPORTS = 300.0
-
-
-def nursery_of(modules: list[str]) -> "Nursery":
-    """A nursery that has imported `modules`, or one without them if that kills it or hangs.
-
-    Then the kernels import them, in the time of their points, whose errors say what is wrong.
-    """
-    nursery = Nursery(modules)
-    if nursery.ready(IMPORTS):
-        return nursery
-    nursery.process.kill()
-    nursery.close()
-    nursery = Nursery([])
-    nursery.ready(IMPORTS)
-    return nursery
-
-
-class Nursery:
-    """The process that a worker's kernels are forked from."""
+class KernelServer:
+    """The process that a worker's kernels are forked from, which has imported some modules."""
 
     def __init__(self, modules: list[str]):
         self.process = subprocess.Popen(
-            [sys.executable, "-P", NURSERY, *modules],
+            [sys.executable, "-P", SCRIPT, *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | ENVIRONMENT | INLINE,
             start_new_session=True,  # Ctrl-C is the driver's
         )
+
+    @classmethod
+    def of(cls, modules: list[str]) -> "KernelServer":
+        """A server that has imported `modules`, or one without them if that kills it or hangs.
+
+        Then the kernels import them, in the time of their points, whose errors say what is wrong.
+        """
+        server = cls(modules)
+        if not server.ready(IMPORTS):
+            server.process.kill()
+            server.close()
+            server = cls([])
+            server.ready(IMPORTS)
+        return server
 
     def ready(self, seconds: float) -> bool:
         """Whether its imports are done within that time."""
@@ -106,25 +103,16 @@ class Nursery:
 
 
 class WarmKernel(AsyncKernelManager):
-    """One Jupyter kernel, forked from a `Nursery`; nbclient and papermill take it as their ``km``.
+    """A Jupyter kernel, forked from a `KernelServer`; nbclient and papermill take it as ``km``.
 
     As every kernel is a process of its own, no state of one notebook reaches the next.
 
-    Parameters
-    ----------
-    nursery : Nursery
-    folder : str
-        Its working directory.
-    memory : int or None
-        Bytes of data it may take; beyond, Python raises a MemoryError.
-    seconds : float
-        How long it may live, which begins when it has been forked.
-    seed : int
-        Of random numbers that the notebook draws without a seed.
+    It works in `folder`, may take so many bytes of `memory` (beyond, Python raises a MemoryError),
+    and lives so many `seconds` from its fork on; `seed` is for what the notebook draws without one.
     """
 
     def __init__(
-        self, nursery: Nursery, folder: str, memory: int | None, seconds: float, seed: int
+        self, server: KernelServer, folder: str, memory: int | None, seconds: float, seed: int
     ):
         self.place = tempfile.TemporaryDirectory(prefix="kernel-")  # a socket's path must be short
         super().__init__(
@@ -132,7 +120,7 @@ class WarmKernel(AsyncKernelManager):
             transport="ipc",
             connection_file=f"{self.place.name}/kernel.json",
         )
-        self.nursery = nursery
+        self.server = server
         self.request = {"folder": folder, "memory": memory, "seed": seed}
         self.timer = threading.Timer(seconds, self.expire)
         self.timer.daemon = True
@@ -142,8 +130,8 @@ class WarmKernel(AsyncKernelManager):
     def __enter__(self) -> "WarmKernel":
         self.write_connection_file()
         arguments = ["-f", self.connection_file, "--HistoryManager.enabled=False"]
-        self.nursery.ask(arguments=arguments, **self.request)
-        self.pid = self.nursery.answer()["pid"]
+        self.server.ask(arguments=arguments, **self.request)
+        self.pid = self.server.answer()["pid"]
         self.timer.start()
         return self
 
@@ -152,9 +140,9 @@ class WarmKernel(AsyncKernelManager):
         if self.kc is not None:
             self.kc.stop_channels()
         self.kill(signal.SIGTERM)  # an orderly end, which flushes open files
-        if not self.nursery.answered(5):
+        if not self.server.answered(5):
             self.kill()
-        self.ended = self.nursery.answer()
+        self.ended = self.server.answer()
         self.place.cleanup()
 
     def expire(self) -> None:
@@ -176,6 +164,6 @@ class WarmKernel(AsyncKernelManager):
         return self.pid is not None
 
     async def _async_is_alive(self) -> bool:
-        return not self.nursery.answered(0)
+        return not self.server.answered(0)
 
     is_alive = _async_is_alive

@@ -11,6 +11,7 @@ import math
 import os
 import tokenize
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -31,23 +32,22 @@ class ParameterError(ValueError):
     """A notebook, its parameters cell, a YAML file or a value is not in order."""
 
 
+@contextmanager
+def raised_as(kind: type[Exception], where: str = "") -> Iterator[None]:
+    """Raise a ParameterError as an error of another kind, which says first where it is."""
+    try:
+        yield
+    except ParameterError as error:
+        raise kind(f"{where}{error}") from None
+
+
 @dataclass(frozen=True)
 class Parameter:
-    """A line of the parameters cell.
+    """A line of the parameters cell."""
 
-    Attributes
-    ----------
-    default : object
-        As JSON has it: a tuple is a list.
-    kinds : tuple of str
-        Names of the types that a value may have; empty, if any will do.
-    help : str
-        The comment behind it.
-    """
-
-    default: Any
-    kinds: tuple[str, ...]
-    help: str = ""
+    default: Any  # as JSON has it: a tuple is a list
+    kinds: tuple[str, ...]  # names of the types that a value may have; empty, if any will do
+    help: str = ""  # the comment behind it
 
     @property
     def kind(self) -> str:
@@ -78,11 +78,8 @@ def read_notebook(path: str | os.PathLike) -> nbformat.NotebookNode:
 def declared(notebook: nbformat.NotebookNode) -> dict[str, Parameter]:
     """The parameters of a notebook, in order.
 
-    Raises
-    ------
-    ParameterError
-        If there is not one cell tagged ``parameters``, it is not Python, a default is not a literal
-        that JSON can hold, or a parameter is set or changed by anything but plain assignments.
+    They stand in one cell tagged ``parameters``, each set by a plain assignment of a literal that
+    JSON can hold; anything else that sets or changes one is a ParameterError.
     """
     source = _source(notebook)
     try:
@@ -304,14 +301,7 @@ def _kind(value: Any) -> str:
 
 
 def typed(name: str, value: Any, parameters: Mapping[str, Parameter]) -> Any:
-    """A value for a parameter as its type has it: 0 is 0.0 where a float is wanted.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such parameter, or the value is not of its type or nothing that JSON can
-        hold.
-    """
+    """A value for a parameter as its type has it: 0 is 0.0 where a float is wanted."""
     if name not in parameters:
         known = ", ".join(parameter.line(name) for name, parameter in parameters.items())
         raise ParameterError(f"The notebook has no parameter {name!r}; it has {known}.")
@@ -352,12 +342,7 @@ def _hint(parameter: Parameter, given: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON has it: numpy's numbers are Python's, and tuples are lists.
-
-    Raises
-    ------
-    ParameterError
-        If JSON cannot hold it; the message says why.
+    """The value as JSON has it, which has no other: numpy's numbers are Python's, tuples lists.
 
     Examples
     --------
@@ -426,13 +411,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: str | os.PathLike) -> Any:
-    """What a YAML file holds.
-
-    Raises
-    ------
-    ParameterError
-        If it cannot be read, is not YAML, or a key comes twice.
-    """
+    """What a YAML file holds, in which no key comes twice."""
     try:
         return yaml.load(Path(path).read_text(), _Loader)
     except OSError as error:

@@ -26,9 +26,9 @@ from papermill.exceptions import PapermillExecutionError
 
 from .book import code, digest
 from .grid import KERNEL, RECORD_PATH, SweepError
-from .kernels import WarmKernel, imports, nursery_of
+from .kernels import KernelServer, WarmKernel, imports
 from .parameters import read_notebook
-from .records import validate, write_whole
+from .records import validate, write_json
 
 RECORD, EXECUTED, PARTS, PLAN = "record.json", "executed.ipynb", ".parts", "plan.json"
 PACKAGES = ("partsrep", "numpy", "scipy", "scikit-learn", "torch", "papermill", "ipykernel")
@@ -43,54 +43,34 @@ class PointFailed(Exception):
     """A point has ended with an error, which is in its record."""
 
 
+def disk_full(error: Exception) -> bool:
+    """Whether an error means that no other point could be written either."""
+    return isinstance(error, OSError) and error.errno in FULL
+
+
 @dataclass(frozen=True)
 class Job:
-    """What the points of a sweep share.
+    """What the points of a sweep share."""
 
-    Attributes
-    ----------
-    notebook : str
-        As the user named it.
-    source : str
-        Path of the copy that is run, so that an edit does not reach a sweep at work.
-    out : str
-        Folder of the points.
-    folder : str
-        The kernels' working directory.
-    seconds : float
-        How long a point may take.
-    code : str
-        Hash of the package's code.
-    notebook_code : str
-        Hash of the notebook's code.
-    records : bool
-        Whether the notebook takes a ``record_path``.
-    token : str
-        Tells this sweep from any other.
-    """
-
-    notebook: str
-    source: str
-    out: str
-    folder: str
-    seconds: float
-    code: str
-    notebook_code: str
-    records: bool
-    token: str
+    notebook: str  # as the user named it
+    source: str  # path of the copy that is run, so that an edit does not reach a sweep at work
+    out: str  # folder of the points
+    folder: str  # the kernels' working directory
+    seconds: float  # how long a point may take
+    code: str  # hash of the package's code
+    notebook_code: str  # hash of the notebook's code
+    records: bool  # whether the notebook takes a `record_path`
+    token: str  # tells this sweep from any other
 
 
 @dataclass(frozen=True)
 class Point:
-    """A point: its name, its parameters, and the sha256 of the files that they name.
+    """One run of the notebook."""
 
-    Only what the grid sets, `given`, is handed to the notebook: it has its defaults already.
-    """
-
-    name: str
-    given: dict[str, Any]
-    parameters: dict[str, Any]
-    data: dict[str, str]
+    name: str  # of its folder
+    given: dict[str, Any]  # what the grid sets; the notebook has its defaults already
+    parameters: dict[str, Any]  # all of them
+    data: dict[str, str]  # sha256 of the files that they name
 
 
 def point(notebook_code: str, package: str, given: dict, parameters: dict) -> Point:
@@ -135,14 +115,8 @@ def package_code() -> str:
 def run(point: Point, job: Job) -> None:
     """Run a point and leave its executed notebook and then its record.
 
-    Raises
-    ------
-    PointFailed
-        If the record holds an error, or could not be written.
-    SweepError
-        If this worker has other code of the package.
-    OSError
-        If the disk is full.
+    An error in the record is raised as PointFailed. Other code of the package here than the
+    sweep's, and a full disk, are raised as what ends the sweep.
     """
     if job.code != package_code():
         raise SweepError(
@@ -155,7 +129,7 @@ def run(point: Point, job: Job) -> None:
         if not record or record["machine"].get("sweep") != job.token:
             record = _run(point, job)
     except Exception as error:  # of whatever a notebook left behind: the other points go on
-        if isinstance(error, OSError) and error.errno in FULL:
+        if disk_full(error):
             raise
         raise PointFailed(f"{type(error).__name__}: {error}") from error
     if error := outcome(record):
@@ -172,10 +146,10 @@ def _run(point: Point, job: Job) -> dict[str, Any]:
         seconds = time.perf_counter() - began
         record = as_record(point, job, metrics, error, seconds, _used(kernel))
         try:
-            write_whole(parts / RECORD, record)
+            write_json(parts / RECORD, record)
         except (TypeError, ValueError, RecursionError) as wrong:  # such as NaN
-            record |= {"metrics": {}, "error": _error(type(wrong).__name__, str(wrong))}
-            write_whole(parts / RECORD, record)
+            record |= {"metrics": {}, "error": _told(wrong)}
+            write_json(parts / RECORD, record)
         folder = Path(job.out, point.name)
         folder.mkdir(exist_ok=True)
         if (parts / EXECUTED).exists():
@@ -249,6 +223,10 @@ def _error(kind: str, message: str, cell: int | None = None) -> dict[str, Any]:
     return {"type": kind, "message": message[:2000], "cell": cell}
 
 
+def _told(error: Exception) -> dict[str, Any]:
+    return _error(type(error).__name__, str(error))
+
+
 def _execute(
     kernel: WarmKernel | nullcontext, point: Point, job: Job, parts: Path
 ) -> tuple[dict | None, dict | None]:
@@ -278,19 +256,17 @@ def _execute(
                     raise OSError(number, failed.evalue) from failed
         error = _error(failed.ename, failed.evalue, failed.cell_index + 1)
     except RuntimeError as died:  # nbclient's, of a kernel that is gone
-        error = _error(type(died).__name__, str(died))
+        error = _told(died)
         if getattr(kernel, "timed_out", False):
             error = _error("TimeoutError", f"It took longer than {job.seconds:g} s.")
         elif code := _used(kernel).get("exit_code"):
             error["message"] = f"The kernel died with exit code {code}" + (
                 ": it was killed, perhaps because memory ran out." if code == -9 else "."
             )
-    except OSError as failed:
-        if failed.errno in FULL:
+    except Exception as failed:  # whatever else it is, it is of this point
+        if disk_full(failed):
             raise
-        error = _error(type(failed).__name__, str(failed))
-    except Exception as failed:  # whatever it is, it is of this point
-        error = _error(type(failed).__name__, str(failed))
+        error = _told(failed)
     return None, error
 
 
@@ -303,14 +279,14 @@ def _kernel(point: Point, job: Job) -> WarmKernel | nullcontext:
     """A warm kernel, where one can be: processes can be forked safely on Linux alone."""
     if sys.platform != "linux":
         return nullcontext()
-    nursery = getattr(_here, "nursery", None)
-    if nursery is None or nursery.process.poll() is not None or _here.token != job.token:
-        if nursery is not None:
-            nursery.close()
+    server = getattr(_here, "server", None)
+    if server is None or server.process.poll() is not None or _here.token != job.token:
+        if server is not None:
+            server.close()
         cells = [c.source for c in read_notebook(job.source).cells if c.cell_type == "code"]
-        _here.nursery, _here.token = nursery_of(imports(cells)), job.token
+        _here.server, _here.token = KernelServer.of(imports(cells)), job.token
     seed = int(point.name[:8], 16)
-    return WarmKernel(_here.nursery, job.folder, _memory(), job.seconds, seed)
+    return WarmKernel(_here.server, job.folder, _memory(), job.seconds, seed)
 
 
 def _memory() -> int | None:

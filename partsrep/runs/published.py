@@ -4,9 +4,7 @@
 records in ``book/results/NAME.jsonl``, one a line.
 """
 
-import json
 import math
-import os
 import random
 from collections.abc import Iterator
 from contextlib import chdir
@@ -14,10 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ..disk import write_whole
 from .driver import plan, sweep
 from .grid import SweepError
-from .parameters import ParameterError, read_yaml
+from .parameters import raised_as, read_yaml
 from .points import stored
+from .records import as_lines, point_key
 from .results import records
 
 FOLDER = Path("book/results")
@@ -31,19 +31,14 @@ def published(root: Path) -> dict[str, dict[str, Any]]:
     listed = root / FOLDER / "sweeps.yml"
     if not listed.is_file():
         raise SweepError(f"There is no {listed}: run this in the folder of _config.yml.")
-    try:
+    with raised_as(SweepError):
         return read_yaml(listed)
-    except ParameterError as error:
-        raise SweepError(str(error)) from None
 
 
 def publish(root: Path) -> None:
     """Run every published sweep in ``build/sweeps`` and renew its records; can be stopped.
 
-    Raises
-    ------
-    SweepError
-        If a point fails; the records in ``book/results`` are then left as they were.
+    If a point fails, the records in ``book/results`` are left as they were.
     """
     for name, entry in published(root).items():
         with chdir(root):  # so that a notebook is named as in the repository
@@ -57,10 +52,8 @@ def publish(root: Path) -> None:
                     "records stay as they are."
                 )
             # By name, for the folder may hold records of older versions, too.
-            lines = [json.dumps(stored(planned.out, point)) for point in planned.points]
-        fresh = root / FOLDER / f"{name}.jsonl.part"
-        fresh.write_text("\n".join(lines) + "\n")
-        os.replace(fresh, fresh.with_suffix(""))
+            found = [stored(planned.out, point) for point in planned.points]
+            write_whole(FOLDER / f"{name}.jsonl", as_lines(found).encode())
 
 
 def check(root: Path, sample: int, seed: int) -> list[str]:
@@ -69,15 +62,6 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
     Every record must be of a point of its grid and every point have one, without an error, and all
     be of one version of the package. Then a random sample of each sweep is run again, and its
     metrics compared within the tolerances and the standard errors that come with them.
-
-    Parameters
-    ----------
-    root : Path
-        Folder of ``_config.yml``.
-    sample : int
-        Points of each sweep to run again.
-    seed : int
-        Of the sample.
     """
     stale = []
     for name, entry in published(root).items():
@@ -89,22 +73,18 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
         with chdir(root):
             planned = plan(entry["notebook"], FOLDER / f"{name}.yml", Path("build/sweeps", name))
         # What the grid sets of each point: the notebook has its defaults already.
-        given = {_key(vars(point)): point.given for point in planned.points}
-        by_parameters = {_key(record): record for record in held}
-        keys = set(given)
-        missing, foreign = keys - set(by_parameters), set(by_parameters) - keys
-        failed = [record for record in held if record["error"]]
+        given = {point_key(vars(point)): point.given for point in planned.points}
+        before = {point_key(record): record for record in held}
+        there = sorted(set(given) & set(before))
         for what, count in {
-            "points of its grid have no record": len(missing),
-            "records are of no point of its grid": len(foreign),
-            "records come twice": len(held) - len(by_parameters),
-            "records hold an error": len(failed),
+            "points of its grid have no record": len(given) - len(there),
+            "records are of no point of its grid": len(before) - len(there),
+            "records come twice": len(held) - len(before),
+            "records hold an error": sum(record["error"] is not None for record in held),
         }.items():
             if count:
                 stale.append(f"{name}: {count} {what}")
-        chosen = random.Random(seed).sample(
-            sorted(keys - missing), min(sample, len(keys - missing))
-        )
+        chosen = random.Random(seed).sample(there, min(sample, len(there)))
         again = {"list": [given[key] for key in chosen]}
         print(f"{name}: {len(chosen)} points are run again.")
         if not chosen:
@@ -112,13 +92,9 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
         with chdir(root), TemporaryDirectory() as out:
             sweep(entry["notebook"], again, out)
             for record in records(out):
-                before = by_parameters[_key(record)]
-                for difference in differences(
-                    {"metrics": before["metrics"], "error": before["error"]},
-                    {"metrics": record["metrics"], "error": record["error"]},
-                    entry["rtol"],
-                    entry["atol"],
-                ):
+                both = before[point_key(record)], record
+                pair = ({key: r[key] for key in ("metrics", "error")} for r in both)
+                for difference in differences(*pair, entry["rtol"], entry["atol"]):
                     stale.append(f"{name}, {record['parameters']}: {difference}")
     return stale
 
@@ -158,7 +134,3 @@ def differences(before: Any, now: Any, rtol: float, atol: float, name: str = "")
 
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _key(record: dict[str, Any]) -> str:
-    return json.dumps(record["parameters"], sort_keys=True)

@@ -2,12 +2,14 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import fastjsonschema
 import numpy as np
+
+from ..disk import write_whole
 
 #: What the record of a sweep's point looks like, in the words of json-schema.org.
 SCHEMA = json.loads(Path(__file__).with_name("record.schema.json").read_text())
@@ -33,10 +35,8 @@ def write_record(
 
     Raises
     ------
-    IsADirectoryError
-        If `path` is a folder.
     OSError
-        If the folder cannot be made or written to.
+        If `path` is a folder, or its folder cannot be made or written to.
     ValueError
         If a number is NaN or infinite, which JSON cannot say.
     TypeError
@@ -52,18 +52,11 @@ def write_record(
     {'parameters': {'seed': 0}, 'metrics': {'loss': 0.25}}
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, {"parameters": dict(parameters), "metrics": dict(metrics)})
+    write_json(path, {"parameters": dict(parameters), "metrics": dict(metrics)})
 
 
-def write_whole(path: str | os.PathLike, record: Mapping[str, Any]) -> None:
+def write_json(path: str | os.PathLike, record: Mapping[str, Any]) -> None:
     """Write any JSON object in the manner of `write_record`, to a folder that exists."""
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"The record cannot be written to {path}: that is a folder.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"The record cannot be written to {path}: there is no folder {path.parent}; make it."
-        )
     try:
         text = json.dumps(record, default=_python_number, allow_nan=False, indent=2)
     except ValueError as error:
@@ -71,16 +64,17 @@ def write_whole(path: str | os.PathLike, record: Mapping[str, Any]) -> None:
             f"The record for {path} holds NaN or infinity, which JSON cannot say; "
             "write None where a quantity is undefined."
         ) from error
-    # Beside the record, for only within one file system is a move all or nothing.
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "w") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())  # or a machine that fails now leaves an empty record
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, f"{text}\n".encode(), "record")
+
+
+def as_lines(records: Iterable[Mapping[str, Any]]) -> str:
+    """Records as JSON, one a line: what a ``.jsonl`` file holds."""
+    return "".join(f"{json.dumps(record)}\n" for record in records)
+
+
+def point_key(record: Mapping[str, Any]) -> str:
+    """What two records of the same point have in common: its parameters, as one text."""
+    return json.dumps(record["parameters"], sort_keys=True)
 
 
 def _python_number(value: Any) -> Any:
@@ -91,13 +85,7 @@ def _python_number(value: Any) -> Any:
 
 
 def validate(record: Any) -> None:
-    """Compare the record of a sweep's point with its schema, ``partsrep/record.schema.json``.
-
-    Raises
-    ------
-    ValueError
-        If it differs.
-    """
+    """Raise a ValueError where the record of a sweep's point differs from its schema."""
     try:
         _validate(record)
     except fastjsonschema.JsonSchemaValueException as error:

@@ -14,7 +14,7 @@ import pandas as pd
 from ..lazy import Lazy, matplotlib
 from .grid import SweepError
 from .points import RECORD, newest_plan
-from .records import validate
+from .records import point_key, validate
 
 figures = Lazy("partsrep.figures")
 
@@ -24,28 +24,17 @@ def records(out: str | os.PathLike) -> list[dict]:
 
     Of a folder they are those of its newest sweep: a folder may hold others as well, of older
     versions of the notebook or of the package, or of points that have left the grid. A warning says
-    how many are left out.
-
-    Raises
-    ------
-    SweepError
-        If there are none, one is not sound, or they are of several versions and nothing tells
-        which of them is wanted.
+    how many are left out. Of a file they must be of one version.
     """
     out, plan, left_out = Path(out), None, 0
     if out.is_file():
-        texts = {
-            f"{out}, line {n}": text for n, text in enumerate(out.read_text().splitlines(), start=1)
-        }
+        lines = enumerate(out.read_text().splitlines(), start=1)
+        texts = {f"{out}, line {n}": text for n, text in lines}
     else:
-        paths = sorted(out.glob(f"*/{RECORD}"))
-        plan = newest_plan(out)
-        if plan is not None:
-            names = set(plan)
-            left_out = len(paths)
-            paths = [path for path in paths if path.parent.name in names]
-            left_out -= len(paths)
-        texts = {str(path): path.read_text() for path in paths}
+        there, plan = sorted(out.glob(f"*/{RECORD}")), newest_plan(out)
+        names = {path.parent.name for path in there} if plan is None else set(plan)
+        texts = {str(path): path.read_text() for path in there if path.parent.name in names}
+        left_out = len(there) - len(texts)
     found = []
     for where, text in texts.items():
         try:
@@ -70,7 +59,7 @@ def records(out: str | os.PathLike) -> list[dict]:
 def _refuse_several_versions(found: list[dict], out: Path) -> None:
     """Without the plan of a sweep, nothing tells which version is wanted."""
     versions = {(r["notebook_code"], r["code"]) for r in found if "notebook_code" in r}
-    points = Counter(json.dumps(record["parameters"], sort_keys=True) for record in found)
+    points = Counter(map(point_key, found))
     [(point, count)] = points.most_common(1)
     if len(versions) > 1 or count > 1:
         what = (
@@ -100,11 +89,6 @@ def results(out: str | os.PathLike) -> pd.DataFrame:
         ``metrics.NAME``. Then come ``error``, empty where all went well, ``seconds``,
         ``cpu_seconds``, ``peak_memory`` (bytes) and ``host``. ``frame.attrs`` says which columns
         are "parameters" and which are "metrics".
-
-    Raises
-    ------
-    SweepError
-        If there are no records, or one is not sound.
     """
     return tidy(records(out))
 
@@ -152,11 +136,6 @@ def picture(
         Of `results`.
     x, y, color : str
         Names of columns.
-
-    Raises
-    ------
-    SweepError
-        If the columns are not such, or every point has failed.
     """
     parameters = table.attrs["parameters"]
     metrics = [

@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from partsrep.runs import driver, results
 from partsrep.runs.book import script
 from partsrep.runs.points import RECORD, Job, Point, as_record
-from partsrep.runs.records import write_whole
+from partsrep.runs.records import write_json
 
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 
@@ -30,7 +30,7 @@ def noop(point: Point, job: Job) -> None:
     folder = Path(job.out, point.name)
     folder.mkdir()
     record = as_record(point, job, {"sum": point.parameters["seed"]}, None, 0.0, {})
-    write_whole(folder / RECORD, record)
+    write_json(folder / RECORD, record)
 
 
 def main(count: int, report: Path) -> None:

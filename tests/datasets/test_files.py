@@ -138,6 +138,10 @@ def test_a_public_file_is_downloaded_once_into_the_cache(no_data, server, tmp_pa
     assert locate(file) == path
 
 
+def test_a_public_file_is_downloaded_into_the_folder_that_is_named(folder, server):
+    assert locate(a_file(url=f"{server}/a.bin")) == folder / "sets/a.bin"
+
+
 def test_an_address_that_answers_with_an_error_counts_as_missing(no_data, server):
     with pytest.raises(FileNotFoundError, match="The download failed: 404"):
         locate(a_file(url=f"{server}/b.bin"))

@@ -183,9 +183,10 @@ def test_no_files():
 
 
 def test_a_missing_file(tmp_path):
-    for path in (tmp_path / "missing.npy", tmp_path):
-        with pytest.raises(FileNotFoundError, match="no such file"):
-            shards(path)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        shards(tmp_path / "missing.npy")
+    with pytest.raises(IsADirectoryError, match="a folder, not a file"):
+        shards(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from partsrep.runs.records import write_record, write_whole
+from partsrep.runs.records import write_json, write_record
 
 
 def test_numpy_numbers_become_json(tmp_path):
@@ -57,7 +57,7 @@ def test_a_missing_folder_does_not_cost_the_run(tmp_path):
     write_record(path, {}, {"loss": 0.5})
     assert json.loads(path.read_text())["metrics"] == {"loss": 0.5}
     with pytest.raises(FileNotFoundError, match="no folder"):
-        write_whole(tmp_path / "missing" / "record.json", {})
+        write_json(tmp_path / "missing" / "record.json", {})
 
 
 def test_readable_like_any_new_file(tmp_path):

@@ -224,6 +224,8 @@ def test_a_table_of_one_column(tmp_path):
         ("weight, kg;size\n1;2,5\n", "as many ';'"),
         ("a\tb\n1\t2\n", r"as many '\\t'"),
         ("a,b\n", "a header but no rows"),
+        ('"a\nb",c\n1,x\n', "line 3, column 2: 'x' is not a number"),
+        ('a,b\n1,"2\n', "unexpected end of data"),
         ("\n\n", "no rows"),
     ],
 )
