@@ -114,7 +114,7 @@ def columnwise_loss(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.nd
 def diagonal(gram: np.ndarray, F: np.ndarray) -> np.ndarray:
     """The G_kk that go with F: (..., m, 1), or (m, n) where each column has its own.
 
-    One too small to be divided by is 0: a factor that shrinks for ever, as one with a price does
+    One too small to be divided by is 0: a factor that shrinks for ever, as one with a penalty does
     whose partner has none, would drive its partner to infinity.
     """
     own = per_column(gram, F)
@@ -165,7 +165,7 @@ def nnls_sweep(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> None:
     Notes
     -----
     An entry whose partner is zero (G_kk = 0, and so C_k = 0) does not matter to the loss and is
-    left as it is, so that it can return once its partner does. If it has a price (C_k < 0) it
+    left as it is, so that it can return once its partner does. If it has a penalty (C_k < 0) it
     goes.
 
     References
@@ -238,7 +238,7 @@ def worthwhile(length: int, m: int) -> int:
 def sweeps(
     F: np.ndarray, gram: np.ndarray, cross: np.ndarray, times: int = SWEEPS + 1
 ) -> np.ndarray:
-    r"""The half step of accelerated HALS: a few sweeps for the price of one product with the data.
+    r"""The half step of accelerated HALS: a few sweeps that share one product with the data.
 
     Gillis and Glineur stop when a sweep moves little against the first. A number that is known
     beforehand is as good, and what happens to one column does not depend on the others.
@@ -297,7 +297,7 @@ def exact_nnls(
     components : ndarray (m, d)
         Xᵀ.
     l1, l2 : float ≥ 0
-        Prices of the codes.
+        Penalties of the codes.
     weights : None or ndarray (n, d) ≥ 0
         What each entry counts; None counts all once.
     allowed : None or ndarray (n, m) of bool

@@ -78,3 +78,11 @@ def test_words_are_the_fields(file):
 def test_the_top_of_the_package_is_seen_at_a_glance():
     entries = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
     assert len(entries) <= 20
+
+
+def test_what_is_shown_is_what_runs():
+    """The code of CONTRIBUTING stands in the examples, which other tests use."""
+    shown = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    run = [file.read_text() for file in (ROOT / "tests/examples").glob("*.py")]
+    assert len(shown) == 3
+    assert all(any(block in text for text in run) for block in shown)

@@ -1,6 +1,7 @@
 """A layer of the package imports only from the layers before it."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -39,22 +40,26 @@ def layer(file: Path) -> str:
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported_layers(file: Path) -> set[str]:
-    """Layers that a file imports, wherever in the file and however it spells it."""
+def imported(file: Path, *, within: bool = False) -> set[str]:
+    """What a file imports from the package, modules and names; also within functions, if wanted."""
     package = ("partsrep", *file.relative_to(PACKAGE).parts[:-1])
+    tree = ast.parse(file.read_text())
     names = []
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(tree) if within else tree.body:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join([*base, *filter(None, [node.module])])
-            names += [f"{module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Lazy":
-            names += [
-                argument.value for argument in node.args if isinstance(argument, ast.Constant)
-            ]
-    return {name.split(".")[1] for name in names if name.startswith("partsrep.")} & set(LAYERS)
+            names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+        elif within and isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Lazy":
+            names += [name.value for name in node.args if isinstance(name, ast.Constant)]
+    return {name for name in names if name.startswith("partsrep.")}
+
+
+def imported_layers(file: Path) -> set[str]:
+    """Layers that a file imports, wherever in the file and however it spells it."""
+    return {name.split(".")[1] for name in imported(file, within=True)} & set(LAYERS)
 
 
 def test_every_layer_has_its_place():
@@ -65,3 +70,17 @@ def test_every_layer_has_its_place():
 def test_imports_only_from_layers_before(file):
     before = LAYERS[: LAYERS.index(layer(file)) + 1]
     assert imported_layers(file) <= set(before)
+
+
+def test_no_two_modules_import_each_other():
+    """Neither directly nor through others; what a function imports when it is called does not
+    count."""
+    names = {
+        ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts): file for file in FILES
+    }
+    graph = {
+        name: {other for other in imported(file) if other in names and other != name}
+        for name, file in names.items()
+        if file.name != "__init__.py"
+    }
+    assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)

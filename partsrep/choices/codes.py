@@ -324,7 +324,7 @@ class Simplex(Codes):
 
     Notes
     -----
-    An l1 price is the same for all members, so it changes nothing.
+    An l1 penalty is the same for all members, so it changes nothing.
 
     Examples
     --------
@@ -405,7 +405,7 @@ def places(chosen: torch.Tensor) -> torch.Tensor:
 def _on_support(
     support: np.ndarray, F: np.ndarray, gram: np.ndarray, cross: np.ndarray
 ) -> np.ndarray:
-    """Sweeps over the codes on a support; the price of the others is infinite."""
+    """Sweeps over the codes on a support; the penalty of the others is infinite."""
     return sweeps(F, gram, np.where(support, cross, -np.inf))
 
 

@@ -1,4 +1,4 @@
-"""What the front doors share, as scikit-learn transformers."""
+"""What NMF and SAE share as scikit-learn transformers."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -108,11 +108,11 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             name: value if name == "start" else clone(value, safe=False)
             for name, value in self.get_params(deep=False).items()
         }
-        twin = type(self)(**copies)
+        copy = type(self)(**copies)
         for attribute in ("_metadata_request", "_sklearn_output_config"):
             if hasattr(self, attribute):
-                setattr(twin, attribute, getattr(self, attribute))
-        return twin
+                setattr(copy, attribute, getattr(self, attribute))
+        return copy
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -232,7 +232,7 @@ def fit_all(estimators: Iterable[BaseEstimator], D) -> list[BaseEstimator]:
 
     Autoencoders can if they differ only in `random_state`, in the k of TopK or BatchTopK and in the
     weights of penalties: one fit then serves a whole grid. NMFs can if they differ only in
-    `random_state`, their parts and codes are just nonnegative and nothing has a price. The others
+    `random_state`, their parts and codes are just nonnegative and nothing has a penalty. The others
     are fitted one after the other. Each comes out as it would alone, up to rounding.
 
     Parameters

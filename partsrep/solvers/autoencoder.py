@@ -120,12 +120,12 @@ class Autoencoder(nn.Module):
 
     def member(self, index: int, problem: Problem) -> "Autoencoder":
         """One autoencoder of a stack, with a problem and weights of its own."""
-        twin = copy.deepcopy(self)
-        twin.problem = problem
+        own = copy.deepcopy(self)
+        own.problem = problem
         for name, weights in self.named_parameters():
-            setattr(twin, name, nn.Parameter(weights[index].detach().clone()))
-        twin.usage = self.usage[index].clone()
-        return twin
+            setattr(own, name, nn.Parameter(weights[index].detach().clone()))
+        own.usage = self.usage[index].clone()
+        return own
 
     @torch.no_grad()
     def put(self, weights: Weights) -> None:

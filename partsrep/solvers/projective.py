@@ -85,7 +85,7 @@ def descend(D: Any, components: np.ndarray, settings: Settings) -> tuple[Factors
     with suppress(StopIteration):
         note(x)
         stuck = -1
-        # It can lose its way at a saddle; begun anew it goes on, until it makes no step at all.
+        # It can lose its way at a saddle; restarted it goes on, until it makes no step at all.
         while stuck < history.iterations < max_iter and history.last["residual"] > tol:
             stuck = history.iterations
             left = max_iter - stuck

@@ -320,19 +320,19 @@ def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path, send):
     assert not records(tmp_path / "out"), "to be interrupted is no fault of the point's"
 
 
-def test_a_nursery_whose_worker_is_gone_ends_during_an_import_that_hangs(tmp_path, monkeypatch):
+def test_a_kernel_server_without_a_worker_ends_during_an_import(tmp_path, monkeypatch):
     hangs = "import ctypes, pathlib\npathlib.Path(__file__).with_name('importing').touch()\n"
     (tmp_path / "hangs.py").write_text(f"{hangs}ctypes.PyDLL(None).usleep(600_000_000)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    nursery = kernels.Nursery(["hangs"])
+    server = kernels.KernelServer(["hangs"])
     try:
         wait_for(lambda: (tmp_path / "importing").exists())
-        nursery.process.stdin.close()
-        nursery.process.wait(timeout=60)
+        server.process.stdin.close()
+        server.process.wait(timeout=60)
     finally:
-        nursery.process.kill()
-        nursery.process.wait()
-        nursery.process.stdout.close()
+        server.process.kill()
+        server.process.wait()
+        server.process.stdout.close()
 
 
 @pytest.mark.parametrize("module", ["numpy", "dask"])
