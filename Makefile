@@ -8,7 +8,7 @@ PARITY := build/parity-venv/bin
 export JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PATH :=
 
-.PHONY: help book test bench results check-results parity browser outputs strip lab clean
+.PHONY: help book test lint bench results check-results parity browser outputs strip lab clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
@@ -18,11 +18,16 @@ book: .venv/stamp  ## build the book into build/html
 
 # The tests run in parallel, each at one thread.
 test: export OMP_NUM_THREADS := 1
-test: .venv/stamp browser  ## run the unit tests, every notebook's stored outputs, and the tests of the book
+test: .venv/stamp browser lint  ## run the unit tests, every notebook's stored outputs, and the tests of the book
 	$(PYTEST) -n auto --ignore=tests/book --ignore=tests/browser
 	TQDM_DISABLE=1 $(PYTEST) -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
 	$(PYTEST) -n auto tests/book --ignore=tests/book/test_pages.py
 	$(PYTEST) tests/book/test_pages.py tests/browser
+
+lint: .venv/stamp  ## check style and types
+	$(BIN)/ruff check partsrep tests notebooks
+	$(BIN)/ruff format --check partsrep tests notebooks
+	$(BIN)/mypy
 
 bench: .venv/stamp  ## time us against our peers, at one thread; ONLY=memory runs what is called so
 	@$(BIN)/python tests/bench/bench.py --only '$(ONLY)'
