@@ -239,7 +239,7 @@ class SAE(PartsModel):
 
     @staticmethod
     def _fit_together(models, X):
-        """Fit models as one stack; None if they differ in more than seed, k and weights of penalties."""
+        """Fit models as one stack; None if they differ in more than seed, k and penalties."""
         first, *others = models
         varied = ("random_state", "activation", "penalty")
         if first.n_init > 1 or not all(alike(first, other, varied) for other in others):
