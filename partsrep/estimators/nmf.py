@@ -250,8 +250,8 @@ class NMF(PartsModel):
         HᵀH and HᵀD, is kept as a running mean over the batches, the t-th with weight t^−0.3, so
         that what early and poor parts left is forgotten. Several passes over the data in changing
         order come near a whole fit. Parts that are zero and were never used are reinitialised by
-        each batch, so that a stream may begin with zeros. `loss_` and `kkt_residual_` are those of the
-        batch, `n_iter_` counts batches; there is no `history_`.
+        each batch, so that a stream may begin with zeros. `loss_` and `kkt_residual_` are those of
+        the batch, `n_iter_` counts batches; there is no `history_`.
 
         References
         ----------
