@@ -1,5 +1,7 @@
 """Fitted models out and in again, as one safetensors file."""
 
+from __future__ import annotations
+
 import json
 import os
 from dataclasses import fields, is_dataclass, replace
@@ -8,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-import torch
 from safetensors import SafetensorError, safe_open
 from sklearn.utils.validation import check_is_fitted
 
@@ -26,9 +27,11 @@ from .choices import (
 )
 from .disk import existing, write_whole
 from .estimators import NMF, SAE
+from .lazy import Lazy, torch
 from .solvers import online
-from .solvers.autoencoder import Autoencoder
 from .validation import check_shape
+
+autoencoder = Lazy("partsrep.solvers.autoencoder")
 
 FORMAT = 2  # of the file; a reader refuses others
 ESTIMATORS = {"NMF": NMF, "SAE": SAE}
@@ -153,7 +156,7 @@ def _packed(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
         return value
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, torch.device):
+    if not isinstance(value, np.ndarray) and type(value).__name__ == "device":  # torch's
         return str(value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         array = np.array(value, order="C")
@@ -225,7 +228,9 @@ def _unpacked_model(config: dict, tensors: dict[str, np.ndarray]) -> NMF | SAE:
     return model
 
 
-def _unpacked_module(solved: problem.Problem, state: dict[str, np.ndarray]) -> Autoencoder:
+def _unpacked_module(
+    solved: problem.Problem, state: dict[str, np.ndarray]
+) -> autoencoder.Autoencoder:
     """The module with given weights, whose shapes must follow from those of its dictionary."""
     state = {name: torch.as_tensor(weights) for name, weights in state.items()}
     components, bound = state["dictionary"], solved
@@ -233,7 +238,7 @@ def _unpacked_module(solved: problem.Problem, state: dict[str, np.ndarray]) -> A
         bound = replace(solved, parts=solved.parts.bind(state["samples"].numpy()))
         components = components @ state["samples"]
     solved.codes.check(len(components))
-    module = Autoencoder(bound, components, torch.zeros_like(components))
+    module = autoencoder.Autoencoder(bound, components, torch.zeros_like(components))
     module.problem = solved
     if "frozen" in state:
         check_shape("threshold", state["frozen"].shape, ((), (len(components),)))

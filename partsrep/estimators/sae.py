@@ -1,11 +1,12 @@
 """SAE: sparse autoencoders, as a scikit-learn estimator."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
-import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -17,13 +18,11 @@ from ..choices.jumprelu import JumpReLU
 from ..choices.objective import FITS, Objective, Penalty
 from ..choices.parts import DECODERS, PartSet
 from ..choices.problem import Problem
+from ..lazy import Lazy, torch
 from ..leastsquares import blocks
 from ..progress import History
-from ..solvers import Settings, adam
-from ..solvers.autoencoder import Autoencoder, stacked
-from ..solvers.begin import array, some_of, tensor
+from ..solvers import Settings
 from ..solvers.online import Online
-from ..solvers.training import SOLVERS, Solver, Training
 from ..validation import (
     as_array,
     check_choice,
@@ -37,6 +36,11 @@ from ..validation import (
     extremes,
 )
 from .base import PartsModel, alike, all_or_nothing
+
+adam = Lazy("partsrep.solvers.adam")
+autoencoder = Lazy("partsrep.solvers.autoencoder")
+begin = Lazy("partsrep.solvers.begin")
+training = Lazy("partsrep.solvers.training")
 
 # Epochs over which the objective has to fall by less than a part `tol`, or training ended too soon.
 RECENT = 10
@@ -246,7 +250,7 @@ class SAE(PartsModel):
             return None
         prepared = [model._prepared(X) for model in models]
         problems, (D, m) = [problem for problem, _, _ in prepared], prepared[0][1:]
-        if stacked(problems) is None:
+        if autoencoder.stacked(problems) is None:
             return None
         rngs = [check_random_state(model.random_state) for model in models]
         runs, interrupt = first._training.solve(D, m, problems, rngs)
@@ -277,10 +281,10 @@ class SAE(PartsModel):
                 )
         return problem, D, m
 
-    def _finished(self, D: np.ndarray, module: Autoencoder, history: History) -> "SAE":
+    def _finished(self, D: np.ndarray, module: autoencoder.Autoencoder, history: History) -> SAE:
         """The fitted model with what was found."""
         module = module.to("cpu")
-        some = tensor(some_of(D, np.random.RandomState(0), adam.ROWS))
+        some = begin.tensor(begin.some_of(D, np.random.RandomState(0), adam.ROWS))
         selected, _ = adam.squared_error(module, some)
         module.freeze(some)
         frozen, _ = adam.squared_error(module, some)
@@ -336,14 +340,14 @@ class SAE(PartsModel):
                 f"raise max_epochs, or tol={self.tol:g}."
             )
 
-    def _adopt(self, module: Autoencoder) -> None:
+    def _adopt(self, module: autoencoder.Autoencoder) -> None:
         """The attributes that are a module's weights."""
         self.module_, self.problem_ = module, module.problem
-        self.components_ = array(module.components)
+        self.components_ = begin.array(module.components)
         if module.problem.inference.has_encoder:
-            self.encoder_ = array(module.U)
-        self.bias_ = array(module.bias)
-        self.decoder_bias_ = array(module.offset)
+            self.encoder_ = begin.array(module.U)
+        self.bias_ = begin.array(module.bias)
+        self.decoder_bias_ = begin.array(module.offset)
         self.threshold_ = module.thresholds
 
     @classmethod
@@ -355,7 +359,7 @@ class SAE(PartsModel):
         decoder_bias=None,
         activation="relu",
         threshold=None,
-    ) -> "SAE":
+    ) -> SAE:
         """A fitted SAE with weights that were trained elsewhere: D̂ = f(D Uᵀ + b) Xᵀ + c.
 
         Parameters
@@ -447,7 +451,7 @@ class SAE(PartsModel):
         solved = sae.problem
         solved.codes.check(m)
         U, X, b, c = weights.values()
-        module = Autoencoder(solved, X.T, U, b, c)
+        module = autoencoder.Autoencoder(solved, X.T, U, b, c)
         if threshold is not None and "threshold" in module.learned:
             module.learned["threshold"].data = torch.tensor(threshold).expand(m).clone()
         elif threshold is not None:
@@ -483,12 +487,12 @@ class SAE(PartsModel):
         return mapped
 
     @property
-    def _solver(self) -> Solver:
+    def _solver(self) -> training.Solver:
         """How it is trained."""
         if isinstance(self.solver, Online):
-            return SOLVERS["online"]
-        check_choice("solver", self.solver, SOLVERS)
-        return SOLVERS[self.solver]
+            return training.SOLVERS["online"]
+        check_choice("solver", self.solver, training.SOLVERS)
+        return training.SOLVERS[self.solver]
 
     @property
     def _settings(self) -> Settings:
@@ -502,8 +506,8 @@ class SAE(PartsModel):
         )
 
     @property
-    def _training(self) -> Training:
-        return Training(self._solver, self._settings, self.start, self.device)
+    def _training(self) -> training.Training:
+        return training.Training(self._solver, self._settings, self.start, self.device)
 
     def _nonnegative(self) -> bool:
         parts = DECODERS.get(self.decoder) if isinstance(self.decoder, str) else self.decoder

@@ -1,10 +1,11 @@
 """The online rule of the nonnegative sparse autoencoder (NNSAE): one sample at a time."""
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
@@ -13,11 +14,13 @@ from ..choices.inference import Layer
 from ..choices.objective import Objective
 from ..choices.parts import Parts
 from ..choices.problem import Problem
+from ..lazy import Lazy, torch
 from ..leastsquares import ROWS, blocks, squared_error
 from ..progress import History, Interrupted, progress
 from ..validation import check_fields, check_number
 from . import Settings, Weights
-from .autoencoder import Autoencoder
+
+autoencoder = Lazy("partsrep.solvers.autoencoder")
 
 ALIVE = 0.1  # of the largest part's norm: the norms of used and unused parts lie far apart
 
@@ -170,7 +173,10 @@ def epoch(
 
 
 def train(
-    module: Autoencoder, D: torch.Tensor, rngs: list[np.random.RandomState], settings: Settings
+    module: autoencoder.Autoencoder,
+    D: torch.Tensor,
+    rngs: list[np.random.RandomState],
+    settings: Settings,
 ) -> History:
     """Train a module by the online rule, in place, a fresh random order each epoch.
 
