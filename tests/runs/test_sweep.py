@@ -298,7 +298,7 @@ def test_a_warm_kernel_has_what_the_package_imports_late(scheduler, tmp_path):
 import sys
 late = {"partsrep.estimators.nmf", "partsrep.figures", "partsrep.solvers.adam", "torch"}
 metrics = {"missing": sorted(late - set(sys.modules))}
-from partsrep import NMF, compare"""
+from partsrep import NMF, SAE, compare"""
     notebook = write(tmp_path / "late.ipynb", code)
     assert sweep(notebook, {"seeds": 1}, tmp_path / "out", scheduler=scheduler).done == 1
     [record] = (tmp_path / "out").glob("*/record.json")
