@@ -485,7 +485,7 @@ def test_selections_from_a_batch_by_brute_force(seed):
 
 def frozen(codes, Z):
     """The thresholds where parts are orthonormal and Z are the codes that would be exact."""
-    return codes.threshold(Z, lambda cuts: float((Z - above(Z, cuts)).square().sum()))
+    return codes.frozen_threshold(Z, lambda cuts: float((Z - above(Z, cuts)).square().sum()))
 
 
 @given(seeds)

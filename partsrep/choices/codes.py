@@ -18,6 +18,7 @@ Here are the codes that NMF and autoencoders share; those that only autoencoders
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,8 +65,6 @@ class Learned:
 class Codes:
     """What holds for codes unless they say otherwise."""
 
-    #: Active codes of a sample: the most there may be, on average where `from_batch`.
-    sparsity: int | None = None
     nonnegative = True
     #: Whether f(sZ) = s f(Z), and with H the codes sH are allowed, for every s > 0.
     homogeneous = False
@@ -75,25 +74,38 @@ class Codes:
     columnwise = True
     #: Whether `infer` finds the best codes there are.
     exact = True
-    #: Whether codes are selected from a whole batch. Then ``threshold(Z, objective)`` is what to
-    #: compare with once training is over, so that the codes of a sample depend on no other; where
-    #: that is ambiguous the better by an objective of thresholds.
+    #: Whether codes are selected from a whole batch.
     from_batch = False
-    #: Whether codes have to exceed a threshold of their own, learned or not.
+    #: Whether codes have to exceed a threshold of their own, learned or not, and which.
     has_threshold = False
+    threshold: float
     #: The number in which the members of a stack of autoencoders may differ.
     varies: str | None = None
-    #: What the other method allows in their place, and why; None if the theory knows nothing.
-    counterpart: tuple[Codes | None, str] = (None, "the theory knows nothing of such codes")
-    #: The names of what `learned` begins.
-    learns: tuple[str, ...] = ()
-    #: What some penalties need: "active" (a count of codes with a gradient) or "log_variance".
-    offers: tuple[str, ...] = ()
+
+    @property
+    def sparsity(self) -> int | None:
+        """Active codes of a sample: the most there may be, on average where `from_batch`."""
+        return None
+
+    @property
+    def counterpart(self) -> tuple[Codes | None, str]:
+        """What the other method allows in their place, or None, and why."""
+        return None, "the theory knows nothing of such codes"
+
+    @property
+    def learns(self) -> tuple[str, ...]:
+        """The names of what `learned` begins."""
+        return ()
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """What some penalties need: "active" (their count, with a gradient) or "log_variance"."""
+        return ()
 
     @property
     def is_activation(self) -> bool:
         """Whether an autoencoder can have such codes."""
-        return callable(self)
+        return type(self).__call__ is not Codes.__call__
 
     @property
     def is_set(self) -> bool:
@@ -116,13 +128,17 @@ class Codes:
         """The same codes measured in this unit; None if they have a unit of their own."""
         return self if self.homogeneous or self.dimensionless else None
 
+    def __call__(self, Z: torch.Tensor) -> torch.Tensor:
+        """The activation f."""
+        raise NotImplementedError
+
     def learned(self, components: torch.Tensor) -> dict[str, Learned]:
         """What the activation of each unit learns, by name."""
         return {}
 
     def activate(self, Z: torch.Tensor, learned: dict[str, torch.Tensor]) -> torch.Tensor:
         """The codes for pre-activations, given what was learned."""
-        return self(Z)  # type: ignore[operator]
+        return self(Z)
 
     def log_variance(
         self, D: torch.Tensor, learned: dict[str, torch.Tensor]
@@ -135,7 +151,31 @@ class Codes:
         """Places in the flattened Z, in ascending order, of the codes that are kept."""
         raise NotImplementedError
 
-    def infer(self, D: Any, components: np.ndarray, **penalties: Any) -> np.ndarray:
+    def frozen_threshold(
+        self, Z: torch.Tensor, objective: Callable[[torch.Tensor], float]
+    ) -> torch.Tensor:
+        """What to compare pre-activations (n, m) with once training is over, so that the codes of a
+        sample depend on no other; where that is ambiguous the better by an objective of thresholds.
+        """
+        raise NotImplementedError
+
+    def improve(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
+        """A new F in the set, no column of which has a larger q."""
+        raise NotImplementedError
+
+    def residual(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
+        """How far F is from stationary in the set; of a stack an array."""
+        raise NotImplementedError
+
+    def infer(
+        self,
+        D: Any,
+        components: np.ndarray,
+        *,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        weights: np.ndarray | None = None,
+    ) -> np.ndarray:
         """The best codes (n, m) of D."""
         raise NotImplementedError
 
@@ -161,7 +201,7 @@ class ReLU(Codes):
         """A few sweeps of coordinate descent (:func:`partsrep.leastsquares.sweeps`)."""
         return sweeps(F, gram, cross)
 
-    def residual(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
+    def residual(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
         """Norm of the projected gradient (:func:`partsrep.leastsquares.stationarity`)."""
         return stationarity(F, gram, cross)
 
@@ -274,7 +314,7 @@ class TopK(Codes):
         np.put_along_axis(rank, order, np.arange(len(F))[:, None], axis=0)
         return rank
 
-    def residual(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
+    def residual(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
         """Norm of the projected gradient over the codes that may move with the others fixed.
 
         Where k codes are active these are the active ones, elsewhere all: 0 iff F is "basic

@@ -143,6 +143,7 @@ class BoundCone(PartSet):
     @property
     def weights(self) -> np.ndarray:
         """A (m, n) of the parts that were returned last."""
+        assert self._reached is not None, "Project parts first."
         return self._reached.A
 
     def project(self, components: np.ndarray) -> np.ndarray:

@@ -6,10 +6,24 @@ NMF solves a nonnegative least-squares problem for each sample; an autoencoder a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Protocol
 
 from ..lazy import torch
 from ..validation import check_fields, check_integer
+
+
+class Trained(Protocol):
+    """What an inference sees of an autoencoder."""
+
+    bias: torch.Tensor | None
+
+    @property
+    def components(self) -> torch.Tensor: ...
+
+    @property
+    def U(self) -> torch.Tensor: ...
+
+    def activate(self, Z: torch.Tensor) -> torch.Tensor: ...
 
 
 class Inference:
@@ -25,23 +39,33 @@ class Inference:
     amortised = True
     #: Whether there is an encoder U.
     has_encoder = True
-    #: Whether the codes are those of one layer's first pass.
-    single_layer = False
-    #: The most active codes of a sample, if the inference limits them.
-    most_active: int | None = None
+
+    @property
+    def single_layer(self) -> bool:
+        """Whether the codes are those of one layer's first pass."""
+        return False
+
+    @property
+    def most_active(self) -> int | None:
+        """The most active codes of a sample, if the inference limits them."""
+        return None
 
     @property
     def fixes_parts(self) -> bool:
         """Whether the data and the codes say how large the parts are."""
         return self.tied and not self.gain and self.has_encoder
 
+    def __call__(self, D: torch.Tensor, module: Trained) -> tuple[torch.Tensor, torch.Tensor]:
+        """The pre-activations and the codes that a module's weights give."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class NNLS(Inference):
     r"""The best codes: :math:`h = \arg\min_{h \ge 0} \|d - X h\|^2` for each sample d."""
 
-    amortised: ClassVar[bool] = False
-    has_encoder: ClassVar[bool] = False
+    amortised = False
+    has_encoder = False
 
 
 @dataclass(frozen=True)
@@ -90,9 +114,7 @@ class Layer(Inference):
     def single_layer(self) -> bool:
         return self.steps == 1
 
-    def __call__(
-        self, D: torch.Tensor, module: torch.nn.Module
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, D: torch.Tensor, module: Trained) -> tuple[torch.Tensor, torch.Tensor]:
         """The last pre-activations and the codes that a module's weights give."""
         U = module.U
         drive = D @ U.mT
@@ -135,8 +157,8 @@ class Pursuit(Inference):
 
     k: int
 
-    tied: ClassVar[bool] = True  # to the decoder, without anything of its own
-    has_encoder: ClassVar[bool] = False
+    tied = True  # to the decoder, without anything of its own
+    has_encoder = False
 
     def __post_init__(self):
         check_fields(self, check_integer, "k")
@@ -145,9 +167,7 @@ class Pursuit(Inference):
     def most_active(self) -> int:
         return self.k
 
-    def __call__(
-        self, D: torch.Tensor, module: torch.nn.Module
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, D: torch.Tensor, module: Trained) -> tuple[torch.Tensor, torch.Tensor]:
         """The first pre-activations and the codes that a module's parts give."""
         norms = module.components.norm(dim=-1)
         norms = torch.where(norms > 0, norms, 1)

@@ -80,23 +80,34 @@ class Penalty:
     columnwise = True
     #: Whether each code counts with its part's norm.
     by_norm = False
-    #: The mean activation that it draws units to.
-    mean_activation: float | None = None
     #: The number in which the members of a stack of autoencoders may differ.
     varies: str | None = "weight"
 
-    #: (l1, l2) if it is 2 l1 ‖F‖₁ + l2 ‖F‖² for F ≥ 0.
-    elastic: tuple[float, float] | None = None
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # a penalty is a dataclass
+
+    @property
+    def mean_activation(self) -> float | None:
+        """The mean activation that it draws units to."""
+        return None
+
+    @property
+    def elastic(self) -> tuple[float, float] | None:
+        """(l1, l2) if it is 2 l1 ‖F‖₁ + l2 ‖F‖² for F ≥ 0."""
+        return None
 
     @property
     def is_differentiable(self) -> bool:
         """Whether an autoencoder can have it."""
-        return callable(self)
+        return type(self).__call__ is not Penalty.__call__
 
     @property
     def is_quadratic(self) -> bool:
         """Whether NMF can have it."""
         return self.elastic is not None or type(self).quadratic is not Penalty.quadratic
+
+    def __call__(self, output: Output) -> torch.Tensor:
+        """Its value for a batch of an autoencoder's."""
+        raise NotImplementedError
 
     def value(self, F: np.ndarray) -> float:
         """Its value for a factor of NMF."""
@@ -124,7 +135,7 @@ class Penalty:
         counts["entry"] = d if self.on == "codes" else n
         if per == self.per or counts[per] == counts[self.per]:
             return self
-        return replace(self, weight=self.weight * counts[self.per] / counts[per], per=per)  # type: ignore[type-var]
+        return replace(self, weight=self.weight * counts[self.per] / counts[per], per=per)
 
     def shift(self, unit: Unit, n_components: int) -> float:
         """What its value has besides that of the same penalty in a unit."""
@@ -135,7 +146,7 @@ class Penalty:
         not know of units."""
         factor = {"codes": unit.codes, "parts": unit.parts, "weights": 1.0}[self.on]
         weight = self.weight * unit.power(factor, self.degree) / unit.objective
-        return replace(self, weight=min(weight, LARGEST))  # type: ignore[type-var]
+        return replace(self, weight=min(weight, LARGEST))
 
 
 def none(what: Any, reason: str) -> ValueError:
@@ -199,7 +210,7 @@ class L1(Norm):
 
     by_norm: bool = False
 
-    degree: ClassVar[float] = 1
+    degree = 1
 
     def __post_init__(self):
         super().__post_init__()
@@ -246,7 +257,7 @@ class L2(Norm):
         As for :class:`L1`.
     """
 
-    degree: ClassVar[float] = 2
+    degree = 2
 
     def entrywise(self, F: Any) -> Any:
         return F * F
@@ -275,7 +286,7 @@ class L0(Penalty):
 
     weight: float
 
-    needs: ClassVar[str] = "active"
+    needs = "active"
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
@@ -305,7 +316,7 @@ class KL(Penalty):
     target: float = 0.05
 
     FLOOR: ClassVar[float] = 1e-8
-    fixes_codes: ClassVar[bool] = True
+    fixes_codes = True
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
@@ -324,7 +335,7 @@ class KL(Penalty):
         """That of units at the floor."""
         return float(self.of_means(torch.zeros(n_components)))
 
-    def counterpart(self, problem: Any) -> tuple[None, str]:
+    def counterpart(self, problem: Any) -> tuple[Penalty | None, str]:
         """None: ReLU codes evade it where parts have any norm."""
         codes = problem.codes
         if not (codes.homogeneous and codes.sparsity is None and problem.parts.homogeneous):
@@ -395,9 +406,9 @@ class Decay(Penalty):
     negative: float
     positive: float = 0.0
 
-    on: ClassVar[str] = "weights"
-    fixes_parts: ClassVar[bool] = True
-    varies: ClassVar[None] = None
+    on = "weights"
+    fixes_parts = True
+    varies = None
 
     def __post_init__(self):
         check_fields(self, check_number, "negative", "positive")
@@ -505,7 +516,7 @@ class PriorKL(Penalty):
 
     weight: float
 
-    needs: ClassVar[str] = "log_variance"
+    needs = "log_variance"
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
@@ -552,8 +563,8 @@ class LogVolume(Penalty):
     delta: float = 0.1
     per: str = "data"
 
-    on: ClassVar[str] = "parts"
-    columnwise: ClassVar[bool] = False
+    on = "parts"
+    columnwise = False
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
@@ -586,8 +597,8 @@ class LogVolume(Penalty):
 
     def in_units(self, unit: Unit) -> Penalty | None:
         """The same penalty, up to a shift, in other units."""
-        own = super().in_units(unit)
-        return replace(own, delta=max(self.delta / unit.power(unit.parts, 2), SMALLEST))  # type: ignore[type-var]
+        delta = max(self.delta / unit.power(unit.parts, 2), SMALLEST)
+        return Penalty.in_units(replace(self, delta=delta), unit)
 
     def _spread(self, P: np.ndarray) -> np.ndarray:
         P = P.astype(np.float64)
@@ -670,6 +681,13 @@ class Objective:
     penalties: tuple[Penalty, ...] = ()
 
     @property
+    def beta(self) -> float:
+        """β of the data-fit, for those who minimise a β-divergence."""
+        if not isinstance(self.fit, Beta):
+            raise ValueError(f"{self.fit!r} is no β-divergence.")
+        return self.fit.beta
+
+    @property
     def averaged(self) -> bool:
         """Whether Gaussian codes need not be drawn: E‖d − X(h + ε)‖² is known in closed form."""
         return self.fit == SQUARED and self.link == "linear"
@@ -681,7 +699,7 @@ class Objective:
         if variance is not None:
             energy = output.module.components.square().sum(dim=-1)
             loss = loss + (variance.exp() * energy.unsqueeze(-2)).sum(dim=-1).mean(dim=-1)
-        return loss + sum(penalty(output) for penalty in self.penalties)  # type: ignore[operator]
+        return loss + sum(penalty(output) for penalty in self.penalties)
 
     def against(self, per: str, n: int, d: int) -> Objective:
         """The same objective, all weights against the error of a sample, an entry or the data."""

@@ -12,7 +12,7 @@ its nearest member is; a set that ties its parts together also says how q is low
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ..leastsquares import apply, diagonal, stationarity, sweeps
 if TYPE_CHECKING:
     from torch import Tensor
 
-Array = TypeVar("Array")  # numpy array or torch tensor
+Array = TypeVar("Array", np.ndarray, "Tensor")
 
 
 class PartSet:
@@ -37,24 +37,38 @@ class PartSet:
     ----------
     nonnegative, unit, offset : bool
         What holds for its members, see :class:`Parts`.
-    homogeneous : bool
-        Whether with X it contains sX for every s > 0.
     of_samples : bool
         Whether parts are combinations of samples, X = (A D)ᵀ. The set has to be bound to them.
-    columnwise : bool
-        Whether `improve` may be given some features at a time.
-    bounds : tuple or None
-        (low, high), None for infinity, if the set only bounds each entry; else None.
     trainable : bool
         Whether an autoencoder can be trained within it.
+    D : array or sparse matrix (n, d)
+        The samples, once it is bound to them.
     """
 
     nonnegative = unit = offset = False
-    homogeneous = False
     of_samples = False
-    columnwise = False
-    bounds: tuple[float | None, float | None] | None = None
     trainable = True
+    D: Any
+
+    @property
+    def homogeneous(self) -> bool:
+        """Whether with X it contains sX for every s > 0."""
+        return False
+
+    @property
+    def columnwise(self) -> bool:
+        """Whether `improve` may be given some features at a time."""
+        return False
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None] | None:
+        """(low, high), None for infinity, if the set only bounds each entry; else None."""
+        return None
+
+    @property
+    def weights(self) -> np.ndarray:
+        """A (m, n) of the parts that were returned last, once it is bound to samples."""
+        raise NotImplementedError
 
     @property
     def swept(self) -> bool:
@@ -109,7 +123,7 @@ class PartSet:
             P[row] = self.nearest_rows(P[row] + step)
         return P
 
-    def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
+    def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
         """0 iff no small step within the set lowers q; free of how a part and its code share scale.
 
         Here how far the updates of `improve` would move, each made alone.
@@ -215,7 +229,7 @@ class Parts(PartSet):
         inverse = np.linalg.pinv(gram.T, rcond=noise, hermitian=True).T
         return P + apply(inverse, cross - apply(gram, P))
 
-    def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
+    def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
         """Norm of the projected gradient; of the row updates where the norm is fixed."""
         return (stationarity if self.swept else super().residual)(P, gram, cross)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from .codes import Codes, ReLU
 from .inference import NNLS, Inference
 from .objective import Objective
 from .parts import Parts, PartSet
 from .units import Unit
+
+Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,10 @@ class Problem:
         """The same problem for data, codes and parts that are measured in this unit."""
         if unit.data == unit.parts == 1:
             return self
-        penalties = tuple(penalty.in_units(unit) for penalty in self.objective.penalties)
+        penalties = tuple(_known(penalty.in_units(unit)) for penalty in self.objective.penalties)
         return replace(
             self,
-            codes=self.codes if unit.codes == 1 else self.codes.in_units(unit.codes),
+            codes=self.codes if unit.codes == 1 else _known(self.codes.in_units(unit.codes)),
             objective=replace(self.objective, penalties=penalties),
         )
 
@@ -92,3 +95,9 @@ class Problem:
         if not self.objective.penalties:
             return self
         return replace(self, objective=self.objective.against("data", *shape))
+
+
+def _known(choice: Choice | None) -> Choice:
+    """A choice in other units, which exist: :meth:`Problem.unit` has asked."""
+    assert choice is not None
+    return choice

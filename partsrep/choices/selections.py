@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -36,7 +35,7 @@ class Selection(Codes):
 
     def support(self, Z: torch.Tensor) -> torch.Tensor:
         """The positive ones of those selected."""
-        return places(self(Z).flatten() > 0)  # type: ignore[operator]
+        return places(self(Z).flatten() > 0)
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class BatchTopK(Selection):
 
     k: int
 
-    varies: ClassVar[str] = "k"
+    varies = "k"
 
     def __post_init__(self):
         check_fields(self, check_integer, "k")
@@ -73,7 +72,7 @@ class BatchTopK(Selection):
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         return largest_kept(Z.flatten(-2), self.k * Z.shape[-2]).view_as(Z)
 
-    def threshold(
+    def frozen_threshold(
         self, Z: torch.Tensor, objective: Callable[[torch.Tensor], float]
     ) -> torch.Tensor:
         """The number that k·n of the pre-activations (n, m) exceed, at least 0 (:func:`_cuts`)."""
@@ -150,7 +149,7 @@ class FeatureChoice(Selection):
         kept = torch.where(rank[:, None] < counts.unsqueeze(-2), largest.clamp(min=0), 0)
         return torch.zeros_like(Z).scatter(-2, where, kept)
 
-    def threshold(
+    def frozen_threshold(
         self, Z: torch.Tensor, objective: Callable[[torch.Tensor], float]
     ) -> torch.Tensor:
         """For each unit (m,) the number that its budget of its pre-activations (n, m) exceeds, at
@@ -177,15 +176,15 @@ def _cuts(
     lowers the objective, which takes cuts, and brings the number of all values above nearer to the
     sum of the budgets; ties that lower it most for a value come first.
     """
-    cuts, lowered, above, tied = zip(*map(_sides, columns, budgets), strict=True)
-    cuts, lowered, missing = torch.stack(cuts), torch.stack(lowered), sum(budgets) - sum(above)
+    uppers, lowers, above, tied = zip(*map(_sides, columns, budgets), strict=True)
+    cuts, lowered, missing = torch.stack(uppers), torch.stack(lowers), sum(budgets) - sum(above)
 
     def moved(j: int) -> torch.Tensor:
         return torch.where(torch.arange(len(cuts), device=cuts.device) == j, lowered, cuts)
 
     reached = objective(cuts)
     gains = {j: (reached - objective(moved(j))) / tied[j] for j in range(len(cuts)) if tied[j]}
-    for j in sorted(gains, key=gains.get, reverse=True):
+    for j in sorted(gains, key=gains.__getitem__, reverse=True):
         if abs(missing - tied[j]) <= abs(missing) and (better := objective(moved(j))) < reached:
             cuts, reached, missing = moved(j), better, missing - tied[j]
     return cuts

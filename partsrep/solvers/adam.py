@@ -1,6 +1,7 @@
 """The loop that trains autoencoders by gradient steps, one or a stack of them at once."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -94,10 +95,12 @@ def train(
     generators = [torch.Generator().manual_seed(int(rng.randint(2**31))) for rng in rngs]
     shape = module.usage.shape[:-1]
     members = [(i,) for i in range(len(rngs))] if shape else [()]
-    optimiser = RelativeAdam(module, settings.learning_rate)
-    step = torch.ones(shape, dtype=torch.float64)
-    waited, revivals = torch.zeros(shape, dtype=int), torch.zeros(shape, dtype=int)
     history, tol, learning_rate = History(), settings.tol, settings.learning_rate
+    assert learning_rate is not None  # whoever trains has chosen one
+    optimiser = RelativeAdam(module, learning_rate)
+    step = torch.ones(shape, dtype=torch.float64)
+    waited = torch.zeros(shape, dtype=torch.int64)
+    revivals = torch.zeros_like(waited)
 
     def record() -> torch.Tensor:
         value = evaluate(module, D)
@@ -147,7 +150,7 @@ def train(
     except KeyboardInterrupt:
         raise Interrupted(history) from None
     finally:
-        _copy(optimiser.weights, kept, torch.ones(shape, dtype=bool))
+        _copy(optimiser.weights, kept, torch.ones(shape, dtype=torch.bool))
     values = history.arrays()["objective"]
     energy = float(batch(D, slice(ROWS), module).square().sum(dim=-1).mean())
     blown_up = ~(values <= BLOWN_UP * np.maximum(values[0], energy)).all(axis=0)
@@ -201,12 +204,15 @@ class RelativeAdam:
         # Adam's own step is the same for all: what is shorter is shortened afterwards.
         whole = all(bool((factor == 1).all()) for factor in factors)
         before = None if whole else [weights.clone() for weights in self.weights]
-        for weights, rate, count in zip(self.weights, self.rates, self.steps, strict=True):
+        slopes = [weights.grad for weights in self.weights if weights.grad is not None]
+        for weights, slope, rate, count in zip(
+            self.weights, slopes, self.rates, self.steps, strict=True
+        ):
             mean, square = self.moments[weights]
             # Gradients scale with the data: the usual eps of 1e-8 would not.
             adam(
                 [weights],
-                [weights.grad],
+                [slope],
                 [mean],
                 [square],
                 [],
@@ -220,7 +226,7 @@ class RelativeAdam:
                 maximize=False,
                 fused=True,
             )
-        if whole:
+        if before is None:
             return
         for weights, old, factor in zip(self.weights, before, factors, strict=True):
             weights.copy_(torch.lerp(old, weights, _like(factor, weights)))
@@ -242,7 +248,9 @@ def evaluate(module: Autoencoder, D: Any) -> torch.Tensor:
     """The objective on all data, one number for each member of a stack; notes the units' use."""
     # The same noise each time, so that values compare.
     generator = torch.Generator(module.usage.device).manual_seed(0)
-    value, active = 0, 0
+    shape = module.usage.shape[:-1]
+    value = torch.zeros(shape, dtype=torch.float64, device=module.usage.device)
+    active = torch.zeros_like(module.usage, dtype=torch.int64)
     with torch.no_grad():
         for rows in blocks(len(D), ROWS):
             output = module(batch(D, rows, module), generator)
@@ -305,7 +313,9 @@ def _like(member: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _copy(to: list[torch.Tensor], source: list[torch.Tensor], members: torch.Tensor) -> None:
+def _copy(
+    to: Sequence[torch.Tensor], source: Sequence[torch.Tensor], members: torch.Tensor
+) -> None:
     if members.any():
         for own, other in zip(to, source, strict=True):
             own.copy_(torch.where(_like(members, own), other, own))
@@ -344,6 +354,8 @@ def _revive(
         module.bias[member][dead] = 0
     for name, weights in module.learned.items():
         weights[member][dead] = module.begun[name].begin.to(weights)[member][dead]
-    for weights in (module.dictionary, module.encoder, module.bias, *module.learned.values()):
-        for moment in optimiser.moments.get(weights, ()):
-            moment[member][dead] = 0
+    renewed = {module.dictionary, module.encoder, module.bias, *module.learned.values()}
+    for weights, moments in optimiser.moments.items():
+        if weights in renewed:
+            for moment in moments:
+                moment[member][dead] = 0

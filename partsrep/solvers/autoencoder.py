@@ -75,19 +75,28 @@ class Autoencoder(nn.Module):
         Parts that are made of samples are bound to them.
     components : tensor (m, d)
         Xᵀ.
-    encoder : tensor (m, d)
-        U; not used where the encoder is tied.
+    encoder : tensor (m, d) or None
+        U, or None for Xᵀ; not used where the encoder is tied.
     bias : tensor (m,) or None
         The bias b, or None for zeros; not used where the layer has no bias.
     offset : tensor (d,) or None
         The offset c, or None for zeros; not used where the parts have no offset.
     """
 
+    dictionary: torch.Tensor
+    encoder: torch.Tensor | None
+    gain: torch.Tensor | None
+    bias: torch.Tensor | None
+    offset: torch.Tensor | None
+    samples: torch.Tensor  # only where parts are made of them
+    frozen: torch.Tensor | None  # thresholds of a selection from batches, once it is over
+    usage: torch.Tensor
+
     def __init__(
         self,
         problem: Problem,
         components: torch.Tensor,
-        encoder: torch.Tensor,
+        encoder: torch.Tensor | None,
         bias: torch.Tensor | None = None,
         offset: torch.Tensor | None = None,
     ):
@@ -96,7 +105,7 @@ class Autoencoder(nn.Module):
         layer, parts, codes = problem.inference, problem.parts, problem.codes
         zeros = torch.zeros_like(components[..., 0])
 
-        def own(name: str, wanted: bool, value: torch.Tensor | None) -> None:
+        def own(name: str, wanted: bool, value: torch.Tensor) -> None:
             self.register_parameter(name, nn.Parameter(value.clone()) if wanted else None)
 
         if parts.of_samples:
@@ -106,15 +115,14 @@ class Autoencoder(nn.Module):
         else:
             weights = parts.project_tensor(components)
         own("dictionary", True, weights)
-        own("encoder", not layer.tied, encoder)
+        own("encoder", not layer.tied, components if encoder is None else encoder)
         own("gain", layer.gain, torch.ones_like(zeros))
         own("bias", layer.bias, zeros if bias is None else bias)
         nowhere = torch.zeros_like(components[..., 0, :])
         own("offset", parts.offset, nowhere if offset is None else offset)
         self.begun = codes.learned(components)
-        for name, weights in self.begun.items():
-            own(name, True, weights.begin)
-        # Of a selection from batches, once it is frozen.
+        for name, learned in self.begun.items():
+            own(name, True, learned.begin)
         self.register_buffer("frozen", None)
         self.register_buffer("usage", torch.ones_like(zeros), persistent=False)
 
@@ -130,8 +138,10 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def put(self, weights: Weights) -> None:
         """Let other parts, encoder and biases take the place of its own."""
-        tensors = (None if w is None else torch.from_numpy(w).to(self.usage) for w in weights)
-        self.load_state_dict(Autoencoder(self.problem, *tensors).state_dict())
+        components, *others = weights
+        tensors = (None if w is None else torch.from_numpy(w).to(self.usage) for w in others)
+        begun = Autoencoder(self.problem, torch.from_numpy(components).to(self.usage), *tensors)
+        self.load_state_dict(begun.state_dict())
 
     @torch.no_grad()
     def measure(self, unit: Unit) -> None:
@@ -145,8 +155,8 @@ class Autoencoder(nn.Module):
             "offset": unit.data,
             "frozen": unit.codes,
         }
-        for name, weights in self.begun.items():
-            data, codes = weights.unit
+        for name, learned in self.begun.items():
+            data, codes = learned.unit
             factors[name] = unit.data**data * unit.codes**codes
         for name, factor in factors.items():
             weights = getattr(self, name, None)
@@ -163,8 +173,12 @@ class Autoencoder(nn.Module):
         if self.gain is not None and other.gain is not None:
             self.gain.copy_(other.gain)
         own, given = getattr(self, "samples", None), getattr(other, "samples", None)
-        both = own is not None and given is not None and own.shape == given.shape
-        if both and torch.allclose(own, given):  # else the weights have been found anew
+        if (
+            own is not None
+            and given is not None
+            and own.shape == given.shape
+            and torch.allclose(own, given)  # else the weights have been found anew
+        ):
             self.dictionary.copy_(other.dictionary)
         learned = other.learned
         if other.frozen is not None:
@@ -243,6 +257,7 @@ class Autoencoder(nn.Module):
         if self.offset is not None and parts.nonnegative:
             self.offset.clamp_(min=0)
         if layer.nonnegative:
+            assert self.encoder is not None, "Tied weights have the parts' sign."
             self.encoder.clamp_(min=0)
         for name, weights in self.learned.items():
             if self.begun[name].lower is not None:
@@ -251,9 +266,10 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def project_gradient(self) -> None:
         """Take from the gradient of unit-norm parts what only changes their norm."""
-        if self.problem.parts.unit:
-            along = torch.linalg.vecdot(self.dictionary.grad, self.dictionary).unsqueeze(-1)
-            self.dictionary.grad.addcmul_(self.dictionary, along, value=-1)
+        gradient = self.dictionary.grad
+        if self.problem.parts.unit and gradient is not None:
+            along = torch.linalg.vecdot(gradient, self.dictionary).unsqueeze(-1)
+            gradient.addcmul_(self.dictionary, along, value=-1)
 
     @torch.no_grad()
     def freeze(self, D: torch.Tensor) -> None:
@@ -264,7 +280,7 @@ class Autoencoder(nn.Module):
             return float(self.problem.objective(self(D)))
 
         if self.problem.codes.from_batch:
-            self.frozen = self.problem.codes.threshold(self.infer(D)[0], objective)
+            self.frozen = self.problem.codes.frozen_threshold(self.infer(D)[0], objective)
 
     @torch.no_grad()
     def scale_to(self, D: torch.Tensor) -> None:

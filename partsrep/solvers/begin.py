@@ -116,7 +116,8 @@ def best_of(
     """The candidate that leads farthest in a few epochs, and how far."""
     m, d = candidates[0].components.shape
     candidates = candidates[: max(1, STACK // (m * (d + settings.batch_size)))]
-    module = Autoencoder(problem, *map(tensor, together(candidates)))
+    components, *others = together(candidates)
+    module = Autoencoder(problem, torch.tensor(components), *map(tensor, others))
     samples = torch.as_tensor(D)
     module.scale_to(samples)
     module.make_kl_finite(samples)
@@ -124,7 +125,7 @@ def best_of(
     rngs = [np.random.RandomState(rng.randint(2**31)) for _ in candidates]
     adam.train(module, samples, rngs, trial)
     best = module.member(int(adam.evaluate(module, samples).argmin()), problem)
-    return Weights(*map(array, (best.dictionary, best.encoder, best.bias, best.offset)))
+    return Weights._make(map(array, (best.dictionary, best.encoder, best.bias, best.offset)))
 
 
 def relaxed(problem: Problem) -> Problem:
@@ -133,7 +134,7 @@ def relaxed(problem: Problem) -> Problem:
     parts, layer = problem.parts, problem.inference
     return replace(
         problem,
-        parts=replace(parts, offset=False) if parts.offset else parts,
+        parts=parts.with_offset(False),
         codes=ReLU(),
         inference=Layer(layer.tied, layer.bias, layer.nonnegative, gain=layer.gain),
         objective=Objective(),
@@ -156,7 +157,7 @@ def together(weights: list[Weights]) -> Weights:
         own = [array for array in kind if array is not None]
         full = [np.zeros_like(own[0]) if array is None else array for array in kind if own]
         stacked.append(np.stack(full) if own else None)
-    return Weights(*stacked)
+    return Weights._make(stacked)
 
 
 def tensor(weights: np.ndarray | None) -> torch.Tensor | None:

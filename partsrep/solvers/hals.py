@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ..choices.codes import ReLU
+from ..choices.codes import Codes, ReLU
 from ..choices.objective import SQUARED, Objective, Terms
-from ..choices.parts import Parts
+from ..choices.parts import Parts, PartSet
 from ..choices.problem import Problem
 from ..leastsquares import columnwise_loss, data_norm, equations_by_block, sweeps, worthwhile
 from ..progress import History, progress
@@ -95,7 +95,7 @@ def infer(
 
 
 def _descended(
-    D: Any, components: np.ndarray, codes: Any, terms: Terms, weights: np.ndarray | None
+    D: Any, components: np.ndarray, codes: Codes, terms: Terms, weights: np.ndarray | None
 ) -> np.ndarray:
     """Codes under penalties of any kind: half steps from the best codes without them."""
     H = codes.infer(D, components, weights=weights)
@@ -131,7 +131,7 @@ def solve(
     D = widened(D)
     problem = problem.against_data(D.shape)
     begun, rough = iter(begun), rounded(D, problem, weights)
-    how = {"weights": weights, "tol": settings.tol, "max_iter": settings.max_iter}
+    tol, max_iter = settings.tol, settings.max_iter
     size = max(STACK // max(D.shape), 1) if _stacks(D, problem, weights) else 1
     while group := list(islice(begun, size)):
         bound = replace(problem, parts=problem.parts.bind(D))
@@ -143,11 +143,17 @@ def solve(
             kkt_residual(D, *fit, bound, weights) <= NEAR for fit in _members(H, components)
         )
         if rough is not D and not near:
-            coarse = {"tol": max(settings.tol, COARSE), "max_iter": settings.max_iter, "gain": FINE}
-            H, components = descend(rough, H, components, bound, histories, **coarse)
-        H, components = descend(D, H, components, bound, histories, **how)
+            coarse = max(tol, COARSE)
+            H, components = descend(
+                rough, H, components, bound, histories, tol=coarse, max_iter=max_iter, gain=FINE
+            )
+        H, components = descend(
+            D, H, components, bound, histories, weights=weights, tol=tol, max_iter=max_iter
+        )
         for fit, history in zip(_members(H, components), histories, strict=True):
-            H, components = _refined(D, *fit, bound, history, **how)
+            H, components = _refined(
+                D, *fit, bound, history, weights=weights, tol=tol, max_iter=max_iter
+            )
             weights_of_samples = bound.parts.weights if bound.parts.of_samples else None
             yield Factors(H, components, weights_of_samples), history
 
@@ -287,7 +293,7 @@ def descend(
     norm = data_norm(D, weights)
     # Numbers of one descent, or arrays (s,) of them. A step of 0 is not ahead.
     shape = F.shape[:-2]
-    members = np.arange(len(F)) if shape else ...
+    members: Any = np.arange(len(F)) if shape else ...  # an index
     iterations = np.reshape([history.iterations for history in histories], shape)
     before, step, limit = np.full(shape, np.inf), np.zeros(shape), np.ones(shape)
     over = iterations >= max_iter
@@ -339,7 +345,7 @@ def half_step(
     F: np.ndarray,
     extrapolated: np.ndarray,
     P: np.ndarray,
-    allowed: Any,
+    allowed: Codes | PartSet,
     terms: Terms,
     step: np.ndarray,
     measured: bool,
@@ -348,7 +354,8 @@ def half_step(
 
     Returns the residual before and, if it is to be measured, ‖D − FᵀP‖² − ‖D‖² after.
     """
-    residual = change = 0.0
+    residual: float | np.ndarray = 0.0
+    change: float | np.ndarray = 0.0
     times = worthwhile(D.shape[1], P.shape[-2])
     improve = partial(sweeps, times=times) if allowed in SWEPT else allowed.improve
     apart = allowed.columnwise and terms.columnwise

@@ -1,5 +1,7 @@
 """L-BFGS: an autoencoder by quasi-Newton steps on all samples at once."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy.optimize import minimize
@@ -11,6 +13,7 @@ from . import Settings, adam
 from .autoencoder import Autoencoder
 
 MEMORY = 20  # steps whose curvature is remembered
+Bounds = tuple[float | None, float | None]
 
 
 def check(problem: Problem) -> None:
@@ -67,10 +70,9 @@ def train(
     def value_and_slope(flat: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal best
         put(flat)
-        module.zero_grad()
         value = module.problem.objective(module(D))
-        value.backward()
-        slope = np.concatenate([w.grad.cpu().double().numpy().ravel() for w in weights])
+        slopes = torch.autograd.grad(value, weights)
+        slope = np.concatenate([each.cpu().double().numpy().ravel() for each in slopes])
         found = float(value.detach())
         if found < best[0]:
             best = found, flat.copy()
@@ -104,11 +106,12 @@ def train(
     return history
 
 
-def _bounds(module: Autoencoder, weights: list[torch.Tensor]) -> list[tuple]:
+def _bounds(module: Autoencoder, weights: Sequence[torch.Tensor]) -> list[Bounds]:
     """What the sets say of each weight."""
     parts, layer = module.problem.parts, module.problem.inference
+    assert parts.bounds is not None  # what `check` has seen
     free, nonnegative = (None, None), (0, None)
-    bounds = {
+    bounds: dict[torch.Tensor | None, Bounds] = {
         module.dictionary: parts.bounds,
         module.offset: nonnegative if parts.nonnegative else free,
         module.encoder: nonnegative if layer.nonnegative else free,

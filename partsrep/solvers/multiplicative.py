@@ -67,7 +67,7 @@ def descend(
     """
     F, P = np.array(start.codes.T, order="C"), start.components.copy()
     F, P, tol = np.maximum(F, 0), np.maximum(P, 0), settings.tol
-    beta = problem.objective.fit.beta
+    beta = problem.objective.beta
     of_codes, of_parts = problem.objective.terms("codes"), problem.objective.terms("parts")
     weights_T = None if weights is None else weights.T
     rounding = 10 * float(np.finfo(F.dtype).eps)
@@ -130,7 +130,7 @@ def _codes(
     settings: Settings,
 ) -> np.ndarray:
     """Those of a few samples, which leave when they are done."""
-    beta, terms, tol = problem.objective.fit.beta, problem.objective.terms("codes"), settings.tol
+    beta, terms, tol = problem.objective.beta, problem.objective.terms("codes"), settings.tol
     if weights is None:
         sums, share = np.asarray(D.sum(axis=1)).ravel(), P.sum()
     else:
@@ -165,7 +165,9 @@ def _multiply(
     the norm of F ∘ gradient, relative to that of F ∘ ∇⁺."""
     gamma = 1 / (2 - beta) if beta < 1 else 1 / (beta - 1) if beta > 2 else 1.0
     down, up = _halves(F, P, D, weights, beta)
-    l1, l2 = terms.elastic
+    elastic = terms.elastic
+    assert elastic is not None  # what `check` has seen
+    l1, l2 = elastic
     up = up + l1 + l2 * F
     up[up == 0] = 1  # the partner is zero, and so is ∇⁻
     residual = np.linalg.norm(F * (up - down)) / (np.linalg.norm(F * up) or 1.0)
@@ -195,10 +197,12 @@ def _halves(
             up = [P @ np.maximum(F[:, some].T @ P, floor).T ** (beta - 1) for some in rows]
     else:
         D_hat = np.maximum(F.T @ P, floor)
-        slope = 1 if plain else D_hat ** (beta - 1)
-        slope = slope if weights is None else weights * slope
-        down = P @ (D / D_hat * slope).T
-        up = [P @ slope.T] if not plain else []
+        if plain:
+            down = P @ (D / D_hat).T
+        else:
+            slope = D_hat ** (beta - 1)
+            slope = slope if weights is None else weights * slope
+            down, up = P @ (D / D_hat * slope).T, [P @ slope.T]
     return down, P.sum(axis=1, keepdims=True) if plain else np.hstack(up)
 
 

@@ -214,6 +214,8 @@ def train(
             'Online(negative=1.0), or decoder="free".'
         )
     samples = D.cpu().numpy()
+    assert module.gain is not None and module.bias is not None  # what `check` has seen
+    assert settings.learning_rate is not None  # whoever trains has chosen one
     learned = module.dictionary, module.gain, module.bias
     weights = [parameter.detach().cpu().numpy().astype(np.float64) for parameter in learned]
     components, gain, _ = weights

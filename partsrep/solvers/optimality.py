@@ -11,7 +11,7 @@ from ..leastsquares import data_norm, equations_by_block
 
 def idle_signs(H: np.ndarray, problem: Problem) -> np.ndarray:
     """Which parts (m,) no sample uses while their sign is free."""
-    return ~H.any(axis=0) & (not problem.parts.nonnegative and not problem.parts.of_samples)
+    return np.logical_and(~H.any(axis=0), problem.parts.signed)
 
 
 def turned(H: np.ndarray, components: np.ndarray, problem: Problem) -> np.ndarray:
@@ -79,4 +79,4 @@ def _violation(
             *equations, allowed.columnwise and terms.columnwise
         )
     ]
-    return float(np.linalg.norm(residuals))
+    return float(np.linalg.norm(np.array(residuals)))

@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag, linear, pad
 
 from ..choices.problem import Problem
+from .autoencoder import Autoencoder
 
 DENSITY = 0.09  # of selected codes, above which dense products are faster
 WORK = 2**23  # n·d·m of a batch, below which the overhead of a step outweighs its products
@@ -148,7 +149,7 @@ class _SparseLoss(torch.autograd.Function):
         return None, of_U, of_P, of_b, of_c, None
 
 
-def sparse_loss(module: torch.nn.Module, D: torch.Tensor) -> torch.Tensor:
+def sparse_loss(module: Autoencoder, D: torch.Tensor) -> torch.Tensor:
     r"""‖D − D̂‖²/n of a batch in training, by the selected codes alone; where it :func:`is_faster`.
 
     With H = f(D Uᵀ + b), E = H Xᵀ + 1cᵀ − D, and G the entries of E X where H > 0, the gradients
@@ -170,7 +171,6 @@ def sparse_loss(module: torch.nn.Module, D: torch.Tensor) -> torch.Tensor:
     --------
     >>> from partsrep.choices.codes import TopK
     >>> from partsrep.choices.inference import Layer
-    >>> from partsrep.solvers.autoencoder import Autoencoder
     >>> D, parts = torch.tensor([[3.0, 1.0], [2.0, 4.0]]), torch.eye(2)
     >>> module = Autoencoder(Problem(codes=TopK(1), inference=Layer()), parts, parts)
     >>> loss = sparse_loss(module, D)

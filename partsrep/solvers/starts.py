@@ -3,6 +3,7 @@
 The starts are raw: what their scale is, each says. :func:`rescaled` gives them that of the data.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -375,7 +376,7 @@ def small(D: np.ndarray, n_components: int, rng: np.random.RandomState) -> tuple
 
 
 #: NMF's starts by name.
-STARTS = {
+STARTS: dict[str, Callable[..., tuple[np.ndarray, np.ndarray]]] = {
     "random": random,
     "nndsvd": nndsvd,
     "nndsvda": partial(nndsvd, fill="mean"),

@@ -160,7 +160,11 @@ class Training:
     ) -> tuple[list[Run], Interrupted | None]:
         """Go on from where some runs begin, together."""
         weights = begin.together([weights for weights, _ in begun])
-        module = Autoencoder(stacked(problems), *map(begin.tensor, weights)).to(self.device)
+        problem = stacked(problems)
+        assert problem is not None  # who trains several together has asked
+        components, *others = weights
+        module = Autoencoder(problem, torch.tensor(components), *map(begin.tensor, others))
+        module = module.to(self.device)
         some = adam.batch(D, slice(adam.ROWS), module)
         searched = self.solver.searches and alternating.solves(begin.relaxed(problems[0]))
         if self.start is None and self.solver.scales and not searched:
