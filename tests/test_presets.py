@@ -462,7 +462,7 @@ def test_like_an_autoencoder(model, expected):
         (presets.kl_nmf(3), "squared error"),
         (presets.separable_nmf(3), "cannot be held in that set"),
         (SAE(3, decoder=Cone(), penalty=L1(0.1, by_norm=True)), "no such penalty"),
-        (NMF(3, alpha_W=0.1), "only an L1 penalty"),
+        (NMF(3, penalty=L1(0.1), solver="mu", beta_loss="kullback-leibler"), "squared error"),
         (SAE(3, output="logistic"), "another link"),
         (SAE(3, bias="both"), "one with signs does what no part can"),
         (SAE(3, activation="logistic"), "never zero"),

@@ -35,6 +35,7 @@ from partsrep import (
     presets,
     save,
 )
+from partsrep.choices.codes import Codes
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 n, d, m, k = 60, 8, 5, 2
@@ -217,7 +218,7 @@ def test_the_file_is_numbers_and_json(saved):
         assert_equal(tensors[name], getattr(sae, name))
     assert_equal(tensors["history_.objective"], sae.history_["objective"])
     config = header(saved)
-    assert (config["format"], config["version"], config["class"]) == (1, version("partsrep"), "SAE")
+    assert (config["format"], config["version"], config["class"]) == (2, version("partsrep"), "SAE")
     assert config["parameters"]["activation"] == {"BatchTopK": {"k": k}}
     assert config["fitted"]["loss_"] == sae.loss_
     # Nothing twice: the module's weights are these arrays.
@@ -246,16 +247,13 @@ def test_arrays_are_not_shared(saved):
     assert sae.module_.components.any()
 
 
-class Home:
+class Home(Codes):
     """An activation of one's own."""
 
     homogeneous = True
 
     def __call__(self, Z):
         return Z.clamp(min=0)
-
-    def check(self, n_components):
-        pass
 
 
 def test_what_cannot_be_saved(tmp_path):
@@ -321,7 +319,11 @@ def solved(config):
 @pytest.mark.parametrize(
     "change, said",
     [
-        (lambda c: c.update(format=2, version="9.9"), r"format 2 of partsrep 9\.9.*newer"),
+        (
+            lambda c: c.update(format=3, version="9.9"),
+            r"format 3 of partsrep 9\.9.*one that wrote it",
+        ),
+        (lambda c: c.update(format=1), "format 1 .*fit again"),
         (lambda c: c.update({"class": "GAN"}), "'GAN'.*neither NMF nor SAE"),
         (lambda c: c["parameters"].update(activation={"TopQ": {"k": 2}}), "'TopQ'.*not know"),
         (lambda c: c["parameters"].update(activation={"TopK": {"k": 0}}), "TopK's k"),

@@ -5,8 +5,23 @@ import numpy as np
 import pytest
 from problems import disjoint_parts
 
-from partsrep import L1, NMF, SAE, BatchTopK, Layer, LogVolume, Problem, TopK, to_topk_sae, walk
-from partsrep.choices.objective import Elastic, Objective
+from partsrep import (
+    L1,
+    L2,
+    NMF,
+    NNLS,
+    SAE,
+    BatchTopK,
+    Bernoulli,
+    Beta,
+    Layer,
+    LogVolume,
+    Objective,
+    Problem,
+    TopK,
+    to_topk_sae,
+    walk,
+)
 from partsrep.choices.parts import Parts
 from partsrep.estimators import from_problem
 from partsrep.presets import UnitMean
@@ -30,22 +45,58 @@ def test_each_step_turns_one_choice():
         Problem(
             Parts(offset=True), BatchTopK(2), Layer(bias=True), Objective(penalties=(L1(0.1),))
         ),
-        Problem(UnitMean(), objective=Objective(parts=LogVolume(0.5))),
-        Problem(Parts(nonnegative=True), objective=Objective(codes=Elastic(l1=0.25))),
-        Problem(Parts(nonnegative=True), objective=Objective(beta=1.0)),
+        Problem(UnitMean(), objective=Objective(penalties=(LogVolume(0.5),))),
+        Problem(Parts(nonnegative=True), objective=Objective(penalties=(L1(0.25),))),
+        Problem(Parts(nonnegative=True), objective=Objective(penalties=(L2(1.0, per="entry"),))),
+        Problem(Parts(nonnegative=True), objective=Objective(Beta(1.0))),
     ],
 )
-def test_the_from_problem_solves_the_problem_it_is_given(problem):
+def test_an_estimator_of_a_problem_solves_that_problem(problem):
     D = disjoint_parts().D[:60]
     model = from_problem(problem, 3, random_state=0)
+    assert model.problem == problem
     model.set_params(**{"max_iter": 20} if isinstance(model, NMF) else {"max_epochs": 3})
     assert model.fit(D).problem_ == problem
 
 
-def test_a_price_that_depends_on_the_size_of_the_data_is_refused():
-    problem = Problem(Parts(nonnegative=True), objective=Objective(codes=Elastic(l2=1.0)))
-    with pytest.raises(ValueError, match="without the size of the data"):
-        from_problem(problem, 3)
+@pytest.mark.parametrize(
+    "model",
+    [
+        NMF(3, alpha_W=0.1, alpha_H=0.2, l1_ratio=0.5),
+        NMF(3, solver="mu", beta_loss="kullback-leibler", alpha_W=0.1),
+        NMF(3, parts="unit-nonnegative", penalty=L1(0.1, by_norm=True)),
+        SAE(3, bias="both", penalty=[L1(0.1), L2(0.1, on="parts")], decoder="nonnegative"),
+        SAE(3, output="logistic", loss="bernoulli"),
+    ],
+    ids=repr,
+)
+def test_a_problem_leads_back_to_itself(model):
+    assert from_problem(model.problem, 3).problem == model.problem
+
+
+def test_penalties_of_nmf_are_those_of_the_autoencoder():
+    """One step from NMF with both penalties to one layer: the optimum of NMF costs the same."""
+    D = disjoint_parts().D
+    penalties = (L1(0.3), L2(0.2), L2(0.1, on="parts"), LogVolume(2.0))
+    nmf = Problem(Parts(nonnegative=True), objective=Objective(penalties=penalties))
+    steps = walk(D, {"NMF": nmf, "layer": replace(nmf, inference=Layer())}, 5, warm=True)
+    factorized, trained = steps.models.values()
+    end, begin = factorized.history_["objective"][-1], trained.history_["objective"][0] * len(D)
+    assert begin == pytest.approx(end, rel=1e-2), "disjoint parts are encodable"
+    assert trained.problem_.objective == factorized.problem_.objective
+
+
+@pytest.mark.parametrize(
+    ("objective", "inference", "words"),
+    [
+        (Objective(Beta(1.0)), Layer(), "data-fit"),
+        (Objective(Bernoulli(), "logistic"), NNLS(), "NMF has no"),
+        (Objective(link="logistic"), NNLS(), "NMF has no"),
+    ],
+)
+def test_what_has_no_counterpart_is_named(objective, inference, words):
+    with pytest.raises(ValueError, match=words):
+        from_problem(Problem(Parts(nonnegative=True), inference=inference, objective=objective), 3)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit
@@ -14,13 +15,14 @@ from ..choices.inference import Layer
 from ..choices.objective import Objective
 from ..choices.parts import Parts
 from ..choices.problem import Problem
-from ..lazy import Lazy, torch
+from ..lazy import torch
 from ..leastsquares import ROWS, blocks, squared_error
 from ..progress import History, Interrupted, progress
 from ..validation import check_fields, check_number
 from . import Settings, Weights
 
-autoencoder = Lazy("partsrep.solvers.autoencoder")
+if TYPE_CHECKING:
+    from .autoencoder import Autoencoder
 
 ALIVE = 0.1  # of the largest part's norm: the norms of used and unused parts lie far apart
 
@@ -173,7 +175,7 @@ def epoch(
 
 
 def train(
-    module: autoencoder.Autoencoder,
+    module: Autoencoder,
     D: torch.Tensor,
     rngs: list[np.random.RandomState],
     settings: Settings,
