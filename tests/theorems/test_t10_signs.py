@@ -1,4 +1,4 @@
-"""T10 and T11: what few active codes, or a price of codes, determine if the decoder is free."""
+"""T10 and T11: what few active codes, or a penalty on codes, determine if the decoder is free."""
 
 from itertools import combinations
 from math import comb

@@ -1,4 +1,4 @@
-"""T11: L1 prices of the codes."""
+"""T11: L1 penalties on the codes."""
 
 from dataclasses import replace
 
@@ -16,22 +16,22 @@ from partsrep.solvers.autoencoder import Autoencoder
 
 @settings(max_examples=40, deadline=None)
 @given(seeds, st.floats(1e-6, 1e6))
-def test_t11_without_a_norm_the_price_is_evaded(seed, price):
-    """H/c and cX: the same reconstruction at a price as small as one likes."""
+def test_t11_without_a_norm_the_penalty_is_evaded(seed, weight):
+    """H/c and cX: the same reconstruction at a penalty as small as one likes."""
     H, X = random_matrix(seed, 8, 3), random_matrix(seed + 1, 5, 3)
-    c = 1e9 * price
+    c = 1e9 * weight
     assert np.allclose((H / c) @ (c * X).T, H @ X.T)
-    assert price * np.sum(H / c) <= 1e-8 * np.sum(H)
+    assert weight * np.sum(H / c) <= 1e-8 * np.sum(H)
 
 
 @settings(max_examples=60, deadline=None)
 @given(seeds, st.integers(1, 4), st.integers(0, 5), st.floats(0, 2))
-def test_t11_orthogonal_parts_shrink_by_half_the_price(seed, m, more, price):
+def test_t11_orthogonal_parts_shrink_by_half_the_penalty(seed, m, more, weight):
     """min ‖d − Xh‖² + λ 1ᵀh for XᵀX = I: the tied ReLU layer with bias −λ/2."""
     D = np.random.RandomState(seed).standard_normal((20, m + more))
     X = np.linalg.qr(np.random.RandomState(seed + 1).standard_normal((m + more, m)))[0]
-    layer = SAE.from_weights(X.T, X, bias=np.full(m, -price / 2))
-    best = exact_nnls(D, X.T, l1=price / 2)
+    layer = SAE.from_weights(X.T, X, bias=np.full(m, -weight / 2))
+    best = exact_nnls(D, X.T, l1=weight / 2)
     assert np.allclose(layer.transform(D), best, atol=1e-5)
 
 

@@ -34,12 +34,12 @@ def test_t04_entries_that_need_a_part_each_make_the_bars_unique(size):
         assert own[j] in bar
         assert all(not (own[j] in bars[k] and own[k] in bar) for k in range(len(bars)) if k != j)
         assert sum(pixel in bar for pixel in own) == 2 < size
-    # u·(j + k) + b = 1 for all k makes u·k = 0, then rows = columns makes b = 1: no silence.
+    # u·(j + k) + b = 1 for all k makes u·k = 0, then rows = columns makes b = 1: never inactive.
     u = [Fraction(1)] + [Fraction(0)] * (2 * size - 1)
     assert sum(u[:size]) != sum(u[size:])
 
 
-def test_t04_less_company_means_larger_margins():
+def test_t04_fewer_coactive_parts_mean_larger_margins():
     P = unit_rows(np.random.RandomState(0).random_sample((5, 8)))
     alone = encodability(P.T, np.eye(5)).margin
     pairs = encodability(P.T, np.eye(5) + np.roll(np.eye(5), 1, axis=1)).margin
