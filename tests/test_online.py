@@ -4,7 +4,7 @@ import torch
 from problems import digits
 from sklearn.exceptions import ConvergenceWarning
 
-from partsrep import datasets
+from partsrep import datasets, presets
 from partsrep.choices.codes import ReLU
 from partsrep.choices.dense import Logistic
 from partsrep.choices.inference import Layer
@@ -251,8 +251,8 @@ def test_settings_out_of_range_are_named(settings, message):
 def test_bad_calls_are_named():
     D = crosses(50).D
     with pytest.raises(ValueError, match="learning_rate must be"):
-        trained(D, learning_rate=0.0)
+        presets.nnsae(6, learning_rate=0.0).fit(D)
     with pytest.raises(ValueError, match="epochs must be"):
-        trained(D, epochs=0)
+        presets.nnsae(6, max_epochs=0).fit(D)
     with pytest.raises(ValueError, match="only shrinks negative weights"):
         trained(D, rule=Online(negative=0.5))

@@ -1,5 +1,7 @@
 """An autoencoder of c·D is that of D, told in other units: for every choice that can be scaled."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from problems import digits
@@ -29,6 +31,8 @@ from partsrep import (
     fit_all,
     presets,
 )
+from partsrep.choices.codes import Codes
+from partsrep.choices.objective import Penalty
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -141,23 +145,20 @@ def test_a_logistic_layer_learns_images_in_any_unit(c):
 
 def test_an_activation_and_a_penalty_of_ones_own_keep_the_unit_of_the_data():
     """They do not say what they are in other units, so that none is tried."""
-    from dataclasses import dataclass
 
     @dataclass(frozen=True)
-    class Shifted:
+    class Shifted(Codes):
         threshold: float
-        homogeneous = False
 
         def __call__(self, Z):
             return (Z - self.threshold).clamp(min=0)
 
-        def check(self, n_components):
-            pass
-
     @dataclass(frozen=True)
-    class Squares:
+    class Squares(Penalty):
+        weight: float = 0.01
+
         def __call__(self, output):
-            return 0.01 * output.H.square().sum(dim=-1).mean(dim=-1)
+            return self.weight * output.H.square().sum(dim=-1).mean(dim=-1)
 
     D = 7 * data()
     for choices in ({"activation": Shifted(2.0), "decoder": "unit"}, {"penalty": Squares()}):

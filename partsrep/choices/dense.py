@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
+from ..lazy import torch
 from .codes import Codes, Learned
 
 UNKNOWN = None, "such codes are never zero, or signed (T14, T15)"
