@@ -157,6 +157,12 @@ def test_an_activation_and_a_penalty_of_ones_own_keep_the_unit_of_the_data():
     class Squares(Penalty):
         weight: float = 0.01
 
+        def value(self, F):
+            return self.weight * np.square(F).sum()
+
+        def quadratic(self, F, gram, cross):
+            return gram + self.weight * np.eye(len(F)), cross
+
         def __call__(self, output):
             return self.weight * output.H.square().sum(dim=-1).mean(dim=-1)
 
@@ -170,6 +176,12 @@ def test_an_activation_and_a_penalty_of_ones_own_keep_the_unit_of_the_data():
         added = 0.01 * np.square(H).sum() if "penalty" in choices else 0.0
         assert sae.history_["objective"].min() == pytest.approx((error + added) / len(D))
         assert module.problem is sae.problem_
+    D = 2.0**40 * data()
+    nmf = NMF(4, parts="unit-nonnegative", penalty=Squares(), random_state=0, max_iter=5).fit(D)
+    H = nmf.transform(D)
+    gram = nmf.components_ @ nmf.components_.T + 0.01 * np.eye(4)
+    # Where a code is positive, its gradient is zero.
+    assert np.abs(np.where(H > 0, H @ gram - D @ nmf.components_.T, 0)).max() < 1e-6 * D.max()
 
 
 @pytest.mark.parametrize("make", [presets.ncae, presets.sae_kl, None])
