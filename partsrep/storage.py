@@ -1,16 +1,15 @@
 """Fitted models out and in again, as one safetensors file."""
 
-from __future__ import annotations
-
 import json
 import os
 from dataclasses import fields, is_dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
+import torch
 from safetensors import SafetensorError, safe_open
 from sklearn.utils.validation import check_is_fitted
 
@@ -27,14 +26,9 @@ from .choices import (
     selections,
 )
 from .estimators import NMF, SAE
-from .lazy import Lazy, torch
 from .solvers import online
+from .solvers.autoencoder import Autoencoder
 from .validation import check_shape
-
-if TYPE_CHECKING:
-    from .solvers.autoencoder import Autoencoder
-
-autoencoder = Lazy("partsrep.solvers.autoencoder")
 
 FORMAT = 2  # of the file; a reader refuses others
 ESTIMATORS = {"NMF": NMF, "SAE": SAE}
@@ -170,6 +164,8 @@ def _packed(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
         return value
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, torch.device):
+        return str(value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         array = np.array(value, order="C")
         shared = (key for key, other in tensors.items() if _same(other, array))
@@ -189,8 +185,6 @@ def _packed(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
         items = ((field.name, getattr(value, field.name)) for field in fields(value))
         content = {key: _packed(item, f"{name}.{key}", tensors) for key, item in items}
         return {type(value).__name__: content}
-    if isinstance(value, torch.device):  # asked last, so that an NMF needs no torch
-        return str(value)
     raise ValueError(
         f"{name}={value!r} cannot be stored: a file holds numbers, names, arrays and the choices "
         "that partsrep itself defines."
@@ -250,7 +244,7 @@ def _unpacked_module(solved: problem.Problem, state: dict[str, np.ndarray]) -> A
         bound = replace(solved, parts=solved.parts.bind(state["samples"].numpy()))
         components = components @ state["samples"]
     solved.codes.check(len(components))
-    module = autoencoder.Autoencoder(bound, components, torch.zeros_like(components))
+    module = Autoencoder(bound, components, torch.zeros_like(components))
     module.problem = solved
     if "frozen" in state:
         check_shape("threshold", state["frozen"].shape, ((), (len(components),)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..lazy import torch
+import torch
+
 from .codes import Codes, Learned
 
 UNKNOWN = None, "such codes are never zero, or signed (T14, T15)"

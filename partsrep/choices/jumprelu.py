@@ -4,9 +4,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..lazy import torch
+import torch
+
 from ..validation import check_fields, check_number
 from .codes import Codes, Learned, ReLU, places
+
+
+class _Jump(torch.autograd.Function):
+    """z where z > θ, else 0, and a gradient in θ as if the jump had a width."""
+
+    @staticmethod
+    def forward(ctx, Z, threshold, bandwidth):
+        ctx.save_for_backward(Z, threshold)
+        ctx.bandwidth = bandwidth
+        return torch.where(threshold < Z, Z, 0)
+
+    @staticmethod
+    def backward(ctx, slope):
+        Z, threshold = ctx.saved_tensors
+        near = (Z - threshold).abs() < ctx.bandwidth / 2
+        pull = torch.where(near, slope, 0).sum(dim=-2, keepdim=True)
+        return torch.where(threshold < Z, slope, 0), -threshold / ctx.bandwidth * pull, None
+
+
+class _Step(torch.autograd.Function):
+    """1 where z > θ, else 0, and a gradient in θ as if the step had a width."""
+
+    @staticmethod
+    def forward(ctx, Z, threshold, bandwidth):
+        ctx.save_for_backward(Z, threshold)
+        ctx.bandwidth = bandwidth
+        return (threshold < Z).to(Z.dtype)
+
+    @staticmethod
+    def backward(ctx, slope):
+        Z, threshold = ctx.saved_tensors
+        near = (Z - threshold).abs() < ctx.bandwidth / 2
+        pull = torch.where(near, slope, 0).sum(dim=-2, keepdim=True)
+        return None, -pull / ctx.bandwidth, None
 
 
 @dataclass(frozen=True)
@@ -74,9 +109,7 @@ class JumpReLU(Codes):
         """The codes, for thresholds that are learned or for the one that is not."""
         if self.bandwidth is None:
             return self(Z)
-        threshold, near = self._near(Z, learned["threshold"])
-        pull = -threshold.detach() / self.bandwidth * _of_zero(threshold)
-        return torch.where(threshold < Z, Z, 0) + torch.where(near, pull, 0)
+        return _Jump.apply(Z, learned["threshold"].unsqueeze(-2), self.bandwidth)
 
     def support(self, Z: torch.Tensor) -> torch.Tensor:
         """Those above the threshold."""
@@ -89,19 +122,7 @@ class JumpReLU(Codes):
 
     def active(self, Z: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
         """1 where a code is above its learned threshold (..., m), else 0."""
-        threshold, near = self._near(Z, threshold)
-        pull = -_of_zero(threshold) / self.bandwidth
-        return (threshold < Z).to(Z.dtype) + torch.where(near, pull, 0)
-
-    def _near(self, Z: torch.Tensor, threshold: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The thresholds (..., 1, m), and which codes pull them."""
-        threshold = threshold.unsqueeze(-2)
-        return threshold, (Z - threshold).detach().abs() < self.bandwidth / 2
-
-
-def _of_zero(threshold: torch.Tensor) -> torch.Tensor:
-    """0, with the gradient of the threshold: what is straight through."""
-    return threshold - threshold.detach()
+        return _Step.apply(Z, threshold.unsqueeze(-2), self.bandwidth)
 
 
 def above(Z: torch.Tensor, threshold: torch.Tensor | float) -> torch.Tensor:

@@ -277,7 +277,7 @@ class L0(Penalty):
 
     weight: float
 
-    degree: ClassVar[float] = 0
+    degree = 0
     needs: ClassVar[str] = "active"
 
     def __post_init__(self):
@@ -308,7 +308,7 @@ class KL(Penalty):
     target: float = 0.05
 
     FLOOR: ClassVar[float] = 1e-8
-    degree: ClassVar[float] = 0
+    degree = 0
     fixes_codes: ClassVar[bool] = True
 
     def __post_init__(self):
@@ -363,7 +363,7 @@ class Hoyer(Penalty):
 
     weight: float
 
-    degree: ClassVar[float] = 0
+    degree = 0
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
@@ -511,7 +511,7 @@ class PriorKL(Penalty):
 
     weight: float
 
-    degree: ClassVar[float] = 0
+    degree = 0
     needs: ClassVar[str] = "log_variance"
 
     def __post_init__(self):
@@ -560,7 +560,7 @@ class LogVolume(Penalty):
     per: str = "data"
 
     on: ClassVar[str] = "parts"
-    degree: ClassVar[float] = 0
+    degree = 0
     columnwise: ClassVar[bool] = False
 
     def __post_init__(self):

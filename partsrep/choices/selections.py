@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import torch
 
-from ..lazy import torch
 from ..validation import check_fields, check_integer, check_number
 from .codes import Codes, ReLU, largest_kept, places
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from ..lazy import public
 
-if TYPE_CHECKING:  # each is imported when it is first asked for
+if TYPE_CHECKING:  # each is imported when it is first asked for: SAE brings torch
     from .base import fit_all, restarts
     from .nmf import NMF, non_negative_factorization
     from .sae import SAE

@@ -1,13 +1,11 @@
 """SAE: sparse autoencoders, as a scikit-learn estimator."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -19,11 +17,13 @@ from ..choices.jumprelu import JumpReLU
 from ..choices.objective import FITS, Bernoulli, Beta, Objective, Penalty
 from ..choices.parts import DECODERS, PartSet
 from ..choices.problem import Problem
-from ..lazy import Lazy, torch
 from ..leastsquares import blocks
 from ..progress import History
-from ..solvers import Settings
+from ..solvers import Settings, adam
+from ..solvers.autoencoder import Autoencoder, stacked
+from ..solvers.begin import array, some_of, tensor
 from ..solvers.online import Online
+from ..solvers.training import SOLVERS, Solver, Training
 from ..validation import (
     as_array,
     check_choice,
@@ -37,15 +37,6 @@ from ..validation import (
     extremes,
 )
 from .base import PartsModel, alike, all_or_nothing
-
-if TYPE_CHECKING:
-    from ..solvers.autoencoder import Autoencoder
-    from ..solvers.training import Solver, Training
-
-adam = Lazy("partsrep.solvers.adam")
-autoencoder = Lazy("partsrep.solvers.autoencoder")
-begin = Lazy("partsrep.solvers.begin")
-training = Lazy("partsrep.solvers.training")
 
 # Epochs over which the objective has to fall by less than a part `tol`, or training ended too soon.
 RECENT = 10
@@ -95,7 +86,7 @@ class SAE(PartsModel):
     output : "linear" or "logistic"
         The link.
     loss : "squared" or "bernoulli"
-        The data-fit; "bernoulli" (cross-entropy) needs data in [0, 1] and logistic output.
+        The misfit; "bernoulli" (cross-entropy) needs data in [0, 1] and logistic output.
     penalty : None, an object or a list of them
         ``L1 L0 KL Hoyer Decay AuxK PriorKL``.
     solver : "auto", "adam", "lbfgs", "alternating", "online" or ``Online(mean=0.1)``
@@ -260,7 +251,7 @@ class SAE(PartsModel):
             return None
         prepared = [model._prepared(X) for model in models]
         problems, (D, m) = [problem for problem, _, _ in prepared], prepared[0][1:]
-        if autoencoder.stacked(problems) is None:
+        if stacked(problems) is None:
             return None
         rngs = [check_random_state(model.random_state) for model in models]
         runs, interrupt = first._training.solve(D, m, problems, rngs)
@@ -291,10 +282,10 @@ class SAE(PartsModel):
                 )
         return problem, D, m
 
-    def _finished(self, D: np.ndarray, module: Autoencoder, history: History) -> SAE:
+    def _finished(self, D: np.ndarray, module: Autoencoder, history: History) -> "SAE":
         """The fitted model with what was found."""
         module = module.to("cpu")
-        some = begin.tensor(begin.some_of(D, np.random.RandomState(0), adam.ROWS))
+        some = tensor(some_of(D, np.random.RandomState(0), adam.ROWS))
         selected, _ = adam.squared_error(module, some)
         module.freeze(some)
         frozen, _ = adam.squared_error(module, some)
@@ -353,11 +344,11 @@ class SAE(PartsModel):
     def _adopt(self, module: Autoencoder) -> None:
         """The attributes that are a module's weights."""
         self.module_, self.problem_ = module, module.problem
-        self.components_ = begin.array(module.components)
+        self.components_ = array(module.components)
         if module.problem.inference.has_encoder:
-            self.encoder_ = begin.array(module.U)
-        self.bias_ = begin.array(module.bias)
-        self.decoder_bias_ = begin.array(module.offset)
+            self.encoder_ = array(module.U)
+        self.bias_ = array(module.bias)
+        self.decoder_bias_ = array(module.offset)
         self.threshold_ = module.thresholds
 
     @classmethod
@@ -369,7 +360,7 @@ class SAE(PartsModel):
         decoder_bias=None,
         activation="relu",
         threshold=None,
-    ) -> SAE:
+    ) -> "SAE":
         """A fitted SAE with weights that were trained elsewhere: D̂ = f(D Uᵀ + b) Xᵀ + c.
 
         Parameters
@@ -462,7 +453,7 @@ class SAE(PartsModel):
         solved = sae.problem
         solved.codes.check(m)
         U, X, b, c = weights.values()
-        module = autoencoder.Autoencoder(solved, X.T, U, b, c)
+        module = Autoencoder(solved, X.T, U, b, c)
         if threshold is not None and "threshold" in module.learned:
             module.learned["threshold"].data = torch.tensor(threshold).expand(m).clone()
         elif threshold is not None:
@@ -501,9 +492,9 @@ class SAE(PartsModel):
     def _solver(self) -> Solver:
         """How it is trained."""
         if isinstance(self.solver, Online):
-            return training.SOLVERS["online"]
-        check_choice("solver", self.solver, training.SOLVERS)
-        return training.SOLVERS[self.solver]
+            return SOLVERS["online"]
+        check_choice("solver", self.solver, SOLVERS)
+        return SOLVERS[self.solver]
 
     @property
     def _settings(self) -> Settings:
@@ -518,7 +509,7 @@ class SAE(PartsModel):
 
     @property
     def _training(self) -> Training:
-        return training.Training(self._solver, self._settings, self.start, self.device)
+        return Training(self._solver, self._settings, self.start, self.device)
 
     def _nonnegative(self) -> bool:
         parts = DECODERS.get(self.decoder) if isinstance(self.decoder, str) else self.decoder

@@ -1,12 +1,10 @@
 """The online rule of the nonnegative sparse autoencoder (NNSAE): one sample at a time."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
@@ -15,14 +13,11 @@ from ..choices.inference import Layer
 from ..choices.objective import Objective
 from ..choices.parts import Parts
 from ..choices.problem import Problem
-from ..lazy import torch
 from ..leastsquares import ROWS, blocks, squared_error
 from ..progress import History, Interrupted, progress
 from ..validation import check_fields, check_number
 from . import Settings, Weights
-
-if TYPE_CHECKING:
-    from .autoencoder import Autoencoder
+from .autoencoder import Autoencoder
 
 ALIVE = 0.1  # of the largest part's norm: the norms of used and unused parts lie far apart
 
