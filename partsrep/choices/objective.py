@@ -278,7 +278,7 @@ class L0(Penalty):
     weight: float
 
     degree = 0
-    needs: ClassVar[str] = "active"
+    needs = "active"
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
@@ -309,7 +309,7 @@ class KL(Penalty):
 
     FLOOR: ClassVar[float] = 1e-8
     degree = 0
-    fixes_codes: ClassVar[bool] = True
+    fixes_codes = True
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
@@ -512,7 +512,7 @@ class PriorKL(Penalty):
     weight: float
 
     degree = 0
-    needs: ClassVar[str] = "log_variance"
+    needs = "log_variance"
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
@@ -559,9 +559,9 @@ class LogVolume(Penalty):
     delta: float = 0.1
     per: str = "data"
 
-    on: ClassVar[str] = "parts"
+    on = "parts"
     degree = 0
-    columnwise: ClassVar[bool] = False
+    columnwise = False
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
