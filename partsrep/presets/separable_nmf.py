@@ -65,19 +65,17 @@ class Samples(PartSet):
 
 
 class BoundSamples(PartSet):
-    """One fit's parts P = A D among its samples D: each row of A is a row of the identity.
-
-    Attributes
-    ----------
-    weights : ndarray (m, n)
-        A of the parts that `project` returned last.
-    """
+    """One fit's parts P = A D among its samples D: each row of A is a row of the identity."""
 
     of_samples = True
 
     def __init__(self, D):
-        self.D = D
-        self.weights = None
+        self.D, self._weights = D, None
+
+    @property
+    def weights(self) -> np.ndarray:
+        """A (m, n) of the parts that `project` returned last."""
+        return self._weights
 
     def project(self, components: np.ndarray) -> np.ndarray:
         """Nearest parts: the choice of samples with the least sum of squared distances."""
@@ -87,8 +85,8 @@ class BoundSamples(PartSet):
                 f"there are only {self.D.shape[0]}."
             )
         chosen = linear_sum_assignment(distances(components, self.D))[1]
-        self.weights = indicator(chosen, self.D)
-        return self.weights @ self.D
+        self._weights = indicator(chosen, self.D)
+        return self._weights @ self.D
 
     def improve(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
         """The same parts."""
