@@ -10,7 +10,8 @@ from partsrep.choices.inference import NNLS, Layer
 from partsrep.choices.objective import L1, Objective
 from partsrep.choices.parts import Parts
 from partsrep.choices.problem import Problem
-from partsrep.solvers.alternating import alternating_autoencoder, solves
+from partsrep.solvers import Settings
+from partsrep.solvers.alternating import descend, solves
 from partsrep.solvers.optimality import kkt_residual
 
 LAYER = Problem(parts=Parts(nonnegative=True), inference=Layer())
@@ -52,20 +53,20 @@ def test_alternating_returns_the_weights_of_its_best_round(nonnegative, bias):
     D = digits(300)
     problem = Problem(parts=Parts(nonnegative=nonnegative), inference=Layer(bias=bias))
     start = np.random.RandomState(0).uniform(size=(6, D.shape[1]))
-    P, U, b, history = alternating_autoencoder(D, start, problem, tol=1e-4, max_rounds=100)
+    (P, U, b, c), history = descend(D, start, problem, Settings(tol=1e-4, max_iter=100))
     H = np.maximum(D @ U.T + (0 if b is None else b), 0)
-    assert np.sum((D - H @ P) ** 2) / len(D) == pytest.approx(history["objective"].min())
+    assert np.sum((D - H @ P) ** 2) / len(D) == pytest.approx(history.arrays()["objective"].min())
     assert np.allclose(np.linalg.norm(P, axis=1), 1)
-    assert (b is None) == (not bias)
+    assert (b is None) == (not bias) and c is None
     assert not nonnegative or P.min() >= 0
 
 
 def test_a_free_decoder_reaches_the_truncated_svd():
     D = digits(300)
     start = np.random.RandomState(0).uniform(size=(6, D.shape[1]))
-    *_, history = alternating_autoencoder(
-        D, start, Problem(inference=Layer()), tol=1e-6, max_rounds=300
-    )
+    settings = Settings(tol=1e-6, max_iter=300)
+    _, history = descend(D, start, Problem(inference=Layer()), settings)
     tail = np.sum(np.linalg.svd(D, compute_uv=False)[6:] ** 2)
-    assert history["objective"].min() * len(D) == pytest.approx(tail, rel=1e-2)
-    assert history["objective"].min() * len(D) >= tail * (1 - 1e-9)
+    reached = history.arrays()["objective"].min() * len(D)
+    assert reached == pytest.approx(tail, rel=1e-2)
+    assert reached >= tail * (1 - 1e-9)

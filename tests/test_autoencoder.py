@@ -1,5 +1,6 @@
 import copy
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +44,7 @@ from partsrep.choices.problem import Problem
 from partsrep.solvers import adam
 from partsrep.solvers.adam import evaluate
 from partsrep.solvers.autoencoder import Autoencoder
+from partsrep.solvers.training import SOLVERS
 
 some = settings(deadline=None, max_examples=15)
 ACTIVATIONS = {
@@ -319,12 +321,12 @@ def test_a_linear_vae_comes_to_probabilistic_pca():
     ("settings", "message"),
     [
         ({"loss": "bernoulli"}, 'needs reconstructions in .0, 1.: output="logistic"'),
-        ({"penalty": L0(1.0)}, "L0 acts through learned thresholds"),
+        ({"penalty": L0(1.0)}, "L0.weight=1.0. acts through learned thresholds"),
         ({"encoder": Pursuit(2), "bias": "encoder"}, "A pursuit has no encoder bias"),
         ({"decoder": Hull(), "bias": "both"}, 'bias="both" does not go with Hull'),
         ({"solver": "online"}, 'solver="online" needs logistic codes'),
         ({"activation": BatchTopK(9)}, "BatchTopK.k=9. needs at least 9 parts"),
-        ({"activation": FeatureChoice(9)}, "FeatureChoice.k=9. needs at least 9 parts"),
+        ({"activation": FeatureChoice(9)}, "FeatureChoice.k=9, zipf=0.0. needs at least 9 parts"),
         ({"dtype": "float16"}, "dtype='float16' is not known"),
         ({"output": "softmax"}, "output='softmax' is not known"),
         ({"encoder": "convolution"}, "encoder='convolution' is not known"),
@@ -348,7 +350,7 @@ def test_an_interrupted_fit_leaves_the_model_as_it_was(monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("partsrep.estimators.sae.adam.train", interrupt)
+    monkeypatch.setitem(SOLVERS, "adam", replace(SOLVERS["adam"], train=interrupt))
     with pytest.raises(KeyboardInterrupt):
         sae.fit(D)
     assert sae.components_ is before and sae.transform(D).shape == (60, 4)
@@ -403,8 +405,13 @@ def test_a_grid_trains_as_one_stack_and_comes_out_as_each_would_alone(grid, monk
     common = {"solver": "adam", "max_epochs": 6, "batch_size": 30, "random_state": 0}
     models = [SAE(5, **{**common, **point}) for point in grid]
     alone = [clone(model).fit(D) for model in models]
-    calls, train = [], adam.train
-    monkeypatch.setattr(adam, "train", lambda *a, **k: calls.append(1) or train(*a, **k))
+    calls = []
+
+    def counted(*arguments):
+        calls.append(1)
+        return adam.train(*arguments)
+
+    monkeypatch.setitem(SOLVERS, "adam", replace(SOLVERS["adam"], train=counted))
     together = fit_all(models, D)
     assert len(calls) == 1
     for one, other in zip(alone, together, strict=True):

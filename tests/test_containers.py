@@ -7,7 +7,7 @@ import scipy.sparse as sp
 import torch
 from sklearn.base import clone
 
-from partsrep import NMF, SAE, presets
+from partsrep import NMF, SAE, Beta, presets
 
 # Zeros and ones are the same number in each precision.
 D = np.kron(np.eye(3), np.ones((4, 2)))
@@ -83,7 +83,7 @@ def agrees(model, X, expected):
     D_hat = fitted.inverse_transform(codes)
     np.testing.assert_allclose(D_hat, codes @ fitted.components_, rtol=1e-5, atol=1e-6)
     error = np.sum((D - D_hat.astype(np.float64)) ** 2)
-    if getattr(fitted.problem_.objective, "beta", 2) == 2:
+    if fitted.problem_.objective.fit == Beta(2.0):
         assert fitted.loss_ == pytest.approx(error, rel=1e-4, abs=1e-6)
     assert fitted.score(X) == pytest.approx(1 - error / np.sum((D - D.mean(0)) ** 2), abs=1e-6)
     return dtype

@@ -10,6 +10,7 @@ from partsrep import (
     KL,
     L0,
     L1,
+    L2,
     NMF,
     AuxK,
     BatchTopK,
@@ -43,7 +44,8 @@ OTHER_CODES = [
 ]
 INFERENCE = [NNLS(), Layer(tied=True)]
 OTHER_INFERENCE = [Layer(), Unrolled(2), Pursuit(2)]
-PENALTIES = [L1(0.1), LogVolume(0.1), [L1(0.1), LogVolume(0.1)]]
+PENALTIES = [L1(0.1), L2(0.1), LogVolume(0.1), [L1(0.1), LogVolume(0.1)]]
+PENALTIES += [[L2(0.1), L2(0.1, on="parts")]]
 OTHER_PENALTIES = [L0(0.1), KL(0.1, 0.1), Hoyer(0.1), Decay(0.1), AuxK(), PriorKL(0.1)]
 EVERYTHING = [
     *(*PARTS, *CODES, *OTHER_CODES, *INFERENCE, *OTHER_INFERENCE, *PENALTIES, *OTHER_PENALTIES),
@@ -91,11 +93,12 @@ def test_every_combination_fits_or_names_a_choice(parts):
 
 
 @pytest.mark.parametrize("parts", ["nonnegative", "free", Sparseness(0.5)], ids=repr)
-def test_a_price_by_norm_is_that_of_parts_of_norm_1(parts):
+def test_a_penalty_by_norm_is_that_of_parts_of_norm_1(parts):
     by_norm = L1(0.1, by_norm=True)
     assert "unit" in outcome(parts=parts, penalty=by_norm)
     for unit in ("unit", "unit-nonnegative"):
         with_it, without = (
-            NMF(3, random_state=0, parts=unit, penalty=price).fit(D) for price in (by_norm, L1(0.1))
+            NMF(3, random_state=0, parts=unit, penalty=penalty).fit(D)
+            for penalty in (by_norm, L1(0.1))
         )
         assert with_it.loss_ == without.loss_

@@ -10,6 +10,7 @@ from partsrep.choices.inference import Layer
 from partsrep.choices.objective import Objective
 from partsrep.choices.parts import DECODERS, Parts
 from partsrep.choices.problem import Problem
+from partsrep.solvers import Settings
 from partsrep.solvers.adam import RelativeAdam, train
 from partsrep.solvers.autoencoder import Autoencoder
 
@@ -23,11 +24,12 @@ def module_and_data(problem, m=6, samples=200, seed=0):
 
 def trained(problem, **settings):
     module, D = module_and_data(problem)
-    settings = {
-        "learning_rate": 0.03, "max_epochs": 60, "batch_size": 64, "tol": 1e-4, **settings
-    }  # fmt: skip
-    history = train(module, D, rngs=[np.random.RandomState(0)], **settings)
-    return module, D, history
+    return module, D, descended(module, D, **settings)
+
+
+def descended(module, D, **settings):
+    settings = {"learning_rate": 0.03, "max_iter": 60, "batch_size": 64, "tol": 1e-4} | settings
+    return train(module, D, [np.random.RandomState(0)], Settings(**settings)).arrays()
 
 
 def objective(module, D):
@@ -50,10 +52,7 @@ def test_training_lowers_the_objective_and_ends_at_its_best_epoch(codes, tied, o
     module.scale_to(D)
     module.make_kl_finite(D)
     before = objective(module, D)
-    history = train(
-        module, D, learning_rate=0.03, max_epochs=30, batch_size=64, tol=1e-4,
-        rngs=[np.random.RandomState(0)],
-    )  # fmt: skip
+    history = descended(module, D, max_iter=30)
     assert history["objective"][0] == pytest.approx(before)
     assert objective(module, D) == pytest.approx(np.nanmin(history["objective"]))
     assert objective(module, D) < before
@@ -76,7 +75,7 @@ def test_the_offset_of_nonnegative_parts_is_nonnegative():
 
 
 def test_the_step_is_halved_until_it_is_a_thousandth():
-    _, _, history = trained(Problem(inference=Layer()), max_epochs=5000, tol=1.0)
+    _, _, history = trained(Problem(inference=Layer()), max_iter=5000, tol=1.0)
     steps = np.unique(history["step"])[::-1]
     assert np.allclose(steps, 0.5 ** np.arange(len(steps)))
     assert len(history["step"]) < 5000 and steps[-1] / 2 < 1e-3
@@ -87,17 +86,14 @@ def test_dead_units_are_begun_anew():
     module, D = module_and_data(problem)
     with torch.no_grad():
         module.encoder[2:] *= -1  # never active on nonnegative data, and no gradient to leave by
-    history = train(
-        module, D, learning_rate=0.03, max_epochs=300, batch_size=64, tol=1e-3,
-        rngs=[np.random.RandomState(0)],
-    )  # fmt: skip
+    history = descended(module, D, max_iter=300, tol=1e-3)
     assert history["alive"][0] == 2
     assert history["alive"][-1] == 6
 
 
 def test_a_diverging_run_is_undone_and_keeps_finite_weights():
     problem = Problem(Parts(offset=True), inference=Layer(bias=True))
-    module, D, history = trained(problem, learning_rate=1e200, max_epochs=40)
+    module, D, history = trained(problem, learning_rate=1e200, max_iter=40)
     assert not np.isfinite(history["objective"]).all(), (
         "this step must blow up, or it tests nothing"
     )

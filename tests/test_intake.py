@@ -20,6 +20,7 @@ from partsrep import (
     KL,
     L0,
     L1,
+    L2,
     NMF,
     SAE,
     AuxK,
@@ -50,8 +51,8 @@ from partsrep import (
     save,
     verdict,
 )
+from partsrep.choices.codes import Codes
 from partsrep.choices.inference import NNLS
-from partsrep.choices.objective import Elastic
 from partsrep.choices.parts import Parts
 from partsrep.presets import Disjoint, Samples, Sparseness, UnitMean
 from partsrep.solvers import adam
@@ -309,7 +310,7 @@ def test_what_is_no_count(wrong):
 NUMBERED = {
     "JumpReLU": lambda x: JumpReLU(x, bandwidth=x), "L1": L1, "L0": L0, "Hoyer": Hoyer,
     "KL": lambda x: KL(x, target=x), "Decay": lambda x: Decay(x, x), "AuxK": AuxK,
-    "PriorKL": PriorKL, "Elastic": lambda x: Elastic(x, x), "LogVolume": lambda x: LogVolume(x, x),
+    "PriorKL": PriorKL, "L2": L2, "LogVolume": lambda x: LogVolume(x, x),
     "Sparseness": Sparseness, "FeatureChoice": lambda x: FeatureChoice(1, zipf=x),
     "Online": lambda x: Online(x, x, x, x, x),
 }  # fmt: skip
@@ -424,16 +425,11 @@ def test_codes_of_shards_need_no_more_memory_than_a_block(tmp_path, monkeypatch)
 # Choices ---------------------------------------------------------------------------------------
 
 
-class SoftThreshold:
+class SoftThreshold(Codes):
     """A home-made activation."""
-
-    homogeneous = False
 
     def __call__(self, Z):
         return (Z - 0.1).clamp(min=0)
-
-    def check(self, n_components):
-        pass
 
     def __repr__(self):
         return "SoftThreshold()"
@@ -442,27 +438,27 @@ class SoftThreshold:
 WRONG = {
     "activation": [
         nn.ReLU(), nn.ReLU, torch.relu, nn.functional.relu, nn.Sigmoid(), lambda Z: Z, TopK,
-        "TopK", "topk", "jumprelu", "ReLU", "gelu", None, 3, L1(0.1), Simplex(), Simplex, Layer(),
+        "TopK", "topk", "jumprelu", "ReLU", "gelu", None, 3, L1(0.1), Simplex, Layer(),
         Parts(), ["relu"], {"relu"}, np.ones(2),
     ],
     "decoder": [
-        None, "Hull", Hull, nn.Linear(2, 2), Parts, Sparseness, Samples(), TopK(2), "positive",
+        None, "Hull", Hull, nn.Linear(2, 2), Parts, Sparseness, Samples, TopK(2), "positive",
         np.ones((2, 2)), True,
     ],
     "encoder": [
-        None, Unrolled, "unrolled", Pursuit, "pursuit", nn.Linear(2, 2), nn.Linear, Layer, NNLS(),
+        None, Unrolled, "unrolled", Pursuit, "pursuit", nn.Linear(2, 2), nn.Linear, Layer, NNLS,
         ReLU(), "Linear", torch.relu, np.ones((2, 2)),
     ],
     "penalty": [
         nn.L1Loss(), nn.L1Loss, L1, "L1", "l1", 0.1, [0.1], [L1(0.1), nn.MSELoss()], TopK(2),
-        LogVolume(0.1), Elastic(0.1), lambda output: 0.0, abs,
+        LogVolume, lambda output: 0.0, abs,
     ],
 }  # fmt: skip
 LISTED = {
     "activation": "choose one of 'relu', 'logistic', ReLU.., JumpReLU.threshold., TopK.k.",
     "decoder": "choose one of 'free', 'unit', 'nonnegative', 'unit-nonnegative', Hull.., Cone",
     "encoder": "choose one of 'linear', 'tied', 'nonnegative', Unrolled.steps., Pursuit.k.",
-    "penalty": "choose one of L1.weight., L0.weight., KL",
+    "penalty": "choose one of L1.weight., L2.weight., L0.weight., KL",
 }
 
 
@@ -503,6 +499,7 @@ def test_and_what_was_meant(name, value, meant):
         *({"decoder": p} for p in (Sparseness(0.5), UnitMean(), Disjoint())),
         *({"encoder": e} for e in (Layer(), Layer(tied=True), Pursuit(2))),
         *({"penalty": p} for p in (None, L1(0.1), [L1(0.1), Decay(0.1)], (Hoyer(1),), [])),
+        *({"penalty": p} for p in (L2(0.1), LogVolume(0.1), L2(0.1, on="parts"))),
     ],
     ids=str,
 )
@@ -511,7 +508,9 @@ def test_each_kind_of_choice_is_taken(settings):
 
 
 def test_prior_kl_needs_codes_with_a_variance():
-    with pytest.raises(ValueError, match=r"PriorKL is a price of Gaussian\(\) codes"):
+    with pytest.raises(
+        ValueError, match=r"PriorKL\(weight=1.0\) acts .* set activation=Gaussian\(\)"
+    ):
         SAE(m, penalty=PriorKL(1.0)).fit(D)
 
 
@@ -529,6 +528,11 @@ def test_weights_are_given_with_an_activation_that_is_one(value, threshold):
         return  # which here has its threshold beside it
     with pytest.raises(ValueError, match="choose one of 'relu', 'logistic', 'jumprelu', ReLU"):
         SAE.from_weights(U, X, activation=value, threshold=threshold)
+
+
+def test_weights_are_given_with_codes_that_an_encoder_gives():
+    with pytest.raises(ValueError, match=r"Simplex\(\) is no activation"):
+        SAE.from_weights(U, X, activation=Simplex())
 
 
 @pytest.mark.parametrize("wrong", [None, "U", nn.Linear(d, m), (row for row in U)])

@@ -4,14 +4,14 @@ import torch
 from problems import digits
 from sklearn.exceptions import ConvergenceWarning
 
-from partsrep import datasets
+from partsrep import datasets, presets
 from partsrep.choices.codes import ReLU
 from partsrep.choices.dense import Logistic
 from partsrep.choices.inference import Layer
 from partsrep.choices.objective import L1, Objective
 from partsrep.choices.parts import Parts
 from partsrep.choices.problem import Problem
-from partsrep.solvers import online
+from partsrep.solvers import Settings, online
 from partsrep.solvers.autoencoder import Autoencoder
 from partsrep.solvers.online import Online
 
@@ -27,14 +27,19 @@ def crosses(n_samples=500, seed=0):
 
 
 def begun(D, m=6, seed=0, problem=NNSAE):
-    weights = online.start(D, m, np.random.RandomState(seed))
+    weights = online.start(D, m, problem, np.random.RandomState(seed))
     return Autoencoder(problem, *(None if w is None else torch.tensor(w) for w in weights))
 
 
 def trained(D, seed=0, epochs=2, m=6, **settings):
     module = begun(D, m)
-    rng = np.random.RandomState(seed)
-    return module, online.train(module, torch.tensor(D), epochs=epochs, rng=rng, **settings)
+    return module, learned(module, D, seed, epochs, **settings)
+
+
+def learned(module, D, seed=0, epochs=2, learning_rate=0.01, rule=None):
+    settings = Settings(tol=0.0, max_iter=epochs, learning_rate=learning_rate, rule=rule)
+    rngs = [np.random.RandomState(seed)]
+    return online.train(module, torch.tensor(D), rngs, settings).arrays()
 
 
 def step_by_hand(x, W, a, b, *, eta0, eps, eta_ip, mu, alpha, beta):
@@ -90,9 +95,7 @@ def test_a_full_decay_keeps_parts_nonnegative_and_a_partial_one_does_not():
     module, _ = trained(D)
     assert module.components.min() == 0
     module = begun(D, problem=free)
-    online.train(
-        module, torch.tensor(D), epochs=2, rng=np.random.RandomState(0), rule=Online(negative=0.01)
-    )
+    learned(module, D, rule=Online(negative=0.01))
     assert module.components.min() < 0
 
 
@@ -166,7 +169,7 @@ def test_each_epoch_has_an_order_of_its_own():
     for _ in range(2):
         order = rng.permutation(len(D))
         online.epoch(D[order], *weights, learning_rate=0.01, rule=Online())
-    online.train(module, torch.tensor(D), epochs=2, rng=np.random.RandomState(3))
+    learned(module, D, seed=3)
     assert np.array_equal(module.components.detach().numpy(), weights[0])
 
 
@@ -174,7 +177,7 @@ def test_single_precision_stays_and_learns_the_same():
     D = crosses().D.astype(np.float32)
     double, _ = trained(D.astype(np.float64))
     single = begun(D)
-    online.train(single, torch.tensor(D), epochs=2, rng=np.random.RandomState(0))
+    learned(single, D)
     assert single.components.dtype == torch.float32
     assert torch.allclose(single.components.double(), double.components, rtol=1e-4, atol=1e-6)
 
@@ -183,9 +186,8 @@ def test_single_precision_stays_and_learns_the_same():
 def test_a_diverging_run_stops_and_keeps_what_was_finite(broken):
     D = crosses(50).D * broken.pop("scale", 1.0)
     module = begun(D)
-    rng = np.random.RandomState(0)
     with pytest.warns(ConvergenceWarning, match="diverged in epoch"):
-        history = online.train(module, torch.tensor(D), epochs=2000, rng=rng, **broken)
+        history = learned(module, D, epochs=2000, **broken)
     assert len(history["objective"]) <= 2000
     assert np.isfinite(history["objective"][1:]).all()
     assert all(torch.isfinite(w).all() for w in (module.components, module.gain, module.bias))
@@ -205,7 +207,7 @@ def test_an_interrupted_run_leaves_the_last_whole_epoch(monkeypatch):
 
     monkeypatch.setattr(online, "epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        online.train(module, torch.tensor(D), epochs=5, rng=np.random.RandomState(0))
+        learned(module, D, epochs=5)
     assert torch.equal(module.components, reference.components)
 
 
@@ -223,7 +225,11 @@ def test_an_interrupted_run_leaves_the_last_whole_epoch(monkeypatch):
     ],
 )
 def test_it_solves_only_its_own_problem(problem, solved):
-    assert online.solves(problem) == solved
+    if solved:
+        online.check(problem)
+    else:
+        with pytest.raises(ValueError, match='solver="online" needs logistic codes'):
+            online.check(problem)
 
 
 @pytest.mark.parametrize(
@@ -245,8 +251,8 @@ def test_settings_out_of_range_are_named(settings, message):
 def test_bad_calls_are_named():
     D = crosses(50).D
     with pytest.raises(ValueError, match="learning_rate must be"):
-        trained(D, learning_rate=0.0)
+        presets.nnsae(6, learning_rate=0.0).fit(D)
     with pytest.raises(ValueError, match="epochs must be"):
-        trained(D, epochs=0)
+        presets.nnsae(6, max_epochs=0).fit(D)
     with pytest.raises(ValueError, match="only shrinks negative weights"):
         trained(D, rule=Online(negative=0.5))

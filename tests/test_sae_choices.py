@@ -16,7 +16,9 @@ from partsrep import (
     KL,
     L0,
     L1,
+    L2,
     NMF,
+    NNLS,
     SAE,
     AuxK,
     BatchTopK,
@@ -41,7 +43,6 @@ from partsrep import (
     datasets,
     presets,
 )
-from partsrep.choices.objective import Elastic
 from partsrep.choices.parts import DECODERS
 from partsrep.leastsquares import exact_nnls
 from partsrep.presets import Disjoint, Samples, Sparseness, UnitMean
@@ -72,7 +73,7 @@ SETS = {"hull": Hull(), "cone": Cone(), "sparse": Sparseness(0.5), "mean": UnitM
 SETS |= {"apart": Disjoint()}
 PARTS = {name: name for name in DECODERS} | SETS
 PENALTIES = [L1(0.01), L1(0.01, by_norm=True), KL(0.01), Hoyer(0.01), Decay(0.01), AuxK(), L0(0.01)]
-PENALTIES += [PriorKL(0.01), Elastic(l1=0.1), LogVolume(0.1)]
+PENALTIES += [PriorKL(0.01), L2(0.01), LogVolume(0.1)]
 
 
 def data():
@@ -117,9 +118,7 @@ def test_each_penalty_acts_or_names_the_way_out(penalty):
     for codes in ACTIVATIONS.values():
         wrong = {
             L0: codes != ACTIVATIONS["learned"] and "give JumpReLU a bandwidth",
-            PriorKL: codes != Gaussian() and r"PriorKL is a price of Gaussian\(\) codes",
-            Elastic: r"choose one of L1\(weight\), L0",
-            LogVolume: r"choose one of L1\(weight\), L0",
+            PriorKL: codes != Gaussian() and r"set activation=Gaussian\(\), or take KL or L1",
         }.get(type(penalty))
         if wrong:
             with pytest.raises(ValueError, match=wrong):
@@ -129,10 +128,13 @@ def test_each_penalty_acts_or_names_the_way_out(penalty):
 
 
 def test_sets_for_nmf_are_named():
-    with pytest.raises(ValueError, match=r"'unit-nonnegative', Hull\(\), Cone\(\)"):
-        SAE(4, decoder=Samples()).fit(data())
-    with pytest.raises(ValueError, match="activation=Simplex"):
-        SAE(4, activation=Simplex()).fit(data())
+    for choices, message in (
+        ({"decoder": Samples()}, r"No gradient moves Samples\(\): choose other parts, or take NMF"),
+        ({"activation": Simplex()}, r"Simplex\(\) is no activation, .*: take NMF"),
+        ({"encoder": NNLS()}, r"which NNLS\(\) is not: give Layer\(\), or take NMF"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            SAE(4, **choices).fit(data())
 
 
 @quiet
@@ -257,7 +259,7 @@ def test_more_steps_do_not_lose_what_one_layer_finds():
 @pytest.mark.parametrize("rows", [16, 1000])
 @pytest.mark.parametrize("decoder", [Hull(), Cone()], ids=str)
 def test_dead_units_with_parts_of_samples_come_back_as_samples(decoder, rows, monkeypatch):
-    monkeypatch.setattr("partsrep.gradient.ROWS", rows)
+    monkeypatch.setattr("partsrep.solvers.adam.ROWS", rows)
     D = np.repeat(digits(5), 24, axis=0)
     sae = SAE(16, activation=TopK(1), decoder=decoder, solver="adam", random_state=0)
     sae.set_params(max_epochs=60).fit(D)

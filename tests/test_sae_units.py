@@ -1,5 +1,7 @@
 """An autoencoder of c·D is that of D, told in other units: for every choice that can be scaled."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from problems import digits
@@ -29,6 +31,8 @@ from partsrep import (
     fit_all,
     presets,
 )
+from partsrep.choices.codes import Codes
+from partsrep.choices.objective import Penalty
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -141,23 +145,26 @@ def test_a_logistic_layer_learns_images_in_any_unit(c):
 
 def test_an_activation_and_a_penalty_of_ones_own_keep_the_unit_of_the_data():
     """They do not say what they are in other units, so that none is tried."""
-    from dataclasses import dataclass
 
     @dataclass(frozen=True)
-    class Shifted:
+    class Shifted(Codes):
         threshold: float
-        homogeneous = False
 
         def __call__(self, Z):
             return (Z - self.threshold).clamp(min=0)
 
-        def check(self, n_components):
-            pass
-
     @dataclass(frozen=True)
-    class Squares:
+    class Squares(Penalty):
+        weight: float = 0.01
+
+        def value(self, F):
+            return self.weight * np.square(F).sum()
+
+        def quadratic(self, F, gram, cross):
+            return gram + self.weight * np.eye(len(F)), cross
+
         def __call__(self, output):
-            return 0.01 * output.H.square().sum(dim=-1).mean(dim=-1)
+            return self.weight * output.H.square().sum(dim=-1).mean(dim=-1)
 
     D = 7 * data()
     for choices in ({"activation": Shifted(2.0), "decoder": "unit"}, {"penalty": Squares()}):
@@ -169,6 +176,12 @@ def test_an_activation_and_a_penalty_of_ones_own_keep_the_unit_of_the_data():
         added = 0.01 * np.square(H).sum() if "penalty" in choices else 0.0
         assert sae.history_["objective"].min() == pytest.approx((error + added) / len(D))
         assert module.problem is sae.problem_
+    D = 2.0**40 * data()
+    nmf = NMF(4, parts="unit-nonnegative", penalty=Squares(), random_state=0, max_iter=5).fit(D)
+    H = nmf.transform(D)
+    gram = nmf.components_ @ nmf.components_.T + 0.01 * np.eye(4)
+    # Where a code is positive, its gradient is zero.
+    assert np.abs(np.where(H > 0, H @ gram - D @ nmf.components_.T, 0)).max() < 1e-6 * D.max()
 
 
 @pytest.mark.parametrize("make", [presets.ncae, presets.sae_kl, None])

@@ -14,7 +14,7 @@ from partsrep.choices.jumprelu import JumpReLU
 from partsrep.choices.objective import L1, Objective
 from partsrep.choices.problem import Problem
 from partsrep.choices.selections import BatchTopK, FeatureChoice
-from partsrep.solvers.sparse_step import misfit, pays, selected
+from partsrep.solvers.sparse_step import is_faster, sparse_loss
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-10}
 CODES = [TopK(3), BatchTopK(3), ReLU(), JumpReLU(0.7), FeatureChoice(3), FeatureChoice(2, zipf=1.0)]
@@ -70,7 +70,7 @@ def reference(codes, D, U, components, b, c):
 
 
 def network(codes, U, components, b=None, c=None):
-    """What a misfit asks of a module."""
+    """What the loss asks of a module."""
     problem = Problem(codes=codes, inference=Layer())
     return SimpleNamespace(problem=problem, U=U, components=components, bias=b, offset=c)
 
@@ -86,7 +86,7 @@ def close(tensor, array, tolerance):
 def test_codes_loss_and_gradients_are_those_of_the_formulas(codes, bias, offset, precision):
     arrays = data_and_weights(bias=bias, offset=offset, precision=precision)
     D, *weights = tensors(arrays)
-    value = misfit(network(codes, *weights), D.detach())
+    value = sparse_loss(network(codes, *weights), D.detach())
     (3 * value).backward()
 
     H, expected, slopes = reference(codes, *arrays)
@@ -107,11 +107,11 @@ def test_a_stack_does_what_its_members_do_alone(codes, own_batches):
         members = [[members[0][0], *weights] for _, *weights in members]
     D, *stack = (torch.stack(parts).detach() for parts in zip(*members, strict=True))
     stack = [weights.requires_grad_() for weights in stack]
-    values = misfit(network(codes, *stack), D if own_batches else D[0])
+    values = sparse_loss(network(codes, *stack), D if own_batches else D[0])
     counts = torch.tensor([1.0, -2.0, 3.0])  # each member's gradient has a factor of its own
     (counts * values).sum().backward()
     for i, (own, *weights) in enumerate(members):
-        alone = misfit(network(codes, *weights), own.detach())
+        alone = sparse_loss(network(codes, *weights), own.detach())
         (counts[i] * alone).backward()
         torch.testing.assert_close(values[i], alone)
         for stacked, single in zip(stack, weights, strict=True):
@@ -121,7 +121,7 @@ def test_a_stack_does_what_its_members_do_alone(codes, own_batches):
 def test_a_tied_encoder_gets_both_gradients():
     arrays = data_and_weights()[:2]
     D, U = tensors(arrays)
-    misfit(network(TopK(3), U, U), D.detach()).backward()
+    sparse_loss(network(TopK(3), U, U), D.detach()).backward()
     _, _, (of_U, of_components, *_) = reference(TopK(3), *arrays, arrays[1], None, None)
     close(U.grad, of_U + of_components, 1e-10)
 
@@ -130,7 +130,7 @@ def test_a_tied_encoder_gets_both_gradients():
 def test_a_batch_without_any_selected_code_has_no_gradient_but_the_offset_s(codes):
     D, U, components, _, c = tensors(data_and_weights())
     D = -D.detach().abs()
-    value = misfit(network(codes, U, components, None, c), D)
+    value = sparse_loss(network(codes, U, components, None, c), D)
     value.backward()
     assert value.item() == pytest.approx((c - D).square().sum(dim=1).mean().item())
     assert not U.grad.any() and not components.grad.any() and c.grad.any()
@@ -150,7 +150,7 @@ def test_300_steps_go_where_dense_autograd_goes(codes):
         return (batch - torch.where(kept, Z, 0) @ components).square().sum(dim=1).mean()
 
     def sparse(batch, U, components, b):
-        return misfit(network(codes, U, components, b), batch)
+        return sparse_loss(network(codes, U, components, b), batch)
 
     def curve(step):
         weights = [torch.nn.Parameter(start.clone()) for _ in range(2)]
@@ -174,7 +174,7 @@ def test_300_steps_go_where_dense_autograd_goes(codes):
 @pytest.mark.parametrize("value", [-1.0, 0.0, 1.0])
 def test_ties_are_broken_somehow(codes, value):
     Z = torch.full((40, 30), value)
-    places = selected(codes, Z)
+    places = codes.support(Z)
     kept = torch.zeros(Z.numel()).scatter(0, places, Z.flatten()[places].clamp(min=0))
     assert (places.diff() > 0).all()
     assert kept.sum() == codes(Z).sum()
@@ -187,7 +187,7 @@ def test_a_batch_selection_is_exact_whatever_its_sample_of_entries_says():
     high.flat[::61] += 100
     low.flat[::61] -= 100
     for Z in (normal, high, low, rounded, few, normal[:1, :3]):
-        places = selected(BatchTopK(3), torch.tensor(Z)).numpy()
+        places = BatchTopK(3).support(torch.tensor(Z)).numpy()
         best = np.sort(Z, axis=None)[::-1][: 3 * len(Z)]
         np.testing.assert_array_equal(np.sort(Z.flat[places])[::-1], best[best > 0])
         assert (np.diff(places) > 0).all()
@@ -196,19 +196,19 @@ def test_a_batch_selection_is_exact_whatever_its_sample_of_entries_says():
 SPARSE = Problem(codes=TopK(32), inference=Layer())
 
 
-def test_where_few_of_many_codes_are_active_it_pays():
-    assert pays(SPARSE, 1024, 512, 4096)
-    assert pays(replace(SPARSE, codes=BatchTopK(8)), 256, 784, 128)
-    assert not pays(SPARSE, 1024, 512, 128)
-    assert not pays(replace(SPARSE, codes=TopK(2)), 64, 64, 64)
+def test_where_few_of_many_codes_are_active_it_is_faster():
+    assert is_faster(SPARSE, 1024, 512, 4096)
+    assert is_faster(replace(SPARSE, codes=BatchTopK(8)), 256, 784, 128)
+    assert not is_faster(SPARSE, 1024, 512, 128)
+    assert not is_faster(replace(SPARSE, codes=TopK(2)), 64, 64, 64)
 
 
 @pytest.mark.parametrize("codes", [ReLU(), JumpReLU(0.5)])
-def test_what_does_not_limit_its_codes_pays_once_they_are_few(codes):
+def test_what_does_not_limit_its_codes_is_faster_once_they_are_few(codes):
     problem = replace(SPARSE, codes=codes)
-    assert not pays(problem, 1024, 512, 4096)
-    assert not pays(problem, 1024, 512, 4096, active=1000)
-    assert pays(problem, 1024, 512, 4096, active=30.5)
+    assert not is_faster(problem, 1024, 512, 4096)
+    assert not is_faster(problem, 1024, 512, 4096, active=1000)
+    assert is_faster(problem, 1024, 512, 4096, active=30.5)
 
 
 @pytest.mark.parametrize(
@@ -224,4 +224,4 @@ def test_what_does_not_limit_its_codes_pays_once_they_are_few(codes):
     ],
 )
 def test_other_problems_are_for_the_dense_step(change):
-    assert not pays(replace(SPARSE, **change), 1024, 512, 4096, active=10)
+    assert not is_faster(replace(SPARSE, **change), 1024, 512, 4096, active=10)

@@ -70,8 +70,8 @@ class Penalty:
     #: What the weight counts against: the squared error of a "sample", of an "entry", or of all
     #: the "data".
     per: str = "sample"
-    #: The power of the factor's unit in its value.
-    degree: float = 0
+    #: The power of the factor's unit in its value; None: the data have to keep theirs.
+    degree: float | None = None
     #: What the activation has to offer for it.
     needs: str | None = None
     #: Whether codes or parts cannot be measured in another unit.
@@ -144,6 +144,8 @@ class Penalty:
     def in_units(self, unit: Unit) -> Penalty | None:
         """The same penalty where data, codes and parts are measured in these units; None if it does
         not know of units."""
+        if self.degree is None:
+            return None
         factor = {"codes": unit.codes, "parts": unit.parts, "weights": 1.0}[self.on]
         weight = self.weight * unit.power(factor, self.degree) / unit.objective
         return replace(self, weight=min(weight, LARGEST))
@@ -288,6 +290,7 @@ class L0(Penalty):
 
     weight: float
 
+    degree = 0
     needs = "active"
 
     def __post_init__(self):
@@ -318,6 +321,7 @@ class KL(Penalty):
     target: float = 0.05
 
     FLOOR: ClassVar[float] = 1e-8
+    degree = 0
     fixes_codes = True
 
     def __post_init__(self):
@@ -371,6 +375,8 @@ class Hoyer(Penalty):
     """
 
     weight: float
+
+    degree = 0
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
@@ -518,6 +524,7 @@ class PriorKL(Penalty):
 
     weight: float
 
+    degree = 0
     needs = "log_variance"
 
     def __post_init__(self):
@@ -566,6 +573,7 @@ class LogVolume(Penalty):
     per: str = "data"
 
     on = "parts"
+    degree = 0
     columnwise = False
 
     def __post_init__(self):
@@ -693,6 +701,11 @@ class Objective:
     def averaged(self) -> bool:
         """Whether Gaussian codes need not be drawn: E‖d − X(h + ε)‖² is known in closed form."""
         return self.fit == SQUARED and self.link == "linear"
+
+    @property
+    def knows_units(self) -> bool:
+        """Whether all penalties can be measured in other units."""
+        return all(penalty.in_units(Unit()) is not None for penalty in self.penalties)
 
     def __call__(self, output: Output) -> torch.Tensor:
         """Its value for a batch of an autoencoder's; penalties count per sample."""

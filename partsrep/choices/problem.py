@@ -68,8 +68,8 @@ class Problem:
         255.0
         """
         penalties, parts = self.objective.penalties, self.parts
-        known = [self.codes.in_units(1.0), *(penalty.in_units(Unit()) for penalty in penalties)]
-        if self.objective.link != "linear" or None in known:
+        known = self.codes.in_units(1.0) is not None and self.objective.knows_units
+        if self.objective.link != "linear" or not known:
             return None
         fixed_codes = parts.of_samples or self.codes.dimensionless
         fixed_codes = fixed_codes or any(penalty.fixes_codes for penalty in penalties)

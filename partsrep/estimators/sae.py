@@ -15,7 +15,7 @@ from ..choices.codes import Codes, ReLU
 from ..choices.dense import Logistic
 from ..choices.inference import ENCODERS, Inference
 from ..choices.jumprelu import JumpReLU
-from ..choices.objective import FITS, Objective, Penalty
+from ..choices.objective import FITS, Bernoulli, Beta, Objective, Penalty
 from ..choices.parts import DECODERS, PartSet
 from ..choices.problem import Problem
 from ..lazy import Lazy, torch
@@ -55,6 +55,11 @@ CHOICES = {
     ),
     "decoder": (DECODERS, "Hull() Cone()", PartSet),
     "encoder": (ENCODERS, "Unrolled(steps) Pursuit(k) Layer(tied,bias,steps)", Inference),
+    "loss": (
+        {name: FITS[name] for name in ("squared", "bernoulli")},
+        "Beta(2) Bernoulli()",
+        Beta | Bernoulli,
+    ),
 }
 PENALTIES = (
     {},
@@ -448,6 +453,7 @@ class SAE(PartsModel):
             activation=activation,
             bias="both" if decoder_bias is not None else "encoder" if bias is not None else False,
         )
+        sae.check()
         solved = sae.problem
         solved.codes.check(m)
         U, X, b, c = weights.values()
@@ -543,15 +549,11 @@ class SAE(PartsModel):
         check_choice("bias", self.bias, (False, "encoder", "both"))
         check_choice("output", self.output, ("linear", "logistic"))
         check_choice("dtype", self.dtype, (None, "float32", "float64"))
-        fit = self.loss
-        if isinstance(fit, str):
-            check_choice("loss", fit, ("squared", "bernoulli"))
-            fit = FITS[fit]
-        if fit == FITS["bernoulli"] and self.output != "logistic":
-            raise ValueError('loss="bernoulli" needs reconstructions in (0, 1): output="logistic".')
-        codes, parts, layer = (
+        codes, parts, layer, fit = (
             check_kind(name, getattr(self, name), *kind) for name, kind in CHOICES.items()
         )
+        if fit == FITS["bernoulli"] and self.output != "logistic":
+            raise ValueError('loss="bernoulli" needs reconstructions in (0, 1): output="logistic".')
         given = () if self.penalty is None else self.penalty
         given = tuple(given) if isinstance(given, list | tuple) else (given,)
         for penalty in given:

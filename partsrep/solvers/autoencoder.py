@@ -306,13 +306,12 @@ class Autoencoder(nn.Module):
 
         Codes without sparsity whose parts' norm is free get KL's target itself, and their parts the
         factor that the codes give up: the reconstruction stays. Elsewhere one factor for all units,
-        which keeps the selection, brings the largest mean to a half. Codes without a unit need
-        nothing.
+        which keeps the selection, brings the largest mean to a half. Logistic codes need nothing.
         """
         codes, parts = self.problem.codes, self.problem.parts
         for penalty in self.problem.objective.penalties:
             target = penalty.mean_activation
-            if target is None or codes.dimensionless:
+            if target is None or (codes.dimensionless and codes.nonnegative):
                 continue
             means = self.encode(D).mean(dim=-2)
             free = self.encoder is not None and not parts.has_scale

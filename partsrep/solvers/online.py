@@ -205,7 +205,7 @@ def train(
     Raises
     ------
     ValueError
-        If `rule` leaves negative weights to nonnegative parts, or a setting is out of its range.
+        If `rule` leaves negative weights to nonnegative parts.
     Interrupted
         At Ctrl-C.
     """

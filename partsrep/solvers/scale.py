@@ -24,7 +24,8 @@ ORDINARY = 12
 def of_fit(D: Any, problem: Problem) -> Unit:
     """The unit of a fit of D: codes and parts share it, unless what is allowed for one has a scale.
 
-    Where it has for both, there is nothing to choose, and the unit is 1.
+    Where it has for both, or a penalty does not know of units, there is nothing to choose, and the
+    unit is 1.
 
     Examples
     --------
@@ -36,6 +37,8 @@ def of_fit(D: Any, problem: Problem) -> Unit:
     """
     parts, data = problem.parts, power_of_four(peak(D))
     degree = problem.objective.fit.degree
+    if not problem.objective.knows_units:
+        return Unit(degree=degree)
     if problem.inference.amortised:  # H = D X
         return Unit(data, 1.0, degree)
     if parts.of_samples or not problem.codes.homogeneous:
@@ -47,7 +50,7 @@ def of_fit(D: Any, problem: Problem) -> Unit:
 def of_codes(D: Any, components: np.ndarray, problem: Problem) -> Unit:
     """The unit of the codes of D for given parts."""
     degree = problem.objective.fit.degree
-    if problem.inference.amortised:
+    if problem.inference.amortised or not problem.objective.knows_units:
         return Unit(degree=degree)  # a product has no scale
     data, parts = power_of_four(peak(D)), power_of_four(peak(components))
     if not problem.codes.homogeneous:

@@ -18,8 +18,6 @@ from .autoencoder import Autoencoder
 
 DENSITY = 0.09  # of selected codes, above which dense products are faster
 WORK = 2**23  # n·d·m of a batch, below which the overhead of a step outweighs its products
-NARROW = 512  # columns, up to which numpy's partition is faster than torch's topk
-STRIDE = 61  # between the entries that a first guess of a batch's threshold looks at
 
 # torch says once a process that its CSR tensors are in beta; a training loop is no place for that.
 with warnings.catch_warnings():
@@ -190,7 +188,7 @@ def is_faster(
     n_components: int,
     active: float | None = None,
 ) -> bool:
-    """Whether a step by :func:`forward` is possible, and on a CPU faster than a dense one.
+    """Whether a step by :func:`sparse_loss` is possible, and on a CPU faster than a dense one.
 
     Parameters
     ----------

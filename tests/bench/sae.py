@@ -69,7 +69,7 @@ def mixture(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.tensor(D, dtype=torch.float32), torch.tensor(start, dtype=torch.float32)
 
 
-def misfit(D_hat: torch.Tensor, D: torch.Tensor) -> torch.Tensor:
+def squared_error(D_hat: torch.Tensor, D: torch.Tensor) -> torch.Tensor:
     """Mean over samples of the squared error, in torch's one pass each way."""
     return mse_loss(D_hat, D, reduction="none").sum(dim=-1).mean(dim=-1)
 
@@ -85,7 +85,7 @@ def sparse_step(case: Case, activation: str, start: torch.Tensor) -> Callable:
 
     def step(D: torch.Tensor) -> torch.Tensor:
         module.zero_grad()
-        loss = quick.misfit(module, D)
+        loss = quick.sparse_loss(module, D)
         loss.backward()
         module.project_gradient()
         optimiser.step(whole)
@@ -107,7 +107,7 @@ def dense_step(case: Case, activation: str, start: torch.Tensor) -> Callable:
         rows = Z.flatten()[None] if activation == "batchtopk" else Z
         values, where = rows.topk(case.k * len(Z) // len(rows), sorted=False)
         H = torch.zeros_like(rows).scatter(1, where, values.relu()).view_as(Z)
-        loss = misfit(H @ decoder, D)
+        loss = squared_error(H @ decoder, D)
         loss.backward()
         with torch.no_grad():
             along = (decoder.grad * decoder).sum(dim=1, keepdim=True)
@@ -167,7 +167,7 @@ def stack(scale: float) -> list[dict]:
     def together() -> None:
         for i in range(case.steps):
             module.zero_grad()
-            quick.misfit(module, batches[i % BATCHES]).sum().backward()
+            quick.sparse_loss(module, batches[i % BATCHES]).sum().backward()
             module.project_gradient()
             optimiser.step(whole)
             module.project()
