@@ -563,7 +563,7 @@ class NMF(PartsModel):
             check_custom(W, "W", (D.shape[0], m), D.dtype) / unit.codes,
             check_custom(H, "H", (m, D.shape[1]), D.dtype) / unit.parts,
         )
-        for name, F in zip("WH", given, strict=True):
+        for name, F in zip("WH", given[:2], strict=True):
             if not F.any():
                 raise ValueError(f"Array passed to NMF (input {name}) is full of zeros.")
         return given
