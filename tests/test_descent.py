@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import digits, random_matrix, seeds
 
-from partsrep import NMF, LogVolume, ReLU, Simplex, TopK
+from partsrep import L1, L2, NMF, LogVolume, ReLU, Simplex, TopK
 from partsrep.choices.combinations import Cone, Hull
-from partsrep.choices.objective import Elastic, Objective
+from partsrep.choices.objective import Objective
 from partsrep.choices.parts import DECODERS, Parts
 from partsrep.choices.problem import Problem
 from partsrep.presets import Disjoint, Samples, Sparseness
 from partsrep.progress import History
-from partsrep.solvers import hals
-from partsrep.solvers.hals import descend, factorize, factorize_all, in_memory, stacks
+from partsrep.solvers import Factors, Settings, hals
+from partsrep.solvers.hals import descend, in_memory, solve
 from partsrep.solvers.optimality import kkt_residual
 from partsrep.solvers.starts import random
 
@@ -31,21 +31,22 @@ PARTS = {
     "samples": Samples(),
 }
 CODES = {"relu": ReLU(), "topk": TopK(2), "simplex": Simplex()}
-PRICES = {
-    "none": Objective(),
-    "l1": Objective(codes=Elastic(l1=0.3), parts=Elastic(l1=0.2)),
-    "l2": Objective(codes=Elastic(l2=0.5), parts=Elastic(l2=2.0)),
-    "volume": Objective(codes=Elastic(l2=0.1), parts=LogVolume(0.7, delta=0.2)),
+PENALTIES = {
+    "l1": (L1(0.6, per="data"), L1(0.4, on="parts", per="data")),
+    "l2": (L2(0.5, per="data"), L2(2.0, on="parts", per="data")),
+    "volume": (L2(0.1), LogVolume(0.7, delta=0.2), L1(0.2, on="parts", per="data")),
 }
 few = settings(deadline=None, max_examples=3)
 NONNEGATIVE = [name for name in PARTS if PARTS[name].nonnegative]
 PROBLEMS = {
     f"{parts}, {codes}": Problem(PARTS[parts], CODES[codes]) for parts in PARTS for codes in CODES
 } | {
-    f"{parts}, {codes}, {price}": Problem(PARTS[parts], CODES[codes], objective=PRICES[price])
+    f"{parts}, {codes}, {name}": Problem(
+        PARTS[parts], CODES[codes], objective=Objective(penalties=penalties)
+    )
     for parts in NONNEGATIVE
     for codes in CODES
-    for price in ("l1", "l2", "volume")
+    for name, penalties in PENALTIES.items()
 }
 
 
@@ -69,12 +70,15 @@ def objective(D, H, components, problem, weights):
     """From its definition."""
     errors = (1 if weights is None else weights) * (D - H @ components) ** 2
     total = errors.sum()
-    for F, price in ((H, problem.objective.codes), (components, problem.objective.parts)):
-        if isinstance(price, Elastic):
-            total += 2 * price.l1 * F.sum() + price.l2 * np.sum(F**2)
+    for penalty in problem.objective.penalties:
+        F = H if penalty.on == "codes" else components
+        if isinstance(penalty, L1):
+            total += penalty.weight * F.sum()
+        elif isinstance(penalty, L2):
+            total += penalty.weight * np.sum(F**2)
         else:
             eigenvalues = np.linalg.eigvalsh(F @ F.T)
-            total += price.weight * np.log(eigenvalues + price.delta).sum()
+            total += penalty.weight * np.log(eigenvalues + penalty.delta).sum()
     return total
 
 
@@ -242,7 +246,7 @@ def test_large_data_end_in_double_precision():
 )
 def test_a_stack_of_starts_descends_as_each_does_alone(samples, dtype, how, close):
     D = digits(samples).astype(dtype)
-    begun = [random(D, 4, np.random.RandomState(seed)) for seed in range(7)]
+    begun = [Factors(*random(D, 4, np.random.RandomState(seed))) for seed in range(7)]
     shapes = []
 
     def seen(D, H, *args, **more):
@@ -252,14 +256,15 @@ def test_a_stack_of_starts_descends_as_each_does_alone(samples, dtype, how, clos
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hals, "STACK", 5 * max(D.shape))
         patch.setattr(hals, "descend", seen)
-        together = list(factorize_all(D, iter(begun), PLAIN, **how))
+        together = list(solve(D, iter(begun), PLAIN, Settings(**how)))
     assert {len(shape) == 3 and shape[0] for shape in shapes} >= {5, 2}
     lengths = []
-    for start, (H, components, history) in zip(begun, together, strict=True):
-        own_H, own_components, own_history = factorize(D, *start, PLAIN, **how)
+    for start, ((H, components, _), history) in zip(begun, together, strict=True):
+        [((own_H, own_components, _), own_history)] = solve(D, [start], PLAIN, Settings(**how))
         lengths.append(history.iterations)
         assert history.iterations == own_history.iterations <= how["max_iter"]
-        assert H.dtype == components.dtype == dtype
+        # The model rounds few data of single precision, which a solver takes as double.
+        assert H.dtype == components.dtype == hals.widened(D).dtype
         for of_all, of_one in ((H, own_H), (components, own_components)):
             np.testing.assert_allclose(of_all, of_one, rtol=close, atol=close * of_one.max())
         of_all, of_one = history.arrays(), own_history.arrays()
@@ -271,15 +276,15 @@ def test_a_stack_of_starts_descends_as_each_does_alone(samples, dtype, how, clos
 
 def test_only_what_is_plain_is_stacked():
     D = digits(20)
-    assert stacks(D, PLAIN, None)
-    assert not stacks(D, PLAIN, np.ones_like(D))
-    assert not stacks(sp.csr_array(D), PLAIN, None)
+    assert hals._stacks(D, PLAIN, None)
+    assert not hals._stacks(D, PLAIN, np.ones_like(D))
+    assert not hals._stacks(sp.csr_array(D), PLAIN, None)
     for other in PROBLEMS.values():
-        assert stacks(D, other, None) == (other == PLAIN), other
+        assert hals._stacks(D, other, None) == (other == PLAIN), other
     D, H, components, problem, _ = begun(PROBLEMS["sparse, topk"], 0)
-    many = list(factorize_all(D, [(H, components)] * 3, problem, tol=1e-3, max_iter=5))
-    alone = factorize(D, H, components, problem, tol=1e-3, max_iter=5)
-    for found in many:
+    begin, how = Factors(H, components), Settings(tol=1e-3, max_iter=5)
+    [(alone, _)] = solve(D, [begin], problem, how)
+    for found, _ in solve(D, [begin] * 3, problem, how):
         assert np.array_equal(found[0], alone[0]) and np.array_equal(found[1], alone[1])
 
 
@@ -297,7 +302,7 @@ def test_the_solver_says_which_problems_it_does_not_take():
         with pytest.raises(ValueError, match=f"mask= does not go with .*{type(parts).__name__}"):
             NMF(2, parts=parts).fit(np.ones((4, 4)), mask=np.ones((4, 4)))
     for parts in ("free", "unit", Cone()):
-        with pytest.raises(ValueError, match="alpha_H and LogVolume need nonnegative parts"):
+        with pytest.raises(ValueError, match=r"alpha_H and L2\(.* need nonnegative parts"):
             NMF(2, parts=parts, alpha_W=0.1).fit(np.ones((4, 4)))
-        with pytest.raises(ValueError, match="alpha_H and LogVolume need nonnegative parts"):
+        with pytest.raises(ValueError, match=r"alpha_H and LogVolume\(.* need nonnegative parts"):
             NMF(2, parts=parts, penalty=LogVolume(1.0)).fit(np.ones((4, 4)))

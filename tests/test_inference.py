@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import random_matrix, seeds
 
-from partsrep.choices import inference
+from partsrep import leastsquares
 from partsrep.leastsquares import (
     apply,
     columnwise_loss,
@@ -15,10 +15,10 @@ from partsrep.leastsquares import (
     linear_encoder,
     nnls_sweep,
     normal_equations,
-    priced,
     project_simplex,
     stationarity,
     sweeps,
+    with_penalty,
     worthwhile,
 )
 
@@ -90,8 +90,8 @@ def test_exact_codes_are_as_exact_where_most_are_active(nearly, monkeypatch):
         ways.append(inverse)
         return off_supports(inverse, support, cross)
 
-    off_supports = inference._off_supports
-    monkeypatch.setattr(inference, "_off_supports", spy)
+    off_supports = leastsquares._off_supports
+    monkeypatch.setattr(leastsquares, "_off_supports", spy)
     found = exact_nnls(D, components, guess=H)
     assert bool(ways) is (nearly == 1)
     norms = np.linalg.norm(components, axis=1)
@@ -205,7 +205,7 @@ def test_a_sweep_updates_row_after_row(weighted):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_an_entry_with_a_zero_partner_is_left_as_it_is_unless_it_has_a_price(weighted):
+def test_an_entry_with_a_zero_partner_is_left_as_it_is_unless_it_has_a_penalty(weighted):
     gram = np.diag([4.0, 0.0])
     if weighted:  # the second column sees the second part
         gram = np.stack([gram, np.diag([4.0, 4.0])], axis=-1)
@@ -226,7 +226,7 @@ def test_a_half_step_is_sweeps_and_does_the_same_in_blocks(weighted, seed, times
     given_to_it = F.copy()
     whole = sweeps(F, gram, cross, times)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inference, "BLOCK", 4)
+        patch.setattr(leastsquares, "BLOCK", 4)
         in_blocks = sweeps(F, gram, cross, times)
     assert np.allclose(whole, in_blocks, rtol=1e-12, atol=1e-14)
     assert np.array_equal(F, given_to_it)
@@ -245,27 +245,27 @@ def test_a_stack_is_treated_as_each_of_its_members(dtype, seed, s, n, m):
     F = np.stack([random_matrix(seed + 9 + i, m, n) for i in range(s)]).astype(dtype)
     close = {"rtol": 10 * m * np.finfo(dtype).eps, "atol": 100 * np.finfo(dtype).eps}
     system = normal_equations(D, P)
-    dear = priced(*system, 0.25, 0.5)
+    penalised = with_penalty(*system, 0.25, 0.5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inference, "BLOCK", 4 * s)  # and in blocks
+        patch.setattr(leastsquares, "BLOCK", 4 * s)  # and in blocks
         found = [
             *system,
-            *dear,
+            *penalised,
             apply(system[0], F),
             sweeps(F, *system),
-            sweeps(F, *dear),
+            sweeps(F, *penalised),
             stationarity(F, *system),
             columnwise_loss(F, *system),
         ]
     for i in range(s):
         own = normal_equations(D, P[i])
-        own_dear = priced(*own, 0.25, 0.5)
+        own_penalised = with_penalty(*own, 0.25, 0.5)
         alone = [
             *own,
-            *own_dear,
+            *own_penalised,
             apply(own[0], F[i]),
             sweeps(F[i], *own),
-            sweeps(F[i], *own_dear),
+            sweeps(F[i], *own_penalised),
             stationarity(F[i], *own),
             columnwise_loss(F[i], *own),
         ]

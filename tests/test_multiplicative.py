@@ -11,12 +11,13 @@ from problems import digits, random_matrix, seeds
 from sklearn.decomposition import non_negative_factorization
 from sklearn.exceptions import ConvergenceWarning
 
-from partsrep import NMF, LogVolume, Simplex, TopK
-from partsrep.choices.objective import Elastic, Objective
+from partsrep import L1, L2, NMF, LogVolume, Simplex, TopK
+from partsrep.choices.objective import Beta, Objective
 from partsrep.choices.parts import Parts
 from partsrep.choices.problem import Problem
 from partsrep.divergences import beta_divergence
-from partsrep.solvers.multiplicative import factorize
+from partsrep.solvers import Factors, Settings
+from partsrep.solvers.multiplicative import solve
 
 BETAS = [-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0]
 few = settings(deadline=None, max_examples=3)
@@ -30,11 +31,13 @@ def start(seed, n=10, d=8, m=3, zeros=0.0):
 
 
 def solved(D, H, components, beta, *, iterations, weights=None, l1=0.0, l2=0.0):
-    price = Elastic(l1=l1, l2=l2)
-    problem = Problem(Parts(nonnegative=True), objective=Objective((), beta, price, price))
-    return factorize(
-        D, H, components, problem, weights=weights, tol=0, max_iter=iterations
-    )  # fmt: skip
+    """Codes, parts and history, with penalties 2 l1 ‖F‖₁ + l2 ‖F‖² of both factors."""
+    both = [(on, "data") for on in ("codes", "parts")]
+    penalties = *(L1(2 * l1, *on) for on in both), *(L2(l2, *on) for on in both)
+    problem = Problem(Parts(nonnegative=True), objective=Objective(Beta(beta), penalties=penalties))
+    how = Settings(tol=0, max_iter=iterations)
+    [(found, history)] = solve(D, [Factors(H, components)], problem, how, weights=weights)
+    return found.codes, found.components, history
 
 
 @each_beta

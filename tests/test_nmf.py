@@ -18,6 +18,7 @@ from sklearn.preprocessing import normalize
 from partsrep import (
     KL,
     L1,
+    L2,
     NMF,
     JumpReLU,
     LogVolume,
@@ -31,7 +32,7 @@ from partsrep import (
 )
 from partsrep.choices.combinations import Cone, Hull
 from partsrep.choices.inference import NNLS, Layer
-from partsrep.choices.objective import Elastic
+from partsrep.choices.objective import Objective
 from partsrep.choices.parts import Parts
 from partsrep.presets import Disjoint, Samples, Sparseness
 from partsrep.solvers.optimality import kkt_residual
@@ -139,7 +140,7 @@ def test_codes_are_the_exact_ones_and_the_loss_is_theirs(seed):
 
 @few
 @given(seeds)
-def test_prices_are_on_scikit_learns_scale(seed):
+def test_penalties_are_on_scikit_learns_scale(seed):
     """Central differences of scikit-learn's objective, at the solution and where it is smooth."""
     D = random_matrix(seed, 10, 6) + 0.1
     settings = {"alpha_W": 0.02, "alpha_H": 0.01, "l1_ratio": 0.4}
@@ -161,11 +162,28 @@ def test_l1_is_a_mean_over_samples_and_nothing_else():
     common = {"parts": "unit-nonnegative", "random_state": 0, "tol": 1e-8, "max_iter": 5000}
     one = NMF(4, penalty=L1(0.5), **common).fit(D)
     other = NMF(4, alpha_W=0.25 / 64, alpha_H=0.0, l1_ratio=1.0, **common).fit(D)
-    assert one.problem_.objective.codes.l1 == pytest.approx(other.problem_.objective.codes.l1)
+    assert one.problem_.objective.penalties == (L1(0.5),)
+    assert other.problem_.objective.penalties == (L1(0.5 / 64, per="entry"),)
+    [own] = other.problem_.against_data(D.shape).objective.penalties
+    assert own.weight == pytest.approx(0.5)
     assert one.loss_ == pytest.approx(other.loss_)
     H = one.transform(D)
     slope = 2 * (H @ one.components_ - D) @ one.components_.T + 0.5
     assert np.all(np.abs(slope) <= 1e-6, where=H > 0) and slope.min() > -1e-6
+
+
+def test_penalties_on_one_factor_add_up():
+    D = digits(60)
+    one = [LogVolume(3.0), L2(0.4, on="parts", per="data"), L1(0.2)]
+    split = [LogVolume(1.0), L1(0.1), LogVolume(2.0), L2(0.1, on="parts", per="data"), L1(0.1)]
+    fits = [
+        NMF(3, penalty=penalty, alpha_H=alpha, l1_ratio=0.0, tol=1e-6, random_state=0).fit(D)
+        for penalty, alpha in ((one, 0.0), (split, 0.3 / 60))
+    ]
+    assert fits[0].loss_ > 1.001 * NMF(3, random_state=0).fit(D).loss_
+    for nmf in fits:
+        assert nmf.kkt_residual_ <= 1e-6
+    assert np.allclose(fits[0].components_, fits[1].components_, rtol=1e-6, atol=1e-6)
 
 
 def test_parts_that_share_no_pixel_are_found():
@@ -727,12 +745,12 @@ def test_problem_names_the_four_choices():
     D = digits(30)
     plain = NMF(2, random_state=0).fit(D).problem_
     assert (plain.parts, plain.codes, plain.inference) == (Parts(nonnegative=True), ReLU(), NNLS())
-    assert plain.objective.codes == plain.objective.parts == Elastic()
+    assert plain.objective == Objective()
     other = NMF(
         2, codes=Simplex(), parts=Sparseness(0.3), penalty=LogVolume(2.0), max_iter=5, tol=0,
     ).fit(D).problem_  # fmt: skip
     assert (other.parts, other.codes) == (Sparseness(0.3), Simplex())
-    assert other.objective.parts == LogVolume(2.0)
+    assert other.objective == Objective(penalties=(LogVolume(2.0),))
     cone = NMF(2, parts=Cone(), tol=0.1).fit(D)
     assert cone.problem_.parts == Cone(), "without the data"
 
@@ -814,8 +832,6 @@ def test_the_tags_say_whether_data_may_be_negative():
         (NMF(3, penalty="l1"), "cannot solve with penalty='l1'"),
         (NMF(3, penalty=KL(1.0)), r"cannot solve with penalty=KL"),
         (NMF(3, penalty=L1), "cannot solve with penalty="),
-        (NMF(3, penalty=[LogVolume(1.0), LogVolume(2.0)]), "one LogVolume"),
-        (NMF(3, penalty=LogVolume(1.0), alpha_W=1.0), "without alpha_H, one LogVolume"),
     ],
 )  # fmt: skip
 def test_impossible_settings_get_an_error_that_says_what_to_do(nmf, message):

@@ -161,7 +161,7 @@ def test_settings_and_attributes_are_scikit_learns():
     """Each parameter of its NMF, with its default; each attribute of a fitted one."""
     ours, theirs = NMF().get_params(), decomposition.NMF().get_params()
     assert theirs.items() - ours.items() == {("max_iter", 200)}  # None here: by the solver
-    assert NMF(solver="mu")._most_iterations == theirs["max_iter"]
+    assert NMF(solver="mu")._settings.max_iter == theirs["max_iter"]
     function = inspect.signature(non_negative_factorization).parameters
     expected = inspect.signature(decomposition.non_negative_factorization).parameters
     assert [(p.name, p.default, p.kind) for p in function.values()] == [

@@ -71,7 +71,7 @@ def descend(
     Returns
     -------
     Weights
-        With ReLU parts have norm 1, if they are not made of samples.
+        With ReLU parts have norm 1, where their set allows it.
     History
         "objective" (mean over samples), "seconds".
     """
@@ -99,7 +99,7 @@ def descend(
             reference, since = best, 0
         elif since >= 20:
             break
-    if codes.sparsity is None and not parts.of_samples:
+    if codes.sparsity is None and has_norms_to_move(parts):
         kept = with_unit_norm(*kept)
     return Weights(*kept), history
 

@@ -56,8 +56,8 @@ def check(problem: Problem, weighted: bool = False) -> None:
         raise ValueError("NMF has no offset: add a constant feature, or use SAE(bias='both').")
     if objective.fit != SQUARED:
         raise ValueError(
-            f"Invalid beta_loss parameter: solver 'cd' does not handle {objective.fit!r}; use "
-            "solver='mu'."
+            "Invalid beta_loss parameter: solver 'cd' does not handle beta_loss = "
+            f"{getattr(objective.fit, 'beta', objective.fit)}; use solver='mu'."
         )
     if weighted and parts.of_samples:
         raise ValueError(f"mask= does not go with {parts!r}: hidden samples make no parts.")
