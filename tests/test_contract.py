@@ -1,7 +1,7 @@
 """Any problem is solved, or a ValueError says why not."""
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -45,7 +45,7 @@ from partsrep import (
     Unrolled,
     from_problem,
 )
-from partsrep.choices.objective import Bernoulli
+from partsrep.choices.objective import Bernoulli, Penalty
 from partsrep.choices.parts import Parts
 from partsrep.leastsquares import squared_error
 
@@ -253,3 +253,24 @@ def test_blocks_do_not_matter(problem, masked, n):
     errors = (many - H @ model.components_) * (mask if masked else 1)
     assert model.loss_ == pytest.approx(squared_error(errors, 0), rel=1e-6)
     assert model.history_["objective"][-1] <= model.history_["objective"][0]
+
+
+@dataclass(frozen=True)
+class OfFactors(Penalty):
+    """A penalty of which only NMF knows the value."""
+
+    weight: float
+
+
+@pytest.mark.parametrize(
+    ("choice", "why"),
+    [({"activation": Simplex()}, "no activation"), ({"penalty": OfFactors(0.1)}, "no gradient")],
+)
+def test_what_an_autoencoder_cannot_call_it_refuses(choice, why):
+    with pytest.raises(ValueError, match=why):
+        SAE(3, **choice).fit(data(20))
+
+
+def test_tied_weights_have_no_sign_of_their_own():
+    with pytest.raises(ValueError, match="tied=False"):
+        Layer(tied=True, nonnegative=True)

@@ -140,20 +140,13 @@ class BoundCone(PartSet):
         """As the set is."""
         return self.allowed.homogeneous
 
-    @property
-    def weights(self) -> np.ndarray:
-        """A (m, n) of the parts that were returned last."""
-        assert self._reached is not None, "Project parts first."
-        return self._reached.A
-
     def project(self, components: np.ndarray) -> np.ndarray:
         """Nearest parts, by steps from the sample nearest to each; exact for samples themselves."""
         A = indicator(distances(components, self.D).argmin(axis=1), self.D)
         P = A @ self.D
         identity = np.eye(len(components), dtype=A.dtype)
         reached = self._descend(Descent(A, P, A, P), identity, components, PROJECTION_STEPS)
-        self._reached = reached._replace(age=0)  # the momentum of another quadratic
-        return reached.P.copy()
+        return self._arrived(reached._replace(age=0))  # the momentum of another quadratic
 
     def project_tensor(self, trained: "Tensor") -> "Tensor":
         """Nearest weights that are allowed."""
@@ -161,8 +154,7 @@ class BoundCone(PartSet):
 
     def improve(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
         """A few steps from the parts that were returned last."""
-        self._reached = self._descend(self._at(P), gram, cross, STEPS)
-        return self._reached.P.copy()
+        return self._arrived(self._descend(self._at(P), gram, cross, STEPS))
 
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
         r"""How far one step would move, each part alone.
@@ -173,6 +165,11 @@ class BoundCone(PartSet):
         """
         A, curvature = self._at(P).A, self.curvature(gram, P) * self.norm**2
         return self.distance(A, self._step(A, P, gram, cross, curvature), curvature)
+
+    def _arrived(self, reached: Descent) -> np.ndarray:
+        """The parts that are returned, whose descent and weights are kept."""
+        self._reached, self.weights = reached, reached.A
+        return reached.P.copy()
 
     def _at(self, P: np.ndarray) -> Descent:
         """Where the descent stands, which must be at P."""

@@ -109,6 +109,10 @@ class Layer(Inference):
         check_fields(self, check_integer, "steps")
         if self.gain and not self.tied:
             raise ValueError("gain=True needs tied=True: weights of its own have any gain.")
+        if self.nonnegative and self.tied:
+            raise ValueError(
+                "nonnegative=True needs tied=False: tied weights have the parts' sign."
+            )
 
     @property
     def single_layer(self) -> bool:

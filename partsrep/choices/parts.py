@@ -43,12 +43,15 @@ class PartSet:
         Whether an autoencoder can be trained within it.
     D : array or sparse matrix (n, d)
         The samples, once it is bound to them.
+    weights : ndarray (m, n)
+        A of the parts that were returned last, once it is bound.
     """
 
     nonnegative = unit = offset = False
     of_samples = False
     trainable = True
     D: Any
+    weights: np.ndarray
 
     @property
     def homogeneous(self) -> bool:
@@ -64,11 +67,6 @@ class PartSet:
     def bounds(self) -> tuple[float | None, float | None] | None:
         """(low, high), None for infinity, if the set only bounds each entry; else None."""
         return None
-
-    @property
-    def weights(self) -> np.ndarray:
-        """A (m, n) of the parts that were returned last, once it is bound to samples."""
-        raise NotImplementedError
 
     @property
     def swept(self) -> bool:

@@ -98,6 +98,6 @@ class Problem:
 
 
 def _known(choice: Choice | None) -> Choice:
-    """A choice in other units, which exist: :meth:`Problem.unit` has asked."""
+    """A choice in other units; :meth:`Problem.unit` is None where one does not know of them."""
     assert choice is not None
     return choice

@@ -256,8 +256,7 @@ class Autoencoder(nn.Module):
         self.dictionary.data = parts.project_tensor(self.dictionary)
         if self.offset is not None and parts.nonnegative:
             self.offset.clamp_(min=0)
-        if layer.nonnegative:
-            assert self.encoder is not None, "Tied weights have the parts' sign."
+        if layer.nonnegative and self.encoder is not None:
             self.encoder.clamp_(min=0)
         for name, weights in self.learned.items():
             if self.begun[name].lower is not None:
