@@ -79,10 +79,12 @@ def test_penalties_of_nmf_are_those_of_the_autoencoder():
     D = disjoint_parts().D
     penalties = (L1(0.3), L2(0.2), L2(0.1, on="parts"), LogVolume(2.0))
     nmf = Problem(Parts(nonnegative=True), objective=Objective(penalties=penalties))
-    steps = walk(D, {"NMF": nmf, "layer": replace(nmf, inference=Layer())}, 5, warm=True)
+    steps = walk(
+        D, {"NMF": nmf, "layer": replace(nmf, inference=Layer())}, 5, warm=True, max_epochs=1
+    )
     factorized, trained = steps.models.values()
     end, begin = factorized.history_["objective"][-1], trained.history_["objective"][0] * len(D)
-    assert begin == pytest.approx(end, rel=1e-2), "disjoint parts are encodable"
+    assert begin == pytest.approx(end, rel=0.05), "one layer gives nearly the best codes"
     assert trained.problem_.objective == factorized.problem_.objective
 
 

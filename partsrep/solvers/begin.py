@@ -73,7 +73,8 @@ def encoded(components: np.ndarray, D: Any, problem: Problem) -> Weights:
     k = problem.codes.sparsity
     H = exact_nnls(some, components) if k is None else TopK(k).infer(some, components)
     U, b = linear_encoder(some, problem.inference.bias)(H.T)
-    if problem.codes.homogeneous and alternating.has_norms_to_move(problem.parts):
+    movable = problem.codes.homogeneous and alternating.has_norms_to_move(problem.parts)
+    if movable and not problem.objective.terms("parts"):  # else their norms are what they cost
         components, U, b = alternating.with_unit_norm(components, U, b)
     return Weights(components, U, b)
 
