@@ -5,11 +5,35 @@ import numpy as np
 import pytest
 from problems import disjoint_parts
 
-from partsrep import L1, NMF, SAE, BatchTopK, Layer, LogVolume, Problem, TopK, to_topk_sae, walk
-from partsrep.choices.objective import Elastic, Objective
-from partsrep.choices.parts import Parts
-from partsrep.estimators import from_problem
-from partsrep.presets import UnitMean
+from partsrep import (
+    L0,
+    L1,
+    L2,
+    NMF,
+    SAE,
+    BatchTopK,
+    Bernoulli,
+    Beta,
+    Hoyer,
+    JumpReLU,
+    Layer,
+    Logistic,
+    LogVolume,
+    Objective,
+    Parts,
+    PriorKL,
+    Problem,
+    Pursuit,
+    ReLU,
+    Samples,
+    Simplex,
+    TopK,
+    UnitMean,
+    from_problem,
+    presets,
+    to_topk_sae,
+    walk,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -23,29 +47,77 @@ def test_each_step_turns_one_choice():
     assert problems[-1] == Problem(Parts(unit=True), TopK(3), Layer())
 
 
+NONNEGATIVE = Parts(nonnegative=True)
+PROBLEMS = {
+    **{f"walk: {name}": problem for name, problem in to_topk_sae(2).items()},
+    **{
+        name: preset(3).problem
+        for name, preset in (presets.FACTORIZATIONS | presets.AUTOENCODERS).items()
+    },
+    "batch": Problem(
+        Parts(offset=True), BatchTopK(2), Layer(bias=True), Objective(penalties=(L1(0.1),))
+    ),
+    "volume": Problem(UnitMean(), objective=Objective(penalties=(LogVolume(0.5),))),
+    "alphas": NMF(3, alpha_W=0.1, alpha_H=0.2, l1_ratio=0.3, penalty=L1(0.1)).problem,
+    "Poisson": Problem(NONNEGATIVE, objective=Objective(Beta(1.0))),
+    "β = 1.5": Problem(NONNEGATIVE, objective=Objective(Beta(1.5), penalties=(L2(0.1),))),
+    "penalised parts": Problem(
+        Parts(), ReLU(), Layer(), Objective(penalties=(L1(0.1), L2(0.2, on="parts")))
+    ),
+    "volume of a decoder": Problem(Parts(), TopK(2), Layer(), Objective(penalties=(LogVolume(1),))),
+    "one part's norm": Problem(
+        Parts(unit=True), objective=Objective(penalties=(L1(0.1, by_norm=True),))
+    ),
+    "learned thresholds": Problem(
+        Parts(unit=True), JumpReLU(0.1, 0.1), Layer(), Objective(penalties=(L0(0.1),))
+    ),
+    "pursuit": Problem(Parts(), ReLU(), Pursuit(2)),
+    "steps": Problem(Parts(), ReLU(), Layer(tied=True, gain=True, bias=True, steps=3)),
+    "pixels": Problem(
+        Parts(offset=True), Logistic(), Layer(bias=True), Objective(Bernoulli(), "logistic")
+    ),
+} | {
+    f"{per} of {on}": Problem(NONNEGATIVE, objective=Objective(penalties=(kind(0.25, on, per),)))
+    for kind in (L1, L2)
+    for on in ("codes", "parts")
+    for per in ("sample", "entry", "data")
+}
+
+
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+def test_the_estimator_of_a_problem_has_and_solves_it(problem):
+    D = disjoint_parts().D[:60] + 0.1
+    D /= D.max()
+    model = from_problem(problem, 3, random_state=0)
+    assert isinstance(model, SAE if problem.inference.amortised else NMF)
+    assert model.problem == problem
+    model.set_params(**{"max_iter": 20} if isinstance(model, NMF) else {"max_epochs": 3})
+    assert model.fit(D).problem == model.problem_ == problem
+
+
 @pytest.mark.parametrize(
-    "problem",
+    ("change", "named"),
     [
-        *to_topk_sae(2).values(),
-        Problem(
-            Parts(offset=True), BatchTopK(2), Layer(bias=True), Objective(penalties=(L1(0.1),))
-        ),
-        Problem(UnitMean(), objective=Objective(parts=LogVolume(0.5))),
-        Problem(Parts(nonnegative=True), objective=Objective(codes=Elastic(l1=0.25))),
-        Problem(Parts(nonnegative=True), objective=Objective(beta=1.0)),
+        ({"objective": Objective(link="logistic")}, "link='logistic'"),
+        ({"objective": Objective(Bernoulli(), "logistic")}, "Bernoulli"),
+        ({"objective": Objective(Beta(1.0)), "codes": TopK(2)}, "codes=ReLU"),
+        ({"objective": Objective(Beta(1.0), penalties=(LogVolume(1.0),))}, "no penalties but"),
+        ({"objective": Objective(penalties=(Hoyer(0.1),))}, "Hoyer"),
+        ({"objective": Objective(penalties=(L1(0.1, by_norm=True),))}, "by_norm=True"),
+        ({"parts": Parts(nonnegative=True, offset=True)}, "no offset"),
+        ({"codes": BatchTopK(2)}, "BatchTopK"),
+        ({"codes": Simplex(), "inference": Layer()}, "Simplex"),
+        ({"parts": Samples(), "inference": Layer()}, "Samples"),
+        ({"inference": Layer(), "objective": Objective(Beta(1.0))}, r"Beta\(beta=1.0\)"),
+        ({"inference": Layer(), "objective": Objective(Bernoulli())}, "output"),
+        ({"inference": Layer(), "objective": Objective(penalties=(L0(0.1),))}, "L0"),
+        ({"inference": Layer(), "objective": Objective(penalties=(PriorKL(0.1),))}, "PriorKL"),
+        ({"inference": Pursuit(2), "codes": TopK(2)}, "TopK"),
     ],
 )
-def test_the_from_problem_solves_the_problem_it_is_given(problem):
-    D = disjoint_parts().D[:60]
-    model = from_problem(problem, 3, random_state=0)
-    model.set_params(**{"max_iter": 20} if isinstance(model, NMF) else {"max_epochs": 3})
-    assert model.fit(D).problem_ == problem
-
-
-def test_a_price_that_depends_on_the_size_of_the_data_is_refused():
-    problem = Problem(Parts(nonnegative=True), objective=Objective(codes=Elastic(l2=1.0)))
-    with pytest.raises(ValueError, match="without the size of the data"):
-        from_problem(problem, 3)
+def test_what_neither_method_solves_is_named(change, named):
+    with pytest.raises(ValueError, match=named):
+        from_problem(replace(Problem(NONNEGATIVE), **change), 3)
 
 
 @pytest.fixture(scope="module")
