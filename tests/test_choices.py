@@ -1,6 +1,7 @@
 """Parts, codes and objective: three of the four choices, each a small object."""
 
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,17 +18,17 @@ from partsrep.choices.codes import ReLU, Simplex, TopK
 from partsrep.choices.inference import Layer
 from partsrep.choices.jumprelu import JumpReLU, above
 from partsrep.choices.objective import (
-    BETA,
     KL,
     L0,
     L1,
+    L2,
     AuxK,
     Decay,
-    Elastic,
     Hoyer,
     LogVolume,
     Objective,
     Output,
+    Terms,
 )
 from partsrep.choices.parts import DECODERS
 from partsrep.choices.problem import Problem
@@ -185,16 +186,16 @@ def test_inferred_codes_of_a_sample_depend_on_no_other(name, seed):
 @pytest.mark.parametrize("name", SETS)
 @some
 @given(seed=seeds, l2=st.sampled_from([0.0, 0.5]))
-def test_inferred_codes_weigh_fit_prices_and_hidden_entries(name, seed, l2):
+def test_inferred_codes_weigh_fit_penalties_and_hidden_entries(name, seed, l2):
     """No step from the inferred codes towards a member pays: the definition of a minimum."""
     D, components, weights, *_ = codes_problem(seed, weighted=True)
-    prices = {"l1": 0.2, "l2": l2}
+    weighed = {"l1": 0.2, "l2": l2}
 
     def value(H):
-        price = 2 * prices["l1"] * H.sum(axis=1) + l2 * np.sum(H**2, axis=1)
-        return errors(D, components, H, weights) + price
+        penalty = 2 * weighed["l1"] * H.sum(axis=1) + l2 * np.sum(H**2, axis=1)
+        return errors(D, components, H, weights) + penalty
 
-    H = SETS[name].infer(D, components, weights=weights, **prices)
+    H = SETS[name].infer(D, components, weights=weights, **weighed)
     for step in (1e-4, 1e-2, 1.0):
         towards = MEMBERS[name](random_matrix(seed + 4, 8, 5))
         other = (1 - step) * H + step * towards
@@ -205,7 +206,7 @@ def test_inferred_codes_weigh_fit_prices_and_hidden_entries(name, seed, l2):
 
 @some
 @given(seed=seeds, l1=st.floats(0, 2), l2=st.floats(0, 20))
-def test_one_code_at_its_price_is_found_in_closed_form(seed, l1, l2):
+def test_one_code_under_penalties_is_found_in_closed_form(seed, l1, l2):
     D, components, *_ = codes_problem(seed)
     steepness = np.sum(components**2, axis=1) + l2 + 1e-300
     best = np.maximum(D @ components.T - l1, 0) / steepness
@@ -273,37 +274,73 @@ def test_simplex_codes_are_those_of_a_general_solver(seed):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("price", [Elastic(l1=0.3, l2=0.7), LogVolume(2.0, delta=0.5)])
+@pytest.mark.parametrize(
+    "penalties",
+    [(L1(0.6),), (L2(0.7),), (L1(0.6), L2(0.7), L2(0.2)), (LogVolume(2.0, delta=0.5),),
+     (LogVolume(2.0, delta=0.5), L1(0.4, on="parts"))],
+)  # fmt: skip
 @some
 @given(seed=seeds)
-def test_a_price_is_majorised_by_its_quadratic_which_touches_it(price, weighted, seed):
+def test_a_penalty_is_majorised_by_its_quadratic_which_touches_it(penalties, weighted, seed):
     _, _, _, gram, cross = codes_problem(seed, weighted)
     F, other = random_matrix(seed + 3, 5, 8) + 0.1, random_matrix(seed + 4, 5, 8)
-    priced_gram, priced_cross = price.system(F, gram, cross)
+    penalty = Terms(penalties)
+    with_it = penalty.quadratic(F, gram, cross)
 
-    def rise(P):  # of the price, by the quadratic, from F to P
+    def rise(P):  # of the penalty, by the quadratic, from F to P
         def added(P):
-            return np.vdot(P, apply(priced_gram - gram, P) - 2 * (priced_cross - cross))
+            return np.vdot(P, apply(with_it[0] - gram, P) - 2 * (with_it[1] - cross))
 
         return added(P) - added(F)
 
-    assert rise(other) >= price(other) - price(F) - 1e-9
+    assert rise(other) >= penalty(other) - penalty(F) - 1e-9
     direction = other - F  # the same slope at F, by finite differences
     for h in (1e-5, -1e-5):
         assert rise(F + h * direction) / h == pytest.approx(
-            (price(F + h * direction) - price(F)) / h, rel=1e-3, abs=1e-3
+            (penalty(F + h * direction) - penalty(F)) / h, rel=1e-3, abs=1e-3
         )
-    if isinstance(price, Elastic):
-        assert rise(other) == pytest.approx(price(other) - price(F))
-    single = price.system(F.astype("f"), gram.astype("f"), cross.astype("f"))
+    if penalty.elastic is not None:
+        l1, l2 = penalty.elastic
+        assert rise(other) == pytest.approx(penalty(other) - penalty(F))
+        assert penalty(F) == pytest.approx(2 * l1 * F.sum() + l2 * np.sum(F**2))
+    single = penalty.quadratic(F.astype("f"), gram.astype("f"), cross.astype("f"))
     assert [array.dtype for array in single] == ["f", "f"]
 
 
-def test_prices_by_hand():
+def test_values_for_a_factor_by_hand():
     P = np.array([[3.0, 4.0], [0.0, 2.0]])
-    assert Elastic(l1=0.5)(P) == 9
-    assert Elastic(l2=0.5)(P) == 14.5
-    assert LogVolume(2.0, delta=1.0)(P) == pytest.approx(2 * np.log(26 * 5 - 8**2))
+    assert L1(1.0).value(P) == 9
+    assert L2(0.5).value(P) == 14.5
+    assert LogVolume(2.0, delta=1.0).value(P) == pytest.approx(2 * np.log(26 * 5 - 8**2))
+    assert Terms()(P) == 0 and not Terms()
+
+
+@pytest.mark.parametrize("per", ["sample", "entry", "data"])
+@pytest.mark.parametrize("kind", [L1, L2, LogVolume])
+@pytest.mark.parametrize("on", ["codes", "parts"])
+def test_a_weight_counts_against_what_it_says(kind, on, per):
+    """An autoencoder's mean over samples, a mean over entries and NMF's sum are one objective."""
+    n, d, rng = 7, 3, np.random.RandomState(0)
+    D, H, P = rng.uniform(size=(n, d)), rng.uniform(size=(n, 2)), rng.uniform(size=(2, d))
+    if kind is LogVolume and on == "codes":
+        return
+    penalty = kind(0.3, per=per) if kind is LogVolume else kind(0.3, on=on, per=per)
+    # What scikit-learn's alphas say: the codes' count with the features, the parts' with samples.
+    counts = {"sample": n if on == "parts" else 1, "entry": n if on == "parts" else d, "data": 1}
+    total = np.sum((D - H @ P) ** 2)
+    total += counts[per] * replace(penalty, per="data").value(H if on == "codes" else P)
+    problem = Problem(objective=Objective(penalties=(penalty,)))
+    bound = problem.against_data(D.shape)
+    terms = bound.objective.terms("codes")(H.T) + bound.objective.terms("parts")(P)
+    assert np.sum((D - H @ P) ** 2) + terms == pytest.approx(total)
+    tensors = (torch.tensor(array) for array in (H, D, H @ P))
+    passed = dict(zip(("H", "D", "D_hat"), tensors, strict=True))
+    mean = problem.objective.against("sample", n, d)(output(**passed, components=torch.tensor(P)))
+    assert n * mean.item() == pytest.approx(total)
+    for other in ("sample", "entry", "data"):  # and back
+        again = problem.objective.against(other, n, d).against("data", n, d)
+        [own] = again.penalties
+        assert own.weight == pytest.approx(bound.objective.penalties[0].weight)
 
 
 @pytest.mark.parametrize("beta", [2, 1.5, 1, 0.5, 0, -0.5, 3])
@@ -334,12 +371,12 @@ def test_beta_divergence_is_the_sum_of_its_definition(beta, weighted, seed):
 def test_beta_divergence_in_blocks_without_hidden_data_and_at_zero(seed):
     D, H, components = (random_matrix(seed + i, 7, 7) for i in range(3))
     weights = random_matrix(seed + 3, 7, 7)
-    for beta in BETA.values():
+    for beta in (2.0, 1.0, 0.0):
         positive = D + 0.1
         value = beta_divergence(positive, H, components, beta, weights)
         hidden = np.where(weights > 0, positive, np.nan)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("partsrep.choices.objective.BLOCK", 20)
+            patch.setattr("partsrep.divergences.BLOCK", 20)
             assert beta_divergence(hidden, H, components, beta, weights) == pytest.approx(value)
             in_blocks = beta_divergence(sp.csr_array(D), H, components, 1.5)
         assert np.isfinite(value)
@@ -358,8 +395,14 @@ def test_beta_divergence_in_blocks_without_hidden_data_and_at_zero(seed):
         (lambda: L1(-0.1), "L1's weight must be"),
         (lambda: KL(1, target=0), "KL's target must be a finite number above 0"),
         (lambda: KL(1, target=1), "KL's target must be below 1"),
-        (lambda: Elastic(l1=-1), "Elastic's l1 must be"),
-        (lambda: Elastic(l2=float("inf")), "Elastic's l2 must be"),
+        (
+            lambda: L1(1.0, on="encoder"),
+            "on='encoder' is not known; choose one of 'codes', 'parts'",
+        ),
+        (lambda: L1(1.0, per="batch"), "per='batch' is not known; choose one of 'sample', 'entry'"),
+        (lambda: L1(1.0, on="parts", by_norm=True), "by_norm=True counts codes"),
+        (lambda: L2(float("inf")), "L2's weight must be"),
+        (lambda: LogVolume(1, per="pixel"), "per='pixel' is not known"),
         (lambda: LogVolume(-1), "LogVolume's weight must be"),
         (lambda: LogVolume(1, delta=0), "LogVolume's delta must be a finite number above 0"),
         (lambda: TopK(4).check(3), "needs at least 4 parts, but n_components=3"),
@@ -372,7 +415,7 @@ def test_impossible_settings_are_named(build, message):
 
 def output(H, Z=None, D=None, D_hat=None, **module):
     """One pass, as a penalty sees it."""
-    return Output(D, Z, H, D_hat, SimpleNamespace(log_variance=None, **module))
+    return Output(D, Z, H, D_hat, SimpleNamespace(log_variance_of=lambda D: None, **module))
 
 
 def test_penalties_by_hand():
@@ -407,8 +450,8 @@ def test_l0_counts_active_codes_and_pulls_thresholds_near_them():
     codes = JumpReLU(0.5, bandwidth=0.2)
     Z = torch.tensor([[0.45, 1.0], [0.55, 0.0]], dtype=torch.float64)
     threshold = torch.full((2,), 0.5, dtype=torch.float64, requires_grad=True)
-    module = {"problem": Problem(codes=codes), "threshold": threshold}
-    value = L0(3.0)(output(codes.above(Z, threshold), Z, **module))
+    module = {"problem": Problem(codes=codes), "learned": {"threshold": threshold}}
+    value = L0(3.0)(output(codes.activate(Z, module["learned"]), Z, **module))
     assert value.item() == pytest.approx(3 * 2 / 2)
     value.backward()
     # Two codes of the first unit lie within half a width, none of the second.
@@ -420,7 +463,7 @@ def test_the_gradient_of_a_jump_is_the_straight_through_one():
     Z = torch.tensor([[0.45, 1.0], [0.55, 0.2]], dtype=torch.float64, requires_grad=True)
     threshold = torch.full((2,), 0.5, dtype=torch.float64, requires_grad=True)
     slope = torch.tensor([[1.0, 2.0], [4.0, 8.0]], dtype=torch.float64)
-    codes.above(Z, threshold).backward(slope)
+    codes.activate(Z, {"threshold": threshold}).backward(slope)
     assert Z.grad.tolist() == [[0.0, 2.0], [4.0, 0.0]]
     assert threshold.grad.tolist() == pytest.approx([-0.5 / 0.2 * (1 + 4), 0.0])
 

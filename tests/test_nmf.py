@@ -20,6 +20,7 @@ from partsrep import (
     L1,
     L2,
     NMF,
+    BatchTopK,
     JumpReLU,
     LogVolume,
     ReLU,
@@ -753,6 +754,13 @@ def test_problem_names_the_four_choices():
     assert other.objective == Objective(penalties=(LogVolume(2.0),))
     cone = NMF(2, parts=Cone(), tol=0.1).fit(D)
     assert cone.problem_.parts == Cone(), "without the data"
+
+
+@pytest.mark.parametrize("argument", ["parts", "codes", "inference", "penalty"])
+@pytest.mark.parametrize("wrong", ["something", 3, TopK, [ReLU()], BatchTopK])
+def test_there_is_no_problem_of_what_is_no_choice(argument, wrong):
+    with pytest.raises(ValueError, match=f"{argument}="):
+        _ = NMF(3, **{argument: wrong}).problem
 
 
 def test_the_tags_say_whether_data_may_be_negative():

@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 from partsrep import (
     KL,
     L1,
+    L2,
     NMF,
     SAE,
     AuxK,
@@ -23,6 +24,7 @@ from partsrep import (
     Hoyer,
     JumpReLU,
     Layer,
+    LogVolume,
     Pursuit,
     ReLU,
     TopK,
@@ -413,6 +415,9 @@ def test_like_a_topk_nmf_selects_as_many_and_finds_its_parts():
         (NMF(3, parts=Hull(), penalty=L1(0.2)), {"decoder": Hull(), "penalty": L1(0.2)}),
         (NMF(3, codes=TopK(2), penalty=L1(0.2)), {"decoder": "unit-nonnegative"}),
         (presets.sparse_nmf(3), {"decoder": presets.Sparseness(0.7)}),
+        (NMF(3, alpha_W=0.1), {"penalty": [L2(0.1, per="entry"), L2(0.1, "parts", "entry")]}),
+        (NMF(3, alpha_W=0.1, alpha_H=0.0), {"penalty": None, "decoder": "nonnegative"}),
+        (NMF(3, penalty=[LogVolume(0.1), L1(0.1)]), {"penalty": [LogVolume(0.1), L1(0.1)]}),
     ],
 )
 def test_like_sets_what_the_recipe_says(model, expected):
@@ -443,7 +448,9 @@ def test_like_sets_what_the_recipe_says(model, expected):
         (SAE(3, decoder="unit", penalty=L1(0.1)), {"penalty": L1(0.1), "parts": "unit"}),
         (SAE(3, decoder="nonnegative", penalty=[L1(0.1), AuxK()]), {"penalty": None}),
         (SAE(3, decoder="nonnegative", penalty=KL(0.1)), {"penalty": None}),
-        (SAE(3, decoder="free", penalty=L1(0.1, by_norm=True)), {"parts": "unit"}),
+        (SAE(3, penalty=L1(0.1, by_norm=True)), {"parts": "unit", "penalty": L1(0.1)}),
+        (SAE(3, decoder="unit", penalty=L2(0.1)), {"parts": "unit", "penalty": L2(0.1)}),
+        (SAE(3, penalty=L2(0.1)), {"parts": "free", "penalty": None}),
     ],
 )
 def test_like_an_autoencoder(model, expected):
@@ -461,12 +468,14 @@ def test_like_an_autoencoder(model, expected):
         (presets.archetypal(3), "no activation gives such codes"),
         (presets.kl_nmf(3), "squared error"),
         (presets.separable_nmf(3), "cannot be held in that set"),
-        (SAE(3, decoder=Cone(), penalty=L1(0.1, by_norm=True)), "no such penalty"),
-        (NMF(3, penalty=L1(0.1), solver="mu", beta_loss="kullback-leibler"), "squared error"),
+        (SAE(3, decoder=Cone(), penalty=L1(0.1, by_norm=True)), r"Cone\(\) has no parts of norm 1"),
         (SAE(3, output="logistic"), "another link"),
         (SAE(3, bias="both"), "one with signs does what no part can"),
         (SAE(3, activation="logistic"), "never zero"),
         (SAE(3, penalty=Hoyer(0.1)), "no such penalty"),
+        (SAE(3, penalty=[L1(0.1), L2(0.1, on="parts")]), "need nonnegative parts"),
+        (SAE(3, decoder=Cone(), penalty=LogVolume(0.1)), "need nonnegative parts"),
+        (SAE(3, decoder="unit", penalty=KL(0.1)), "no such penalty"),
         (SAE(3, activation=Gaussian()), "or signed"),
     ],
 )

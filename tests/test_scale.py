@@ -1,7 +1,6 @@
 """What is found does not depend on the unit of the data: every solver, preset and precision."""
 
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import random_matrix
 
-from partsrep import L1, NMF, LogVolume, Simplex, TopK, presets
-from partsrep.choices.parts import UnitMean
+from partsrep import L1, L2, NMF, LogVolume, Simplex, TopK, UnitMean, presets
+from partsrep.choices.parts import Parts
 from partsrep.choices.problem import Problem
+from partsrep.choices.units import Unit
 from partsrep.divergences import beta_divergence
-from partsrep.solvers.scale import Unit, power_of_four, put_back
+from partsrep.solvers.scale import measured, of_fit, power_of_four, put_back
 
 SIGNED = np.random.RandomState(3).randn(14, 7)
 POSITIVE = random_matrix(1, 14, 3) @ random_matrix(2, 3, 7) + 0.1 * random_matrix(4, 14, 7, 0)
@@ -72,7 +72,7 @@ def test_a_fit_of_data_in_another_unit_is_the_same_fit(name, few, dtype, monkeyp
     if not few:  # large data stay in single precision, or begin in it
         monkeypatch.setattr("partsrep.solvers.hals.FEW", 0)
     model, D, mask = CASES[name]
-    beta = fitted(model, D.astype(dtype), mask)._beta
+    beta = fitted(model, D.astype(dtype), mask).problem.objective.fit.beta
     energy = np.sum(np.abs(D) ** beta)
     loss, found = model.loss_, model.transform(D.astype(dtype)) @ model.components_
     objective, score = model.history_["objective"][-1], model.score(D.astype(dtype))
@@ -100,7 +100,7 @@ def test_a_fit_of_data_in_another_unit_is_the_same_fit(name, few, dtype, monkeyp
 @pytest.mark.parametrize("power", [-60, 200])
 def test_a_unit_that_is_a_power_of_four_is_exact(name, power):
     model, D, mask = CASES[name]
-    beta = fitted(model, D, mask)._beta
+    beta = fitted(model, D, mask).problem.objective.fit.beta
     unit = 4.0**power
     if not representable(unit, beta, np.float64):
         return
@@ -110,9 +110,10 @@ def test_a_unit_that_is_a_power_of_four_is_exact(name, power):
     assert codes @ model.components_ == pytest.approx(unit * D_hat, rel=1e-9)
 
 
-PRICED = {
+PENALTIES = {
     "alpha": lambda c: {"alpha_W": 0.01 * c, "alpha_H": 0.02 * c},
     "alpha, l1": lambda c: {"alpha_W": 0.01 * c**1.5, "l1_ratio": 1.0},
+    "L2, parts' L1": lambda c: {"penalty": [L2(0.3 * c), L1(0.5 * c**1.5, on="parts")]},
     "L1, unit": lambda c: {"penalty": L1(0.1 * c), "parts": "unit-nonnegative"},
     "volume": lambda c: {"penalty": LogVolume(0.05 * c**2, 0.1 * c)},
     "min_volume": lambda c: {"parts": UnitMean(), "penalty": LogVolume(0.05 * c**2)},
@@ -120,14 +121,14 @@ PRICED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PRICED)
+@pytest.mark.parametrize("name", PENALTIES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("scale", [1e-17, 3e5, 1e11, 1e60])
-def test_prices_are_in_the_unit_of_the_data(name, dtype, scale):
+def test_penalties_are_in_the_unit_of_the_data(name, dtype, scale):
     if not representable(scale, 2, dtype):
         return
     one, other = (
-        fitted(NMF(3, init="random", tol=1e-6, **PRICED[name](c)), (c * POSITIVE).astype(dtype))
+        fitted(NMF(3, init="random", tol=1e-6, **PENALTIES[name](c)), (c * POSITIVE).astype(dtype))
         for c in (1.0, scale)
     )
     assert other.loss_ / scale**2 == pytest.approx(one.loss_, rel=1e-2)
@@ -139,11 +140,13 @@ def test_prices_are_in_the_unit_of_the_data(name, dtype, scale):
     assert np.allclose(D_hat, one.transform(POSITIVE.astype(dtype)) @ one.components_, atol=0.05)
 
 
-def test_the_objective_in_the_history_is_the_priced_loss_in_the_unit_of_the_data():
+def test_the_objective_in_the_history_is_the_penalised_loss_in_the_unit_of_the_data():
     D, volume = 1e7 * POSITIVE, LogVolume(1e12, 0.3)
     model = fitted(NMF(3, penalty=volume, alpha_W=1e5, alpha_H=0.0), D, max_iter=2000)
-    codes = model.problem_.objective.codes(model.transform(D))
-    expected = model.loss_ + codes + volume(model.components_)
+    P = model.components_
+    penalties = D.shape[1] * 1e5 * np.sum(model.transform(D) ** 2)
+    penalties += 1e12 * np.linalg.slogdet(P @ P.T + 0.3 * np.eye(3)).logabsdet
+    expected = model.loss_ + penalties
     assert model.history_["objective"][-1] == pytest.approx(expected, rel=1e-4)
 
 
@@ -214,11 +217,11 @@ def test_units_are_powers_of_four_and_data_of_ordinary_size_stay_where_they_are(
         assert 1 <= number / unit < 4
         assert np.log2(unit) % 2 == 0
     D = np.array([[255.0, 3.0]])
-    unit = Unit.of_fit(D, Problem())
-    assert unit == Unit() and unit.measured(D) is D
+    unit = of_fit(D, Problem())
+    assert unit == Unit() and measured(D, unit) is D
     sparse = sp.csr_array(1e9 * D)
-    measured = Unit.of_fit(sparse, Problem()).measured(sparse)
-    assert sparse.max() == 255e9 and 1 <= measured.max() < 4
+    largest = measured(sparse, of_fit(sparse, Problem())).max()
+    assert sparse.max() == 255e9 and 1 <= largest < 4
 
 
 def test_what_a_precision_cannot_hold_is_an_error():
@@ -230,7 +233,7 @@ def test_what_a_precision_cannot_hold_is_an_error():
 
 
 def test_parts_and_codes_that_both_have_a_scale_leave_none_to_choose():
-    both = replace(Problem(), parts=NMF(parts="unit")._parts, codes=Simplex())
-    assert Unit.of_fit(1e9 * np.ones((2, 2)), both) == Unit()
+    both = Problem(parts=Parts(unit=True), codes=Simplex())
+    assert of_fit(1e9 * np.ones((2, 2)), both) == Unit()
     with pytest.raises(ValueError, match="rescale the data"):
         NMF(2, parts="unit", codes=Simplex()).fit(1e-160 * np.ones((3, 3)))

@@ -6,25 +6,34 @@ import pytest
 from problems import disjoint_parts
 
 from partsrep import (
+    L0,
     L1,
     L2,
     NMF,
-    NNLS,
     SAE,
     BatchTopK,
     Bernoulli,
     Beta,
+    Hoyer,
+    JumpReLU,
     Layer,
+    Logistic,
     LogVolume,
     Objective,
+    Parts,
+    PriorKL,
     Problem,
+    Pursuit,
+    ReLU,
+    Samples,
+    Simplex,
     TopK,
+    UnitMean,
+    from_problem,
+    presets,
     to_topk_sae,
     walk,
 )
-from partsrep.choices.parts import Parts
-from partsrep.estimators import from_problem
-from partsrep.presets import UnitMean
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -38,40 +47,77 @@ def test_each_step_turns_one_choice():
     assert problems[-1] == Problem(Parts(unit=True), TopK(3), Layer())
 
 
-@pytest.mark.parametrize(
-    "problem",
-    [
-        *to_topk_sae(2).values(),
-        Problem(
-            Parts(offset=True), BatchTopK(2), Layer(bias=True), Objective(penalties=(L1(0.1),))
-        ),
-        Problem(UnitMean(), objective=Objective(penalties=(LogVolume(0.5),))),
-        Problem(Parts(nonnegative=True), objective=Objective(penalties=(L1(0.25),))),
-        Problem(Parts(nonnegative=True), objective=Objective(penalties=(L2(1.0, per="entry"),))),
-        Problem(Parts(nonnegative=True), objective=Objective(Beta(1.0))),
-    ],
-)
-def test_an_estimator_of_a_problem_solves_that_problem(problem):
-    D = disjoint_parts().D[:60]
+NONNEGATIVE = Parts(nonnegative=True)
+PROBLEMS = {
+    **{f"walk: {name}": problem for name, problem in to_topk_sae(2).items()},
+    **{
+        name: preset(3).problem
+        for name, preset in (presets.FACTORIZATIONS | presets.AUTOENCODERS).items()
+    },
+    "batch": Problem(
+        Parts(offset=True), BatchTopK(2), Layer(bias=True), Objective(penalties=(L1(0.1),))
+    ),
+    "volume": Problem(UnitMean(), objective=Objective(penalties=(LogVolume(0.5),))),
+    "alphas": NMF(3, alpha_W=0.1, alpha_H=0.2, l1_ratio=0.3, penalty=L1(0.1)).problem,
+    "Poisson": Problem(NONNEGATIVE, objective=Objective(Beta(1.0))),
+    "β = 1.5": Problem(NONNEGATIVE, objective=Objective(Beta(1.5), penalties=(L2(0.1),))),
+    "penalised parts": Problem(
+        Parts(), ReLU(), Layer(), Objective(penalties=(L1(0.1), L2(0.2, on="parts")))
+    ),
+    "volume of a decoder": Problem(Parts(), TopK(2), Layer(), Objective(penalties=(LogVolume(1),))),
+    "one part's norm": Problem(
+        Parts(unit=True), objective=Objective(penalties=(L1(0.1, by_norm=True),))
+    ),
+    "learned thresholds": Problem(
+        Parts(unit=True), JumpReLU(0.1, 0.1), Layer(), Objective(penalties=(L0(0.1),))
+    ),
+    "pursuit": Problem(Parts(), ReLU(), Pursuit(2)),
+    "steps": Problem(Parts(), ReLU(), Layer(tied=True, gain=True, bias=True, steps=3)),
+    "pixels": Problem(
+        Parts(offset=True), Logistic(), Layer(bias=True), Objective(Bernoulli(), "logistic")
+    ),
+} | {
+    f"{per} of {on}": Problem(NONNEGATIVE, objective=Objective(penalties=(kind(0.25, on, per),)))
+    for kind in (L1, L2)
+    for on in ("codes", "parts")
+    for per in ("sample", "entry", "data")
+}
+
+
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+def test_the_estimator_of_a_problem_has_and_solves_it(problem):
+    D = disjoint_parts().D[:60] + 0.1
+    D /= D.max()
     model = from_problem(problem, 3, random_state=0)
+    assert isinstance(model, SAE if problem.inference.amortised else NMF)
     assert model.problem == problem
     model.set_params(**{"max_iter": 20} if isinstance(model, NMF) else {"max_epochs": 3})
-    assert model.fit(D).problem_ == problem
+    assert model.fit(D).problem == model.problem_ == problem
 
 
 @pytest.mark.parametrize(
-    "model",
+    ("change", "named"),
     [
-        NMF(3, alpha_W=0.1, alpha_H=0.2, l1_ratio=0.5),
-        NMF(3, solver="mu", beta_loss="kullback-leibler", alpha_W=0.1),
-        NMF(3, parts="unit-nonnegative", penalty=L1(0.1, by_norm=True)),
-        SAE(3, bias="both", penalty=[L1(0.1), L2(0.1, on="parts")], decoder="nonnegative"),
-        SAE(3, output="logistic", loss="bernoulli"),
+        ({"objective": Objective(link="logistic")}, "link='logistic'"),
+        ({"objective": Objective(Bernoulli(), "logistic")}, "Bernoulli"),
+        ({"objective": Objective(Beta(1.0)), "codes": TopK(2)}, "codes=ReLU"),
+        ({"objective": Objective(Beta(1.0), penalties=(LogVolume(1.0),))}, "no penalties but"),
+        ({"objective": Objective(penalties=(Hoyer(0.1),))}, "Hoyer"),
+        ({"objective": Objective(penalties=(L1(0.1, by_norm=True),))}, "by_norm=True"),
+        ({"parts": Parts(nonnegative=True, offset=True)}, "no offset"),
+        ({"codes": BatchTopK(2)}, "BatchTopK"),
+        ({"codes": Simplex(), "inference": Layer()}, "Simplex"),
+        ({"parts": Samples(), "inference": Layer()}, "Samples"),
+        ({"inference": Layer(), "objective": Objective(Beta(1.0))}, r"Beta\(beta=1.0\)"),
+        ({"inference": Layer(), "objective": Objective(Bernoulli())}, "output"),
+        ({"inference": Layer(), "objective": Objective(penalties=(L0(0.1),))}, "L0"),
+        ({"inference": Layer(), "objective": Objective(penalties=(PriorKL(0.1),))}, "PriorKL"),
+        ({"inference": Pursuit(2), "codes": TopK(2)}, "TopK"),
     ],
-    ids=repr,
 )
-def test_a_problem_leads_back_to_itself(model):
-    assert from_problem(model.problem, 3).problem == model.problem
+def test_what_neither_method_solves_is_named(change, named):
+    with pytest.raises(ValueError, match=named):
+        from_problem(replace(Problem(NONNEGATIVE), **change), 3)
 
 
 def test_penalties_of_nmf_are_those_of_the_autoencoder():
@@ -86,19 +132,6 @@ def test_penalties_of_nmf_are_those_of_the_autoencoder():
     end, begin = factorized.history_["objective"][-1], trained.history_["objective"][0] * len(D)
     assert begin == pytest.approx(end, rel=0.05), "one layer gives nearly the best codes"
     assert trained.problem_.objective == factorized.problem_.objective
-
-
-@pytest.mark.parametrize(
-    ("objective", "inference", "words"),
-    [
-        (Objective(Beta(1.0)), Layer(), "data-fit"),
-        (Objective(Bernoulli(), "logistic"), NNLS(), "NMF has no"),
-        (Objective(link="logistic"), NNLS(), "NMF has no"),
-    ],
-)
-def test_what_has_no_counterpart_is_named(objective, inference, words):
-    with pytest.raises(ValueError, match=words):
-        from_problem(Problem(Parts(nonnegative=True), inference=inference, objective=objective), 3)
 
 
 @pytest.fixture(scope="module")

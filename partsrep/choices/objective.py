@@ -232,8 +232,6 @@ class L1(Norm):
         """The same penalty; by norm the plain one at parts of norm 1."""
         if not self.by_norm:
             return super().counterpart(problem)
-        if problem.parts.bounds is None and not problem.parts.unit:
-            raise none(self, "the other method has no such penalty of parts in that set")
         return replace(
             self, by_norm=False
         ), "the same penalty of the codes, at parts of norm 1 (T11)"

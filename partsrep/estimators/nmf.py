@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_non_negative
 
 from ..choices.codes import Codes, ReLU
-from ..choices.inference import NNLS, Layer
+from ..choices.inference import NNLS, Inference, Layer
 from ..choices.objective import FITS, L1, L2, Beta, Objective, Penalty
 from ..choices.parts import DECODERS, PartSet
 from ..choices.problem import Problem
@@ -380,9 +380,11 @@ class NMF(PartsModel):
         if isinstance(self.parts, str):
             check_choice("parts", self.parts, DECODERS)
         codes = ReLU() if self.codes is None else self.codes
+        inference = NNLS() if self.inference is None else self.inference
         for name, choice, kind, accepted in (
             ("parts", self._parts, PartSet, "a name or a set of parts such as Sparseness(0.7)"),
             ("codes", codes, Codes, "ReLU(), TopK(k) or Simplex()"),
+            ("inference", inference, Inference, "NNLS() or Layer(tied=True)"),
         ):
             if not isinstance(choice, kind):
                 raise ValueError(
@@ -392,7 +394,7 @@ class NMF(PartsModel):
         return Problem(
             parts=self._parts,
             codes=codes,
-            inference=NNLS() if self.inference is None else self.inference,
+            inference=inference,
             objective=Objective(fit=self._fit_to, penalties=tuple(self._penalties())),
         )
 

@@ -87,7 +87,13 @@ def recipe(model: NMF | SAE) -> pd.DataFrame:
 
 def _settings(model: NMF | SAE) -> list[Setting]:
     problem = getattr(model, "problem_", None) or model.problem
-    return _autoencoder(problem) if isinstance(model, NMF) else _factorization(problem)
+    other, rows = (SAE, _autoencoder) if isinstance(model, NMF) else (NMF, _factorization)
+    settings = rows(problem)
+    try:
+        other(**{row.argument: row.value for row in settings if row.argument}).check()
+    except ValueError as error:
+        raise ValueError(f"There is no counterpart of all choices together: {error}") from error
+    return settings
 
 
 def _autoencoder(nmf: Problem) -> list[Setting]:
@@ -138,8 +144,11 @@ def _factorization(sae: Problem) -> list[Setting]:
     allowed, why_parts = by_name(parts), "semi-NMF: both then only find a span (T2)"
     if parts.nonnegative:
         why_parts = "the same set"
-    if any(penalty.by_norm for penalty in objective.penalties):
-        allowed = _unit(parts)
+    for penalty in objective.penalties:
+        if penalty.by_norm and not isinstance(allowed, str):
+            raise none(penalty, f"{parts!r} has no parts of norm 1 alone (T11)")
+        if penalty.by_norm:
+            allowed = _unit(parts)
     inference, why_layer = NNLS(), "what a layer comes near to, where codes are encodable (T4, T7)"
     if sae.codes == ReLU() and layer == Layer(tied=True) and parts == DECODERS["nonnegative"]:
         inference, why_layer = layer, "tied and nonnegative: projective NMF (T1)"
