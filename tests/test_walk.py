@@ -171,3 +171,11 @@ def test_a_warm_walk_begins_each_step_at_the_one_before():
     warm = walk(disjoint_parts().D, problems, 5, warm=True, max_epochs=5)
     assert warm.models["b"].start is warm.models["a"]
     assert warm.comparisons["b"].mcc > 0.999
+
+
+def test_a_step_that_nobody_solves_is_named_before_anything_is_fitted(monkeypatch):
+    nmf = Problem(Parts(nonnegative=True))
+    steps = {"NMF": nmf, "KL": replace(nmf, inference=Layer(), objective=Objective(Beta(1.0)))}
+    monkeypatch.setattr(NMF, "fit", lambda *_: pytest.fail("a fit began"))
+    with pytest.raises(ValueError, match="data-fit"):
+        walk(disjoint_parts().D, steps, 3)

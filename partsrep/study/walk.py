@@ -108,6 +108,11 @@ def walk(
 ) -> Walk:
     """Solve problems one after the other, and hold each solution against the first.
 
+    Every problem that an estimator solves can be a step (:func:`partsrep.from_problem`): one whose
+    codes are the best ones is solved by NMF, one whose codes are amortised by an autoencoder, with
+    the penalties and the data-fit that it has. A choice without a counterpart there is named by a
+    ValueError before anything is fitted.
+
     Parameters
     ----------
     D : array-like (n, d)
@@ -141,9 +146,12 @@ def walk(
     """
     if not isinstance(problems, Mapping) or not problems:
         raise ValueError("problems must hold at least one, by name, as to_topk_sae(3) does.")
+    unfitted = {
+        name: from_problem(problem, n_components, random_state=random_state)
+        for name, problem in problems.items()
+    }
     models: dict[str, Any] = {}
-    for name, problem in progress(list(problems.items()), "steps"):
-        model = from_problem(problem, n_components, random_state=random_state)
+    for name, model in progress(list(unfitted.items()), "steps"):
         if "max_epochs" in model.get_params():
             model.set_params(**settings)
         else:
