@@ -17,7 +17,7 @@ BLOCK = 4096  # columns at a time, so that they stay in cache from sweep to swee
 # Samples whose squared errors or exact codes are computed together in double precision, and most
 # entries in the matrices of these.
 ROWS, ENTRIES = 2048, 4_000_000
-# Exact codes by pivoting: calls of `sweeps` for the first guess, rounds of exchanges, the largest
+# Exact codes by pivoting: calls of `nnls_sweeps` for the first guess, rounds of exchanges, the largest
 # condition number, the largest with which an inverse costs no digits that count, and what rounding
 # leaves of zero.
 GUESSES, PIVOTS, WELL_POSED, BENIGN, ROUNDING = 2, 20, 1e10, 1e3, 1e-12
@@ -28,7 +28,7 @@ def blocks(n: int, size: int) -> list[slice]:
     return [slice(begin, begin + size) for begin in range(0, n, size)]
 
 
-def width(F: np.ndarray) -> int:
+def block_width(F: np.ndarray) -> int:
     """How many columns of F, or of each F of a stack, are one block."""
     return max(BLOCK // math.prod(F.shape[:-2]), 1)
 
@@ -93,7 +93,7 @@ def per_column(gram: np.ndarray, F: np.ndarray) -> bool:
     return gram.ndim > F.ndim
 
 
-def apply(gram: np.ndarray, F: np.ndarray) -> np.ndarray:
+def gram_matmul(gram: np.ndarray, F: np.ndarray) -> np.ndarray:
     """G F for one Gram matrix, or for one per column (:func:`per_column`)."""
     return np.einsum("kjn,jn->kn", gram, F) if per_column(gram, F) else gram @ F
 
@@ -108,10 +108,10 @@ def with_penalty(
 
 def columnwise_loss(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     """The quadratic tr(FᵀGF) − 2⟨C, F⟩ of each column of F, (..., n)."""
-    return np.einsum("...kn,...kn->...n", F, apply(gram, F) - 2 * cross)
+    return np.einsum("...kn,...kn->...n", F, gram_matmul(gram, F) - 2 * cross)
 
 
-def diagonal(gram: np.ndarray, F: np.ndarray) -> np.ndarray:
+def gram_diagonal(gram: np.ndarray, F: np.ndarray) -> np.ndarray:
     """The G_kk that go with F: (..., m, 1), or (m, n) where each column has its own.
 
     One too small to be divided by is 0: a factor that shrinks for ever, as one with a penalty does
@@ -136,10 +136,10 @@ def stationarity(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | 
     by √G_kk makes the value the same however a part and its code share their scale. A stack has
     one value each.
     """
-    gradient = apply(gram, F)
+    gradient = gram_matmul(gram, F)
     gradient -= cross
     gradient *= (F > 0) | (gradient < 0)
-    partner = diagonal(gram, F)
+    partner = gram_diagonal(gram, F)
     partner = np.where(partner > 0, partner, 1)
     if per_column(gram, F):
         return np.sqrt(np.sum(gradient**2 / partner))
@@ -188,7 +188,7 @@ def _updates(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     O_kk = 0; where G_kk = 0, O_kk = −1 keeps F_k.
     """
-    curvature = diagonal(gram, cross)
+    curvature = gram_diagonal(gram, cross)
     dead = curvature == 0
     curvature = np.where(dead, 1, curvature)
     target = cross / curvature
@@ -221,7 +221,7 @@ def _update_rows(F: np.ndarray, others: np.ndarray, target: np.ndarray, times: i
 _columnwise_dot = partial(np.einsum, "jn,jn->n")
 
 
-def worthwhile(length: int, m: int) -> int:
+def n_sweeps(length: int, m: int) -> int:
     """How many sweeps go with a product of m parts and data over so many features (or samples).
 
     The product costs length/m times a sweep, so that one more pays until what is left to gain has
@@ -229,13 +229,13 @@ def worthwhile(length: int, m: int) -> int:
 
     Examples
     --------
-    >>> [worthwhile(length, m=10) for length in (10, 100, 1000, 10_000)]
+    >>> [n_sweeps(length, m=10) for length in (10, 100, 1000, 10_000)]
     [2, 2, 4, 5]
     """
     return max(SWEEPS, 1 + int(math.log(max(length / m, 1), 1 / LEFT)))
 
 
-def sweeps(
+def nnls_sweeps(
     F: np.ndarray, gram: np.ndarray, cross: np.ndarray, times: int = SWEEPS + 1
 ) -> np.ndarray:
     r"""The half step of accelerated HALS: a few sweeps that share one product with the data.
@@ -266,7 +266,7 @@ def sweeps(
     array([[2., 0.]])
     """
     result = F.copy()
-    for columns in blocks(F.shape[-1], width(F)):
+    for columns in blocks(F.shape[-1], block_width(F)):
         block = np.s_[..., columns]
         updates = _updates(gram[block] if per_column(gram, F) else gram, cross[block])
         # A block in one piece stays in the cache.
@@ -362,7 +362,7 @@ def _by_pivoting(
     """
     F = np.zeros_like(cross) if guess is None else guess
     for _ in range(GUESSES if guess is None else 1):
-        F = sweeps(F, gram, cross)
+        F = nnls_sweeps(F, gram, cross)
     used = gram.diagonal() > 0
     support = (F > 0) & used[:, None]
     scale = np.sqrt(np.where(used, gram.diagonal(), 1))[:, None]
@@ -560,7 +560,7 @@ def equations_by_block(
     time, if they can be treated apart, so that they stay in the cache."""
     size = D.shape[0]
     if columnwise and not sp.issparse(D):
-        size = width(P) if weights is None else max(ENTRIES // len(P) ** 2, 1)
+        size = block_width(P) if weights is None else max(ENTRIES // len(P) ** 2, 1)
     for block in blocks(D.shape[0], size):
         samples = D if sp.issparse(D) else D[block]
         some = None if weights is None else weights[block]

@@ -34,7 +34,7 @@ from partsrep.choices.parts import DECODERS
 from partsrep.choices.problem import Problem
 from partsrep.choices.selections import BatchTopK, FeatureChoice
 from partsrep.divergences import beta_divergence
-from partsrep.leastsquares import apply, normal_equations
+from partsrep.leastsquares import gram_matmul, normal_equations
 from partsrep.solvers.autoencoder import Autoencoder
 
 some = settings(deadline=None, max_examples=20)
@@ -289,7 +289,7 @@ def test_a_penalty_is_majorised_by_its_quadratic_which_touches_it(penalties, wei
 
     def rise(P):  # of the penalty, by the quadratic, from F to P
         def added(P):
-            return np.vdot(P, apply(with_it[0] - gram, P) - 2 * (with_it[1] - cross))
+            return np.vdot(P, gram_matmul(with_it[0] - gram, P) - 2 * (with_it[1] - cross))
 
         return added(P) - added(F)
 

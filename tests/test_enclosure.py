@@ -8,7 +8,14 @@ from problems import digits, random_matrix, seeds
 from scipy.optimize import linprog
 
 from partsrep import NMF, datasets
-from partsrep.study.enclosure import column_space, enclose, floor, fooling_set, layers, refuted
+from partsrep.study.enclosure import (
+    column_space,
+    enclose,
+    fooling_set,
+    loss_lower_bound,
+    nearest_units,
+    refuted,
+)
 
 
 def grid(seed, rows=3, columns=3, n=40):
@@ -104,10 +111,12 @@ def test_layers_find_codes_that_a_layer_made(seed, m, d, bias):
     D = random_matrix(seed, 20, d)
     U, b = rng.standard_normal((m, d)), bias * rng.standard_normal(m)
     H = np.maximum(D @ U.T + b, 0)
-    for j, layer in enumerate(layers(D, H, H, bias)):
+    for j, layer in enumerate(nearest_units(D, H, H, bias)):
         assert layer.violation < 1e-7 * (1 + H.max())
         assert np.allclose(np.maximum(D @ layer.u + layer.b, 0), H[:, j], atol=1e-6 * (1 + H.max()))
-    assert all(layer.violation < 1e-7 for layer in layers(D, 0 * H, np.full(H.shape, np.inf)))
+    assert all(
+        layer.violation < 1e-7 for layer in nearest_units(D, 0 * H, np.full(H.shape, np.inf))
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -116,7 +125,7 @@ def test_the_violation_is_the_least_one(seed, m):
     """No other u and b come nearer to codes that no layer gives."""
     rng = np.random.RandomState(seed)
     D, H = random_matrix(seed, 15, 3), random_matrix(seed + 1, 15, m)
-    for j, layer in enumerate(layers(D, H, H)):
+    for j, layer in enumerate(nearest_units(D, H, H)):
         z = D @ layer.u + layer.b
         worst = np.where(H[:, j] > 0, np.abs(z - H[:, j]), np.maximum(z, 0)).max()
         assert worst == pytest.approx(layer.violation, abs=1e-7)
@@ -192,11 +201,11 @@ def test_the_floor_survives_noise(amplitudes):
     rng = np.random.RandomState(0)
     H, X = data.truth.H, data.truth.X
     H = H * rng.uniform(0.5, 2, H.shape) if amplitudes else H
-    clean, _ = floor(H @ X.T, H, X)
+    clean, _ = loss_lower_bound(H @ X.T, H, X)
     assert clean > 1e-5
     for noise in (1e-15, 1e-12, 1e-9, 1e-6, 1e-5):
         D = H @ X.T + noise * rng.uniform(size=data.D.shape)
-        bound, _ = floor(D, H, X, above=np.sum((D - H @ X.T) ** 2))
+        bound, _ = loss_lower_bound(D, H, X, above=np.sum((D - H @ X.T) ** 2))
         assert bound == pytest.approx(clean, rel=0.5)
 
 
@@ -208,7 +217,7 @@ def test_the_floor_is_below_the_best_layer_for_the_true_codes(seed, least):
     units = least ** np.random.RandomState(seed).uniform(size=9)
     X = data.truth.X * units[:, None]
     D = data.truth.H @ X.T
-    bound, _ = floor(D, data.truth.H, X)
+    bound, _ = loss_lower_bound(D, data.truth.H, X)
     assert bound > 0
     inputs = np.column_stack([data.D, np.ones(len(D))])  # the same layers
     U = np.linalg.lstsq(inputs, data.truth.H, rcond=None)[0]
@@ -219,25 +228,25 @@ def test_the_floor_is_below_the_best_layer_for_the_true_codes(seed, least):
 @pytest.mark.parametrize("value", [1e-100, 1e-6, 1.0, 1e6, 1e100])
 def test_the_floor_scales_with_the_data(value):
     data = datasets.load("bars", size=3, n_samples=100, value=value)
-    bound, reason = floor(data.D, data.truth.H, data.truth.X)
-    unit, _ = floor(data.D / value, data.truth.H, data.truth.X / value)
+    bound, reason = loss_lower_bound(data.D, data.truth.H, data.truth.X)
+    unit, _ = loss_lower_bound(data.D / value, data.truth.H, data.truth.X / value)
     # By powers of two exactly; else the least error tried may be another one.
     assert bound == pytest.approx(unit * value**2, rel=0.7)
-    exact, _ = floor(2.0**20 * data.D, data.truth.H, 2.0**20 * data.truth.X)
+    exact, _ = loss_lower_bound(2.0**20 * data.D, data.truth.H, 2.0**20 * data.truth.X)
     assert exact == 2.0**40 * bound
     assert bound > 0 and "no layer gives" in reason
 
 
 def test_a_floor_that_is_of_no_use_is_not_looked_for():
     data = datasets.load("bars", size=3, n_samples=100)
-    assert floor(data.D, data.truth.H, data.truth.X, above=1.0) == (
+    assert loss_lower_bound(data.D, data.truth.H, data.truth.X, above=1.0) == (
         0.0,
         "a loss of 1.0e+00 is above all that can be proved",
     )
-    assert floor(data.D, data.truth.H, data.truth.X, above=1e-5)[0] > 1e-5
+    assert loss_lower_bound(data.D, data.truth.H, data.truth.X, above=1e-5)[0] > 1e-5
 
 
 def test_real_data_have_no_floor():
     D = digits(200)
     nmf = NMF(6, random_state=0).fit(D)
-    assert floor(D, nmf.transform(D), nmf.components_.T)[0] == 0
+    assert loss_lower_bound(D, nmf.transform(D), nmf.components_.T)[0] == 0

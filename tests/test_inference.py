@@ -8,18 +8,18 @@ from problems import random_matrix, seeds
 
 from partsrep import leastsquares
 from partsrep.leastsquares import (
-    apply,
     columnwise_loss,
     exact_nnls,
     exact_simplex,
+    gram_matmul,
     linear_encoder,
+    n_sweeps,
     nnls_sweep,
+    nnls_sweeps,
     normal_equations,
     project_simplex,
     stationarity,
-    sweeps,
     with_penalty,
-    worthwhile,
 )
 
 some = settings(deadline=None, max_examples=20)
@@ -44,12 +44,12 @@ def test_normal_equations_are_the_error_as_a_quadratic(weighted, sparse, seed):
     D, components, weights, _, _ = system(seed, weighted)
     gram, cross = normal_equations(sp.csr_array(D) if sparse else D, components, weights)
     F = random_matrix(seed + 3, 3, 6)
-    quadratic = np.vdot(F, apply(gram, F)) - 2 * np.vdot(F, cross)
+    quadratic = np.vdot(F, gram_matmul(gram, F)) - 2 * np.vdot(F, cross)
     expected = weighted_error(D, F.T @ components, weights) - weighted_error(D, 0, weights)
     assert quadratic == pytest.approx(expected, rel=1e-10, abs=1e-10)
     # The same quadratic in the parts, from the other side.
     gram, cross = normal_equations(D.T, F, None if weights is None else weights.T)
-    quadratic = np.vdot(components, apply(gram, components)) - 2 * np.vdot(components, cross)
+    quadratic = np.vdot(components, gram_matmul(gram, components)) - 2 * np.vdot(components, cross)
     assert quadratic == pytest.approx(expected, rel=1e-10, abs=1e-10)
 
 
@@ -59,7 +59,7 @@ def test_single_precision_stays_single_and_rows_lie_together(weighted, sparse):
     D, components, weights, _, _ = system(0, weighted)
     D, components = D.astype(np.float32), components.astype(np.float32)
     gram, cross = normal_equations(sp.csr_array(D) if sparse else D, components, weights)
-    arrays = gram, cross, sweeps(np.zeros_like(cross), gram, cross), project_simplex(cross)
+    arrays = gram, cross, nnls_sweeps(np.zeros_like(cross), gram, cross), project_simplex(cross)
     for array in (*arrays, exact_nnls(D, components, l1=0.1, l2=0.1, weights=weights)):
         assert array.dtype == np.float32
         assert array.flags.c_contiguous
@@ -224,10 +224,10 @@ def test_a_half_step_is_sweeps_and_does_the_same_in_blocks(weighted, seed, times
     _, _, _, gram, cross = system(seed, weighted)
     F = random_matrix(seed + 3, 3, 6)
     given_to_it = F.copy()
-    whole = sweeps(F, gram, cross, times)
+    whole = nnls_sweeps(F, gram, cross, times)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leastsquares, "BLOCK", 4)
-        in_blocks = sweeps(F, gram, cross, times)
+        in_blocks = nnls_sweeps(F, gram, cross, times)
     assert np.allclose(whole, in_blocks, rtol=1e-12, atol=1e-14)
     assert np.array_equal(F, given_to_it)
     for _ in range(times):
@@ -251,9 +251,9 @@ def test_a_stack_is_treated_as_each_of_its_members(dtype, seed, s, n, m):
         found = [
             *system,
             *penalised,
-            apply(system[0], F),
-            sweeps(F, *system),
-            sweeps(F, *penalised),
+            gram_matmul(system[0], F),
+            nnls_sweeps(F, *system),
+            nnls_sweeps(F, *penalised),
             stationarity(F, *system),
             columnwise_loss(F, *system),
         ]
@@ -263,9 +263,9 @@ def test_a_stack_is_treated_as_each_of_its_members(dtype, seed, s, n, m):
         alone = [
             *own,
             *own_penalised,
-            apply(own[0], F[i]),
-            sweeps(F[i], *own),
-            sweeps(F[i], *own_penalised),
+            gram_matmul(own[0], F[i]),
+            nnls_sweeps(F[i], *own),
+            nnls_sweeps(F[i], *own_penalised),
             stationarity(F[i], *own),
             columnwise_loss(F[i], *own),
         ]
@@ -275,7 +275,7 @@ def test_a_stack_is_treated_as_each_of_its_members(dtype, seed, s, n, m):
 
 
 def test_a_dearer_product_is_worth_more_sweeps():
-    counts = [worthwhile(length, 7) for length in (1, 7, 7 * 15, 7 * 17, 7 * 65, 7 * 4100)]
+    counts = [n_sweeps(length, 7) for length in (1, 7, 7 * 15, 7 * 17, 7 * 65, 7 * 4100)]
     assert counts == [2, 2, 2, 3, 4, 7]
 
 
@@ -291,7 +291,7 @@ def test_a_partner_too_small_to_be_divided_by_counts_as_zero():
 def test_numbers_too_small_to_be_normal_become_zero(dtype):
     smallest = np.finfo(dtype).tiny
     cross = np.array([[smallest / 4, 4 * smallest]], dtype)
-    assert sweeps(np.zeros_like(cross), np.ones((1, 1), dtype), cross).tolist() == [
+    assert nnls_sweeps(np.zeros_like(cross), np.ones((1, 1), dtype), cross).tolist() == [
         [0.0, 4 * smallest]
     ]
 

@@ -14,7 +14,7 @@ from scipy.optimize import minimize, nnls
 
 from partsrep import NMF, SAE, Cone, Hull
 from partsrep.choices.parts import DECODERS, Parts, PartSet, sparseness
-from partsrep.leastsquares import apply, normal_equations
+from partsrep.leastsquares import gram_matmul, normal_equations
 from partsrep.presets import Disjoint, Samples, Sparseness, UnitMean
 
 SPARSENESS = 0.6
@@ -33,7 +33,7 @@ each_set = pytest.mark.parametrize("name", SETS)
 
 
 def quadratic(P, gram, cross):
-    return float(np.vdot(P, apply(gram, P)) - 2 * np.vdot(P, cross))
+    return float(np.vdot(P, gram_matmul(gram, P)) - 2 * np.vdot(P, cross))
 
 
 def random_problem(seed, n=15, d=9, m=4, weighted=False):
@@ -551,7 +551,7 @@ def test_a_set_of_ones_own_needs_only_its_projection(weighted):
     result = minimize(
         lambda p: quadratic(p.reshape(4, 9), gram, cross),
         begin.ravel(),
-        jac=lambda p: 2 * (apply(gram, p.reshape(4, 9)) - cross).ravel(),
+        jac=lambda p: 2 * (gram_matmul(gram, p.reshape(4, 9)) - cross).ravel(),
         bounds=[Bounded.bounds] * 36,
         options={"ftol": 1e-15, "gtol": 1e-10},
     )

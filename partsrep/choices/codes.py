@@ -26,15 +26,15 @@ import numpy as np
 
 from ..lazy import torch
 from ..leastsquares import (
-    apply,
     columnwise_loss,
-    diagonal,
     exact_nnls,
     exact_simplex,
+    gram_diagonal,
+    gram_matmul,
+    nnls_sweeps,
     normal_equations,
     project_simplex,
     stationarity,
-    sweeps,
     with_penalty,
 )
 from ..validation import check_fields, check_integer
@@ -198,8 +198,8 @@ class ReLU(Codes):
         return places(Z.flatten() > 0)
 
     def improve(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-        """A few sweeps of coordinate descent (:func:`partsrep.leastsquares.sweeps`)."""
-        return sweeps(F, gram, cross)
+        """A few sweeps of coordinate descent (:func:`partsrep.leastsquares.nnls_sweeps`)."""
+        return nnls_sweeps(F, gram, cross)
 
     def residual(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
         """Norm of the projected gradient (:func:`partsrep.leastsquares.stationarity`)."""
@@ -296,8 +296,10 @@ class TopK(Codes):
         """F with another row for the one at a place of each column's ranking."""
         leaving = (self._rank(F, gram) == place) & (F > 0)
         F = np.where(leaving, 0, F)
-        partner = diagonal(gram, F)
-        gain = np.maximum(cross - apply(gram, F), 0) / np.sqrt(np.where(partner > 0, partner, 1))
+        partner = gram_diagonal(gram, F)
+        gain = np.maximum(cross - gram_matmul(gram, F), 0) / np.sqrt(
+            np.where(partner > 0, partner, 1)
+        )
         entering = np.where(leaving | (F > 0), -1, gain).argmax(axis=0)
         support = F > 0
         np.put_along_axis(support, entering[None], True, axis=0)
@@ -308,7 +310,7 @@ class TopK(Codes):
 
         An active code of a zero part contributes nothing, but it comes before those not active.
         """
-        contribution = np.where(F > 0, np.sqrt(diagonal(gram, F)) * F, -1)
+        contribution = np.where(F > 0, np.sqrt(gram_diagonal(gram, F)) * F, -1)
         order = np.argsort(-contribution, axis=0, kind="stable")
         rank = np.empty_like(order)
         np.put_along_axis(rank, order, np.arange(len(F))[:, None], axis=0)
@@ -385,13 +387,13 @@ class Simplex(Codes):
         by function values.
         """
         F = project_simplex(F)
-        slope = apply(gram, F) - cross
+        slope = gram_matmul(gram, F) - cross
         loss = np.einsum("kn,kn->n", F, slope - cross)
         ahead, slope_ahead, age = F, slope, np.zeros_like(loss)
         step = 1 / _steepness(gram)
         for _ in range(STEPS):
             G = project_simplex(ahead - step * slope_ahead)
-            slope_G = apply(gram, G) - cross
+            slope_G = gram_matmul(gram, G) - cross
             loss_G = np.einsum("kn,kn->n", G, slope_G - cross)
             lower = loss_G <= loss
             # The weight (t−1)/(t+2) of the t-th step since the momentum was lost.
@@ -407,7 +409,7 @@ class Simplex(Codes):
     def residual(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
         """Length of a projected gradient step, in units of the data: √L‖F − Π(F − ∇/L)‖."""
         steepness = _steepness(gram)
-        step = F - project_simplex(F - (apply(gram, F) - cross) / steepness)
+        step = F - project_simplex(F - (gram_matmul(gram, F) - cross) / steepness)
         return float(np.linalg.norm(np.sqrt(steepness) * step))
 
     def infer(
@@ -446,7 +448,7 @@ def _on_support(
     support: np.ndarray, F: np.ndarray, gram: np.ndarray, cross: np.ndarray
 ) -> np.ndarray:
     """Sweeps over the codes on a support; the penalty of the others is infinite."""
-    return sweeps(F, gram, np.where(support, cross, -np.inf))
+    return nnls_sweeps(F, gram, np.where(support, cross, -np.inf))
 
 
 def _better(A: np.ndarray, B: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:

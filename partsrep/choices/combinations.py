@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from ..leastsquares import apply, project_simplex
+from ..leastsquares import gram_matmul, project_simplex
 from .parts import PartSet, through_numpy
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class BoundCone(PartSet):
 
     def _step(self, A, P, gram, cross, curvature) -> np.ndarray:
         """One projected gradient step from the weights A of P."""
-        gradient = (apply(gram, P) - cross) @ self.D.T
+        gradient = (gram_matmul(gram, P) - cross) @ self.D.T
         A = A - gradient / np.where(curvature > 0, curvature, np.inf)
         return self.allowed.nearest_weights(A)
 
@@ -200,7 +200,7 @@ class BoundCone(PartSet):
             A_new = self._step(*extrapolated, gram, cross, curvature)
             P_new = A_new @ self.D
             A_before, P_before = A, P
-            if np.vdot(P_new - P, apply(gram, P_new + P) - 2 * cross) <= 0:
+            if np.vdot(P_new - P, gram_matmul(gram, P_new + P) - 2 * cross) <= 0:
                 A, P, age = A_new, P_new, age + 1
             elif age:
                 age = 0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..leastsquares import apply, diagonal, stationarity, sweeps
+from ..leastsquares import gram_diagonal, gram_matmul, nnls_sweeps, stationarity
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,7 +117,7 @@ class PartSet:
         P, curvature = P.copy(), self.curvature(gram, P)
         for k in np.flatnonzero(curvature):
             row = slice(k, k + 1)
-            step = (cross[row] - apply(gram[row], P)) / curvature[row]
+            step = (cross[row] - gram_matmul(gram[row], P)) / curvature[row]
             P[row] = self.nearest_rows(P[row] + step)
         return P
 
@@ -127,13 +127,13 @@ class PartSet:
         Here how far the updates of `improve` would move, each made alone.
         """
         curvature = self.curvature(gram, P)
-        step = (cross - apply(gram, P)) / np.where(curvature > 0, curvature, 1)
+        step = (cross - gram_matmul(gram, P)) / np.where(curvature > 0, curvature, 1)
         return self.distance(P, np.where(curvature > 0, self.nearest_rows(P + step), P), curvature)
 
     @staticmethod
     def curvature(gram: np.ndarray, P: np.ndarray) -> np.ndarray:
         """The G_kk (m, 1); where each feature has its own, the largest of each row."""
-        return diagonal(gram, P).max(axis=1, keepdims=True)
+        return gram_diagonal(gram, P).max(axis=1, keepdims=True)
 
     @staticmethod
     def distance(P: np.ndarray, Q: np.ndarray, curvature: np.ndarray) -> float:
@@ -220,12 +220,12 @@ class Parts(PartSet):
         if self.unit:
             return super().improve(P, gram, cross)
         if self.nonnegative:
-            return sweeps(P, gram, cross)
+            return nnls_sweeps(P, gram, cross)
         # The shortest way to a minimiser: parts whose partner is zero stay as they are. What a
         # direction below rounding error asks for is noise.
         noise = len(gram) * float(np.finfo(gram.dtype).eps)
         inverse = np.linalg.pinv(gram.T, rcond=noise, hermitian=True).T
-        return P + apply(inverse, cross - apply(gram, P))
+        return P + gram_matmul(inverse, cross - gram_matmul(gram, P))
 
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
         """Norm of the projected gradient; of the row updates where the norm is fixed."""

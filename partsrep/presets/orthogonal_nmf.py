@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from ..choices.codes import TopK
 from ..choices.parts import PartSet
 from ..estimators import NMF
-from ..leastsquares import diagonal
+from ..leastsquares import gram_diagonal
 from ..validation import check_choice
 
 TIE = 1e-6  # the share by which a gain must be larger to count as larger
@@ -87,14 +87,14 @@ class Disjoint(PartSet):
         nothing. Of parts that gain the same, it stays in its own. A part whose partner is zero
         keeps the features that no other part gains from.
         """
-        curvature = diagonal(gram, P)
+        curvature = gram_diagonal(gram, P)
         entries = cross / np.where(curvature > 0, curvature, np.inf)
         gains = np.sqrt(curvature) * entries * np.where(P > 0, 1 + TIE, 1)
         return np.where(gains.max(axis=0) > 0, _largest(entries, gains), P * (curvature == 0))
 
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
         """How far :meth:`improve` would move."""
-        return self.distance(P, self.improve(P, gram, cross), diagonal(gram, P))
+        return self.distance(P, self.improve(P, gram, cross), gram_diagonal(gram, P))
 
 
 @dataclass(frozen=True, eq=False)

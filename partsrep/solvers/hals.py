@@ -16,7 +16,7 @@ from ..choices.codes import Codes, ReLU
 from ..choices.objective import SQUARED, Objective, Terms
 from ..choices.parts import Parts, PartSet
 from ..choices.problem import Problem
-from ..leastsquares import columnwise_loss, data_norm, equations_by_block, sweeps, worthwhile
+from ..leastsquares import columnwise_loss, data_norm, equations_by_block, n_sweeps, nnls_sweeps
 from ..progress import History, progress
 from . import Factors, Settings, starts
 from .optimality import idle_signs, kkt_residual, turned
@@ -356,8 +356,8 @@ def half_step(
     """
     residual: float | np.ndarray = 0.0
     change: float | np.ndarray = 0.0
-    times = worthwhile(D.shape[1], P.shape[-2])
-    improve = partial(sweeps, times=times) if allowed in SWEPT else allowed.improve
+    times = n_sweeps(D.shape[1], P.shape[-2])
+    improve = partial(nnls_sweeps, times=times) if allowed in SWEPT else allowed.improve
     apart = allowed.columnwise and terms.columnwise
     for block, gram, cross in equations_by_block(D, P, weights, apart):
         begin = extrapolated[..., block]

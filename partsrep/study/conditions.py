@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from .. import estimators
 from ..leastsquares import data_norm, exact_nnls, linear_encoder, squared_error
 from ..validation import check_integer, check_matrix, check_number
-from .enclosure import floor, layers
+from .enclosure import loss_lower_bound, nearest_units
 from .matching import unit_rows
 
 EPS = float(np.finfo(float).eps)
@@ -353,7 +353,7 @@ def _units(D: np.ndarray, H: np.ndarray, bias: bool, tol: float) -> tuple[np.nda
     # With weights so large that a direction shows, rounding would show as much.
     real = size > 10 * EPS / tol * size[0]
     back = V[real] / size[real, None] * len(D) ** 0.5
-    units = list(layers(P[:, real] * len(D) ** 0.5, H, H, bias))
+    units = list(nearest_units(P[:, real] * len(D) ** 0.5, H, H, bias))
     return np.array([unit.u for unit in units]) @ back, np.array([unit.b for unit in units])
 
 
@@ -515,12 +515,13 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
 
     Above: on NMF's own parts a few encoders are tried, the best one is fitted by L-BFGS, and then
     all weights are, of which the best iterate is kept. Below: the singular values,
-    :math:`\mathrm{SVD}_m \le S^*`, and the proof of :func:`partsrep.study.enclosure.floor`, which
-    can succeed where NMF is exact or nearly so.
+    :math:`\mathrm{SVD}_m \le S^*`, and the proof of
+    :func:`partsrep.study.enclosure.loss_lower_bound`, which can succeed where NMF is exact or
+    nearly so.
 
     What is proved in which arithmetic: the data are the exact numbers that their floats are, and
-    autoencoders compute with real numbers. The proof of `floor` rests on bounds rounded outward and
-    on a linear program whose dual solution is checked in whole numbers. Losses and singular values
+    autoencoders compute with real numbers. The proof of `loss_lower_bound` rests on bounds rounded
+    outward and on a linear program whose dual solution is checked in whole numbers. Losses and singular values
     are floats, and each bound has its share of their rounding; for the singular values that is the
     usual estimate of the error of a backward stable algorithm.
 
@@ -583,7 +584,7 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     most = _interval(D, loss, rounded)[1]
     bound, reason = 0.0, "no proof is known where an autoencoder is found that is as good"
     if sae.loss_ > loss:
-        bound, reason = floor(D, H, P.T, above=most)
+        bound, reason = loss_lower_bound(D, H, P.T, above=most)
     terms["floor"] = bound
     codes, P = np.maximum(D @ sae.encoder_.T, 0), sae.components_
     # What rounding changes in the codes goes through the decoder.

@@ -216,7 +216,7 @@ def _down(A: np.ndarray) -> np.ndarray:
     return np.nextafter(A, -np.inf)
 
 
-class Layer(NamedTuple):
+class NearestUnit(NamedTuple):
     """One unit, ReLU(u·d + b), and its largest violation of the bounds on its codes.
 
     `dual` (2, n) is the solver's reason why no unit has less: weights ≥ 0 of the upper and of the
@@ -229,9 +229,9 @@ class Layer(NamedTuple):
     dual: np.ndarray
 
 
-def layers(
+def nearest_units(
     D: np.ndarray, least: np.ndarray, most: np.ndarray, bias: bool = True
-) -> Iterator[Layer]:
+) -> Iterator[NearestUnit]:
     r"""For each unit the one that comes nearest to codes within bounds, by linear programs.
 
     Unit j solves :math:`\min_{u, b, t} t` with :math:`u^\top d_i + b \le H^{most}_{ij} + t` for all
@@ -255,7 +255,7 @@ def layers(
 
     >>> D, H = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), np.ones((3, 1))
     >>> for bias in (False, True):
-    ...     print([f"{layer.violation:.3f}" for layer in layers(D, H, H, bias)])
+    ...     print([f"{layer.violation:.3f}" for layer in nearest_units(D, H, H, bias)])
     ['0.333']
     ['0.000']
     """
@@ -273,7 +273,7 @@ def layers(
         *u, b, violation = unit * found.x
         dual = np.zeros((2, len(D)))
         dual[0, bounded], dual[1, active] = np.split(-found.ineqlin.marginals, [bounded.sum()])
-        yield Layer(np.array(u), b * bias, violation, dual)
+        yield NearestUnit(np.array(u), b * bias, violation, dual)
 
 
 def refuted(D: np.ndarray, low: np.ndarray, high: np.ndarray, dual: np.ndarray) -> bool:
@@ -282,7 +282,8 @@ def refuted(D: np.ndarray, low: np.ndarray, high: np.ndarray, dual: np.ndarray) 
     The constraints of a unit are :math:`A (u, b) \le c`: a row :math:`(d_i, 1)` for an upper bound,
     its negative for a positive lower one. Weights y ≥ 0 with :math:`A^\top y = 0` and
     :math:`c^\top y < 0` leave no u and b (Farkas). They are zero but for the rows that the solver
-    of :func:`layers` says; these have one y up to scale, in whole numbers, and it is checked.
+    of :func:`nearest_units` says; these have one y up to scale, in whole numbers, and it is
+    checked.
 
     Parameters
     ----------
@@ -291,7 +292,7 @@ def refuted(D: np.ndarray, low: np.ndarray, high: np.ndarray, dual: np.ndarray) 
     low, high : ndarray (n,)
         Bounds of the unit's codes, exact too.
     dual : ndarray (2, n)
-        Of :class:`Layer`: which rows to try.
+        Of :class:`NearestUnit`: which rows to try.
 
     Examples
     --------
@@ -387,13 +388,15 @@ def column_space(D: np.ndarray) -> np.ndarray:
     return np.hstack([Q, P[:, np.abs(R.diagonal()) > NEAR**0.5]])
 
 
-def floor(D: np.ndarray, H: np.ndarray, X: np.ndarray, above: float = 0.0) -> tuple[float, str]:
+def loss_lower_bound(
+    D: np.ndarray, H: np.ndarray, X: np.ndarray, above: float = 0.0
+) -> tuple[float, str]:
     r"""A lower bound of the loss of every ReLU autoencoder with m units and nonnegative parts.
 
     Suppose one had a loss of at most ε². Its codes and parts would be within :func:`enclose`'s
     bounds. If for some unit no u and b give codes within them, there is none. The solver of
-    :func:`layers` looks for such a unit, and :func:`refuted` proves it in exact arithmetic. The
-    largest ε of a list with this proof gives the bound ε².
+    :func:`nearest_units` looks for such a unit, and :func:`refuted` proves it in exact arithmetic.
+    The largest ε of a list with this proof gives the bound ε².
 
     Parameters
     ----------
@@ -411,7 +414,7 @@ def floor(D: np.ndarray, H: np.ndarray, X: np.ndarray, above: float = 0.0) -> tu
 
     Examples
     --------
-    >>> floor(np.eye(3), np.eye(3), np.eye(3))
+    >>> loss_lower_bound(np.eye(3), np.eye(3), np.eye(3))
     (0.0, 'a layer gives codes within all bounds that were found')
     """
     # A power of two scales floats exactly.
@@ -447,7 +450,7 @@ def floor(D: np.ndarray, H: np.ndarray, X: np.ndarray, above: float = 0.0) -> tu
             if inputs is None:
                 inputs = column_space(D) * len(D) ** 0.5
             found = zip(
-                layers(inputs, bounds.H_least, bounds.H_most),
+                nearest_units(inputs, bounds.H_least, bounds.H_most),
                 bounds.H_least.T,
                 bounds.H_most.T,
                 entries,
