@@ -9,22 +9,25 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import nnls
 
-# The half step of accelerated HALS: sweeps share one product with the data. The least of them, and
-# the share of what is left to gain that each leaves, about.
-SWEEPS, LEFT = 2, 1 / 4
+# The half step of accelerated HALS, whose sweeps share one product with the data.
+SWEEPS = 2  # the fewest
+LEFT = 1 / 4  # about the share of what is left to gain that a sweep leaves
 BLOCK = 4096  # columns at a time, so that they stay in cache from sweep to sweep
 
-# Samples whose squared errors or exact codes are computed together in double precision, and most
-# entries in the matrices of these.
-ROWS, ENTRIES = 2048, 4_000_000
-# Exact codes by pivoting: calls of `nnls_sweeps` for the first guess, rounds of exchanges, the largest
-# condition number, the largest with which an inverse costs no digits that count, and what rounding
-# leaves of zero.
-GUESSES, PIVOTS, WELL_POSED, BENIGN, ROUNDING = 2, 20, 1e10, 1e3, 1e-12
+# Squared errors and exact codes, in double precision.
+ROWS = 2048  # samples that are computed together
+ENTRIES = 4_000_000  # the most entries in their matrices
+
+# Exact codes by pivoting.
+GUESSES = 2  # half steps for the first guess
+PIVOTS = 20  # rounds of exchanges
+WELL_POSED = 1e10  # the largest condition number
+BENIGN = 1e3  # that with which an inverse costs no digits that count
+ROUNDING = 1e-12  # what rounding leaves of zero
 
 
 def blocks(n: int, size: int) -> list[slice]:
-    """The numbers below n, so many at a time."""
+    """Slices that partition range(n) into chunks of `size`."""
     return [slice(begin, begin + size) for begin in range(0, n, size)]
 
 
@@ -262,7 +265,7 @@ def nnls_sweeps(
 
     Examples
     --------
-    >>> sweeps(np.zeros((1, 2)), np.array([[4.0]]), np.array([[8.0, -8.0]]))
+    >>> nnls_sweeps(np.zeros((1, 2)), np.array([[4.0]]), np.array([[8.0, -8.0]]))
     array([[2., 0.]])
     """
     result = F.copy()

@@ -521,9 +521,9 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
 
     What is proved in which arithmetic: the data are the exact numbers that their floats are, and
     autoencoders compute with real numbers. The proof of `loss_lower_bound` rests on bounds rounded
-    outward and on a linear program whose dual solution is checked in whole numbers. Losses and singular values
-    are floats, and each bound has its share of their rounding; for the singular values that is the
-    usual estimate of the error of a backward stable algorithm.
+    outward and on a linear program whose dual solution is checked in whole numbers. Losses and
+    singular values are floats, and each bound has its share of their rounding; for the singular
+    values that is the usual estimate of the error of a backward stable algorithm.
 
     Parameters
     ----------
