@@ -90,9 +90,9 @@ class SAE(PartsModel):
     output : "linear" or "logistic"
         The link.
     loss : "squared" or "bernoulli"
-        The misfit; "bernoulli" (cross-entropy) needs data in [0, 1] and logistic output.
+        The data-fit; "bernoulli" (cross-entropy) needs data in [0, 1] and logistic output.
     penalty : None, an object or a list of them
-        ``L1 L0 KL Hoyer Decay AuxK PriorKL``.
+        ``L1 L2 L0 KL Hoyer Decay AuxK PriorKL LogVolume``.
     solver : "auto", "adam", "lbfgs", "alternating", "online" or ``Online(mean=0.1)``
         "alternating" (least squares in turn) solves untied layers without penalties or c. "auto"
         begins with the best of a few such solutions where U is untied, or if codes are selected
