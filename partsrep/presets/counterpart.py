@@ -87,10 +87,11 @@ def recipe(model: NMF | SAE) -> pd.DataFrame:
 
 def _settings(model: NMF | SAE) -> list[Setting]:
     problem = getattr(model, "problem_", None) or model.problem
-    other, rows = (SAE, _autoencoder) if isinstance(model, NMF) else (NMF, _factorization)
-    settings = rows(problem)
-    try:
-        other(**{row.argument: row.value for row in settings if row.argument}).check()
+    if isinstance(model, NMF):
+        return _autoencoder(problem)
+    settings = _factorization(problem)
+    try:  # NMF's solver does not take all that it takes one by one
+        NMF(**{row.argument: row.value for row in settings if row.argument}).check()
     except ValueError as error:
         raise ValueError(f"There is no counterpart of all choices together: {error}") from error
     return settings
