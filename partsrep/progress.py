@@ -55,37 +55,32 @@ class History:
 
     def __init__(self):
         self._began = time.perf_counter()
-        self._rows: list[dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] = []
 
     def add(self, **reached: Any) -> None:
         """Note a step; unless it says which, the start is number 0."""
-        own = {"iteration": len(self._rows)} | reached
-        self._rows.append(own | {"seconds": time.perf_counter() - self._began})
+        own = {"iteration": len(self.rows)} | reached
+        self.rows.append(own | {"seconds": time.perf_counter() - self._began})
 
     @property
     def last(self) -> dict[str, Any]:
         """The latest step."""
-        return self._rows[-1]
+        return self.rows[-1]
 
     @property
     def iterations(self) -> int:
         """How many there were."""
-        return self.last["iteration"] if self._rows else 0
+        return self.last["iteration"] if self.rows else 0
 
     def arrays(self) -> dict[str, np.ndarray]:
         """One array a quantity."""
-        return {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}
-
-    def scale(self, quantity: str, factor: float) -> None:
-        """Measure a quantity in a unit so many times smaller."""
-        for row in self._rows:
-            row[quantity] = factor * row[quantity]
+        return {name: np.array([row[name] for row in self.rows]) for name in self.rows[0]}
 
     def member(self, index: int) -> History:
         """That of one autoencoder of a stack."""
         own = History()
-        own._rows = [
+        own.rows = [
             {name: value[index] if np.ndim(value) else value for name, value in row.items()}
-            for row in self._rows
+            for row in self.rows
         ]
         return own

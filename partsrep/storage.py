@@ -94,6 +94,8 @@ def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
     tensors: dict[str, np.ndarray] = {}
     config = {"format": FORMAT, "version": version("partsrep"), "class": name}
     if isinstance(estimator, SAE):
+        if parameters["device"] is not None:
+            parameters["device"] = str(parameters["device"])  # a name or one of torch's
         state = fitted.pop("module_").state_dict()
         fitted["module_"] = {key: weights.numpy() for key, weights in state.items()}
     config["parameters"] = {key: _packed(parameters[key], key, tensors) for key in parameters}
@@ -156,8 +158,6 @@ def _packed(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
         return value
     if isinstance(value, np.generic):
         return value.item()
-    if not isinstance(value, np.ndarray) and type(value).__name__ == "device":  # torch's
-        return str(value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         array = np.array(value, order="C")
         shared = (key for key, other in tensors.items() if _same(other, array))

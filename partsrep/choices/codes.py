@@ -110,7 +110,9 @@ class Codes:
     @property
     def is_set(self) -> bool:
         """Whether NMF can have such codes."""
-        return type(self).infer is not Codes.infer
+        own, base = type(self), Codes
+        missing = own.infer is base.infer or own.improve is base.improve
+        return not missing and own.residual is not base.residual
 
     @property
     def has_support(self) -> bool:

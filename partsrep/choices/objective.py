@@ -103,7 +103,8 @@ class Penalty:
     @property
     def is_quadratic(self) -> bool:
         """Whether NMF can have it."""
-        return self.elastic is not None or type(self).quadratic is not Penalty.quadratic
+        half_step = self.elastic is not None or type(self).quadratic is not Penalty.quadratic
+        return half_step and type(self).value is not Penalty.value
 
     def __call__(self, output: Output) -> torch.Tensor:
         """Its value for a batch of an autoencoder's."""
@@ -599,6 +600,10 @@ class LogVolume(Penalty):
         """The same penalty."""
         return self, "the volume of the parts is the same in both"
 
+    def of_zero_codes(self, n_components: int) -> float:
+        """That of parts of zero."""
+        return self.weight * n_components * math.log(self.delta)
+
     def shift(self, unit: Unit, n_components: int) -> float:
         """That of log det(c² M) = 2m log c + log det M."""
         return self.weight * 2 * n_components * math.log(unit.parts)
@@ -637,7 +642,6 @@ class Beta:
 
     def __call__(self, D_hat: torch.Tensor, D: torch.Tensor) -> torch.Tensor:
         """The squared error of each entry."""
-
         return torch.nn.functional.mse_loss(D_hat, D.expand_as(D_hat), reduction="none")
 
     def of_constant(self, mean: np.ndarray, square: float, D_hat: Any) -> float:
@@ -654,7 +658,6 @@ class Bernoulli:
 
     def __call__(self, D_hat: torch.Tensor, D: torch.Tensor) -> torch.Tensor:
         """That of each entry."""
-
         return torch.nn.functional.binary_cross_entropy(D_hat, D.expand_as(D_hat), reduction="none")
 
     def of_constant(self, mean: np.ndarray, square: float, D_hat: Any) -> float:
@@ -721,6 +724,11 @@ class Objective:
     def terms(self, factor: str) -> Terms:
         """The penalties on one factor."""
         return Terms([penalty for penalty in self.penalties if penalty.on == factor])
+
+    def measured_back(self, values: Any, unit: Unit, n_components: int) -> Any:
+        """Its values for the data, given those of the same objective in a unit."""
+        shifts = [penalty.shift(unit, n_components) for penalty in self.penalties]
+        return values * unit.objective + sum(shifts)
 
     def of_zero_codes(self, D: Any, n_components: int, offset: bool, nonnegative: bool) -> float:
         """Its value where all codes and, but for the best offset, all weights are zero.

@@ -235,7 +235,7 @@ class NMF(PartsModel):
     def _takes_batches(self) -> bool:
         """Whether there is a `partial_fit`; else an AttributeError says where there is one."""
         of_samples = getattr(self._parts, "of_samples", False)
-        if self.solver == "cd" and self.inference in (None, NNLS()) and not of_samples:
+        if self.solver == "cd" and self._inference == NNLS() and not of_samples:
             return True
         raise AttributeError(
             "partial_fit needs solver='cd', inference=NNLS() and parts that are not made of "
@@ -348,6 +348,11 @@ class NMF(PartsModel):
         parts = "nonnegative" if self.parts is None else self.parts
         return DECODERS.get(parts) if isinstance(parts, str) else parts
 
+    @property
+    def _inference(self) -> Any:
+        """How codes come from data."""
+        return NNLS() if self.inference is None else self.inference
+
     def _nonnegative(self) -> bool:
         return getattr(self._parts, "nonnegative", True)
 
@@ -380,11 +385,10 @@ class NMF(PartsModel):
         if isinstance(self.parts, str):
             check_choice("parts", self.parts, DECODERS)
         codes = ReLU() if self.codes is None else self.codes
-        inference = NNLS() if self.inference is None else self.inference
         for name, choice, kind, accepted in (
             ("parts", self._parts, PartSet, "a name or a set of parts such as Sparseness(0.7)"),
             ("codes", codes, Codes, "ReLU(), TopK(k) or Simplex()"),
-            ("inference", inference, Inference, "NNLS() or Layer(tied=True)"),
+            ("inference", self._inference, Inference, "NNLS() or Layer(tied=True)"),
         ):
             if not isinstance(choice, kind):
                 raise ValueError(
@@ -394,7 +398,7 @@ class NMF(PartsModel):
         return Problem(
             parts=self._parts,
             codes=codes,
-            inference=inference,
+            inference=self._inference,
             objective=Objective(fit=self._fit_to, penalties=tuple(self._penalties())),
         )
 
@@ -456,7 +460,7 @@ class NMF(PartsModel):
     def _solver(self) -> ModuleType:
         """The module that solves the problem."""
         check_choice("solver", self.solver, ("cd", "mu"))
-        inference = NNLS() if self.inference is None else self.inference
+        inference = self._inference
         if inference not in (NNLS(), Layer(tied=True)):
             raise ValueError(
                 f"NMF cannot solve with inference={inference!r}: give NNLS() or "
@@ -529,9 +533,10 @@ class NMF(PartsModel):
         self.n_iter_ = history.iterations
         self.kkt_residual_ = history.last["residual"]
         self.history_ = history.arrays()
-        penalties = self.problem_.against_data(D.shape).objective.penalties
-        shift = sum(penalty.shift(unit, len(components)) for penalty in penalties)
-        self.history_["objective"] = self.history_["objective"] * unit.objective + shift
+        objective = self.problem_.against_data(D.shape).objective
+        self.history_["objective"] = objective.measured_back(
+            self.history_["objective"], unit, len(components)
+        )
         if self.n_iter_ >= self._settings.max_iter and self.tol > 0:
             warnings.warn(
                 f"Maximum number of iterations {self._settings.max_iter} reached. Increase it "

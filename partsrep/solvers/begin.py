@@ -14,8 +14,9 @@ from ..choices.objective import Objective
 from ..choices.problem import Problem
 from ..choices.units import Unit
 from ..leastsquares import exact_nnls, linear_encoder
+from ..threads import one_where_more_do_not_pay
 from ..validation import check_factor
-from . import Factors, Settings, Weights, adam, alternating, hals, starts
+from . import Settings, Weights, adam, alternating, hals, starts
 from .autoencoder import Autoencoder
 
 # What a start is chosen on: so many samples; of so many starts the one that leads farthest by least
@@ -101,7 +102,8 @@ def searched(
     nmf = replace(kindred, inference=NNLS())
     for _ in range(third):
         begun = starts.begin(seen, m, nmf, "random", rng)
-        [(factors, _)] = hals.solve(seen, [Factors(*begun)], nmf, NEAR_ENOUGH)
+        with one_where_more_do_not_pay(seen.size * m):
+            [(factors, _)] = hals.solve(seen, [begun], nmf, NEAR_ENOUGH)
         candidates.append(encoded(factors.components.astype(seen.dtype), seen, problem))
     candidates += [fresh(D, m, problem, rng) for _ in range(third)]
     return best_of(candidates, seen, problem, rng, settings)

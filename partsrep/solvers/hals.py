@@ -57,7 +57,7 @@ def check(problem: Problem, weighted: bool = False) -> None:
     if objective.fit != SQUARED:
         raise ValueError(
             "Invalid beta_loss parameter: solver 'cd' does not handle beta_loss = "
-            f"{getattr(objective.fit, 'beta', objective.fit)}; use solver='mu'."
+            f"{objective.beta}; use solver='mu'."
         )
     if weighted and parts.of_samples:
         raise ValueError(f"mask= does not go with {parts!r}: hidden samples make no parts.")

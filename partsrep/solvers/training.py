@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..choices.codes import Codes
 from ..choices.problem import Problem
 from ..choices.units import Unit
 from ..leastsquares import blocks, data_norm
@@ -104,15 +105,18 @@ class Training:
         unit = unit or Unit()
         n, d = D.shape
         measured = in_unit(D, unit.data)
+        objectives = [problem.objective.against("sample", n, d) for problem in problems]
         own = [
-            replace(problem, objective=problem.objective.against("sample", n, d)).in_units(unit)
-            for problem in problems
+            bound(replace(problem, objective=objective).in_units(unit), measured)
+            for problem, objective in zip(problems, objectives, strict=True)
         ]
-        runs, interrupt = self._solve([bound(p, measured) for p in own], measured, m, rngs, unit)
-        for problem, (module, history) in zip(problems, runs, strict=False):
+        runs, interrupt = self._solve(own, measured, m, rngs, unit)
+        found = zip(problems, objectives, runs, strict=False)  # fewer, if interrupted
+        for problem, objective, (module, history) in found:
             module.problem = problem
             module.measure(unit)
-            history.scale("objective", unit.objective)
+            for row in history.rows:
+                row["objective"] = objective.measured_back(row["objective"], unit, m)
         return runs, interrupt
 
     def _solve(
@@ -144,9 +148,8 @@ class Training:
         if isinstance(self.start, tuple):
             return begin.given(self.start, D, m, unit), True
         if self.start is not None:
-            solved = getattr(self.start, "problem_", Problem()).codes
             # Selecting other codes than before leads to another basin.
-            refined = codes.sparsity is None or solved.in_units(unit.codes) == codes
+            refined = codes.sparsity is None or self._solved_codes(unit) == codes
             return begin.fitted(self.start, D, m, problem, unit), refined
         if not self.solver.searches:
             return self.solver.start(D, m, problem, rng), False
@@ -154,6 +157,11 @@ class Training:
         solved = alternating.solves(begin.relaxed(problem)) and codes.sparsity is None
         # With penalties that is the solution of another problem.
         return found, solved and not problem.objective.penalties
+
+    def _solved_codes(self, unit: Unit) -> Codes | None:
+        """What the codes of the model to start from may be, in a unit."""
+        codes = getattr(self.start, "problem_", Problem()).codes
+        return codes if unit.codes == 1 else codes.in_units(unit.codes)
 
     def _descend(
         self, D: Any, problems: list[Problem], begun: list, rngs: list, unit: Unit
@@ -171,7 +179,7 @@ class Training:
             module.scale_to(some)
         given = getattr(self.start, "module_", None)
         if given is not None:
-            same = self.start.problem_.codes.in_units(unit.codes) == problems[0].codes
+            same = self._solved_codes(unit) == problems[0].codes
             given = copy.deepcopy(given).to(module.usage)
             given.measure(Unit(1 / unit.data, 1 / unit.parts))
             module.continue_from(given, same_codes=same)
