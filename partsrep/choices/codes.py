@@ -119,6 +119,11 @@ class Codes:
         """Whether :meth:`support` says which codes are active."""
         return type(self).support is not Codes.support
 
+    @property
+    def has_gates(self) -> bool:
+        """Whether each code is its pre-activation or 0, and :meth:`gates` says which."""
+        return type(self).gates is not Codes.gates
+
     def check(self, n_components: int) -> None:
         """Raise a ValueError if there are too few parts."""
         if self.sparsity is not None and self.sparsity > n_components:
@@ -151,6 +156,10 @@ class Codes:
 
     def support(self, Z: torch.Tensor) -> torch.Tensor:
         """Places in the flattened Z, in ascending order, of the codes that are kept."""
+        raise NotImplementedError
+
+    def gates(self, Z: np.ndarray) -> np.ndarray:
+        """Which codes are active, for pre-activations as rows (…, m, n)."""
         raise NotImplementedError
 
     def frozen_threshold(
@@ -198,6 +207,10 @@ class ReLU(Codes):
     def support(self, Z: torch.Tensor) -> torch.Tensor:
         """The positive ones."""
         return places(Z.flatten() > 0)
+
+    def gates(self, Z: np.ndarray) -> np.ndarray:
+        """Open for the positive ones."""
+        return Z > 0
 
     def improve(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
         """A few sweeps of coordinate descent (:func:`partsrep.leastsquares.nnls_sweeps`)."""
@@ -279,6 +292,14 @@ class TopK(Codes):
                 return found
         within = Z.topk(self.k, sorted=False).indices.view(-1, self.k).sort().values
         return (within + torch.arange(len(within), device=Z.device)[:, None] * m).flatten()
+
+    def gates(self, Z: np.ndarray) -> np.ndarray:
+        """Open for the k largest of each sample, where they are positive."""
+        if self.k >= Z.shape[-2]:
+            return Z > 0
+        values = np.ascontiguousarray(Z.swapaxes(-1, -2))  # rows in one piece are parted faster
+        least = np.partition(values, -self.k, axis=-1)[..., -self.k]
+        return (least[..., None, :] <= Z) & (Z > 0)
 
     def improve(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
         """Sweeps on the present support, then an exchange for each of the k codes.

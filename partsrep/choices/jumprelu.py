@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..lazy import Lazy, torch
 from ..validation import check_fields, check_number
 from .codes import Codes, Learned, ReLU, places
@@ -81,6 +83,14 @@ class JumpReLU(Codes):
     def support(self, Z: torch.Tensor) -> torch.Tensor:
         """Those above the threshold."""
         return places(Z.flatten() > self.threshold)
+
+    @property
+    def has_gates(self) -> bool:
+        return self.bandwidth is None
+
+    def gates(self, Z: np.ndarray) -> np.ndarray:
+        """Open above the threshold."""
+        return self.threshold < Z
 
     def in_units(self, codes: float) -> JumpReLU:
         """The same activation for codes in another unit."""

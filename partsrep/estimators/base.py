@@ -21,6 +21,8 @@ from ..progress import progress
 from ..solvers.scale import power_of_four
 from ..validation import as_array, check_choice, check_integer, peak, streamed
 
+BY_SEED = ("random", "nmf")  # starts that differ from seed to seed
+
 
 @contextmanager
 def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
@@ -217,7 +219,8 @@ def restarts(estimator: BaseEstimator, D, seeds: int | Iterable[int]) -> list[Ba
 
     def begun_at(seed: int) -> BaseEstimator:
         fresh = clone(estimator).set_params(random_state=seed)
-        if "init" in fresh.get_params() and getattr(fresh, "start", None) is None:
+        given = fresh.get_params().get("init", "random")
+        if given not in BY_SEED and getattr(fresh, "start", None) is None:
             fresh.set_params(init="random")
         return fresh
 

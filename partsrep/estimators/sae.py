@@ -45,6 +45,7 @@ training = Lazy("partsrep.solvers.training")
 # Epochs over which the objective has to fall by less than a part `tol`, or training ended too soon.
 RECENT = 10
 ACTIVATIONS = {"relu": ReLU(), "logistic": Logistic()}
+INITS = ("random", "nmf")
 # What an argument takes: names, how objects are written, and their base class.
 CHOICES = {
     "activation": (
@@ -93,17 +94,20 @@ class SAE(PartsModel):
         The data-fit; "bernoulli" (cross-entropy) needs data in [0, 1] and logistic output.
     penalty : None, an object or a list of them
         ``L1 L2 L0 KL Hoyer Decay AuxK PriorKL LogVolume``.
-    solver : "auto", "adam", "lbfgs", "alternating", "online" or ``Online(mean=0.1)``
-        "alternating" (least squares in turn) solves untied layers without penalties or c. "auto"
-        begins with the best of a few such solutions where U is untied, or if codes are selected
-        with the best of these, NMFs and thinned samples after some epochs, and goes on with Adam.
-        "lbfgs" takes all samples at once. "online" is NNSAE's own rule.
+    solver : "auto", "projection", "adam", "lbfgs", "alternating", "online" or ``Online(mean=0.1)``
+        "projection" (:mod:`partsrep.solvers.projection`) is for ReLU, TopK and fixed JumpReLU with
+        an untied layer; "auto" takes it where it fits and the data are not too large, else "adam"
+        from its solution of the nearest such problem. "lbfgs" takes all samples at once,
+        "alternating" is least squares in turn, "online" NNSAE's own rule. `history_` names it.
+    init : "random" or "nmf"
+        Where the search for a start begins: at thinned samples, which know nothing of NMF, or at
+        the parts of NMFs from random starts.
     start : None, a fitted model or (U, X) of shapes (m, d) and (d, m)
         Of an SAE all that it has learned; a selection freezes its thresholds anew. A clone keeps
         it.
     learning_rate : float > 0 or None
-        Adam's first step, relative to the root mean square of each weight array. None: 0.003
-        from a solution, 0.03 from random weights, where codes are selected and with penalties.
+        Given, "auto" is Adam. Its first step, relative to the root mean square of each weight
+        array. None: 0.003 from a solution, 0.03 from elsewhere and with penalties.
         Of "online" the rate itself; None: 0.01.
     max_epochs : int
         Most epochs of Adam (rounds, iterations).
@@ -135,8 +139,8 @@ class SAE(PartsModel):
     loss_ : float
         ‖D − D̂‖²_F on the training data, without penalties.
     history_ : dict of arrays
-        "objective" (mean over samples, penalties included), "seconds", and from Adam
-        "alive" and "step".
+        "objective" (mean over samples, penalties included), "seconds", "solver", from Adam and
+        variable projection "alive" too, and from Adam "step".
     n_iter_ : int
         Epochs or rounds of the last solver.
     module_ : torch.nn.Module
@@ -192,6 +196,7 @@ class SAE(PartsModel):
         loss="squared",
         penalty=None,
         solver="auto",
+        init="random",
         start=None,
         learning_rate=None,
         max_epochs=1000,
@@ -211,6 +216,7 @@ class SAE(PartsModel):
         self.loss = loss
         self.penalty = penalty
         self.solver = solver
+        self.init = init
         self.start = start
         self.learning_rate = learning_rate
         self.max_epochs = max_epochs
@@ -274,6 +280,7 @@ class SAE(PartsModel):
         check_number("tol", self.tol)
         for name in ("max_epochs", "batch_size", "n_init"):
             check_integer(name, getattr(self, name))
+        check_choice("init", self.init, INITS)
         self._check_start()
         m = self._n_parts(D)
         problem.codes.check(m)
@@ -513,7 +520,7 @@ class SAE(PartsModel):
 
     @property
     def _training(self) -> training.Training:
-        return training.Training(self._solver, self._settings, self.start, self.device)
+        return training.Training(self._solver, self._settings, self.start, self.device, self.init)
 
     def _nonnegative(self) -> bool:
         parts = DECODERS.get(self.decoder) if isinstance(self.decoder, str) else self.decoder

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..choices.codes import ReLU, TopK
-from ..choices.inference import NNLS, Layer
-from ..choices.objective import Objective
+from ..choices.inference import Layer
 from ..choices.problem import Problem
 from ..choices.units import Unit
 from ..leastsquares import exact_nnls, linear_encoder
 from ..threads import one_where_more_do_not_pay
 from ..validation import check_factor
-from . import Settings, Weights, adam, alternating, hals, starts
-from .autoencoder import Autoencoder
+from . import Settings, Weights, adam, alternating, hals, projection, starts
 
-# What a start is chosen on: so many samples; of so many starts the one that leads farthest by least
-# squares in turn and, where codes are selected, by so many epochs.
-ENOUGH, STARTS, TRIAL = 8192, 6, 120
-NEAR_ENOUGH = Settings(tol=1e-3, max_iter=1000)  # of the NMFs among them
+# A start is the best of so many on so many samples, as far as they have so many codes together.
+STARTS, ENOUGH, CODES = 6, 8192, 2**23
+NEAR_ENOUGH = Settings(tol=1e-3, max_iter=1000)  # of NMFs to begin from
 # Autoencoders that train as one stack have at most so many weights and codes of a batch together.
 STACK = 2**23
 
@@ -81,66 +77,51 @@ def encoded(components: np.ndarray, D: Any, problem: Problem) -> Weights:
 
 
 def searched(
-    D: Any, m: int, problem: Problem, rng: np.random.RandomState, settings: Settings
+    D: Any, m: int, problem: Problem, rng: np.random.RandomState, settings: Settings, init: str
 ) -> Weights:
-    """The best of a few solutions without penalties by least squares in turn, where that is
-    possible; where codes are selected the best, after some epochs, of these, of NMFs and of thinned
-    samples."""
-    begin, kindred = fresh(D, m, problem, rng), relaxed(problem)
-    if not alternating.solves(kindred):
-        return begin
-    seen = some_of(D, rng, ENOUGH)
-    found = []
-    for _ in range(STARTS):
-        found.append(alternating.descend(seen, begin.components, kindred, settings))
-        begin = fresh(D, m, problem, rng)
-    found.sort(key=lambda run: run[1].arrays()["objective"].min())
-    if problem.codes.sparsity is None or problem.parts.of_samples:
-        return found[0][0]
-    third = STARTS // 3
-    candidates = [weights for weights, _ in found[:third]]
-    nmf = replace(kindred, inference=NNLS())
-    for _ in range(third):
-        begun = starts.begin(seen, m, nmf, "random", rng)
-        with one_where_more_do_not_pay(seen.size * m):
-            [(factors, _)] = hals.solve(seen, [begun], nmf, NEAR_ENOUGH)
-        candidates.append(encoded(factors.components.astype(seen.dtype), seen, problem))
-    candidates += [fresh(D, m, problem, rng) for _ in range(third)]
-    return best_of(candidates, seen, problem, rng, settings)
+    """The best of a few solutions without penalties, where that is possible."""
+    kindred, seen = relaxed(problem), some_of(D, rng, ENOUGH)
+    if kindred is not None and projection.solves(kindred) and projection.fits(seen.shape, m):
+        number = max(1, min(STARTS, CODES // (m * len(seen))))
+        if init == "nmf":
+            components, codes = nmfs(seen, m, kindred, rng, number)
+        else:
+            components = np.stack([starts.samples(seen, m, rng) for _ in range(number)])
+            codes = None
+        return projection.search(seen, components, codes, kindred, settings.tol)
+    if init == "nmf":
+        return encoded(nmfs(seen, m, problem, rng, 1)[0][0], seen, problem)
+    if kindred is None or not alternating.solves(kindred):
+        return fresh(D, m, problem, rng)
+    begun = (fresh(D, m, problem, rng).components for _ in range(STARTS))
+    found = [alternating.descend(seen, components, kindred, settings) for components in begun]
+    return min(found, key=lambda run: run[1].arrays()["objective"].min())[0]
 
 
-def best_of(
-    candidates: list[Weights],
-    D: np.ndarray,
-    problem: Problem,
-    rng: np.random.RandomState,
-    settings: Settings,
-) -> Weights:
-    """The candidate that leads farthest in a few epochs, and how far."""
-    m, d = candidates[0].components.shape
-    candidates = candidates[: max(1, STACK // (m * (d + settings.batch_size)))]
-    components, *others = together(candidates)
-    module = Autoencoder(problem, torch.tensor(components), *map(tensor, others))
-    samples = torch.as_tensor(D)
-    module.scale_to(samples)
-    module.make_kl_finite(samples)
-    trial = replace(settings, learning_rate=0.03, max_iter=min(TRIAL, settings.max_iter))
-    rngs = [np.random.RandomState(rng.randint(2**31)) for _ in candidates]
-    adam.train(module, samples, rngs, trial)
-    best = module.member(int(adam.evaluate(module, samples).argmin()), problem)
-    return Weights._make(map(array, (best.dictionary, best.encoder, best.bias, best.offset)))
+def nmfs(
+    D: np.ndarray, m: int, problem: Problem, rng: np.random.RandomState, number: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Parts (s, m, d) and codes (s, m, n) of NMFs from random starts, with the problem's parts."""
+    nmf = Problem(parts=problem.parts.with_offset(False) if problem.parts.offset else problem.parts)
+    begun = [starts.begin(D, m, nmf, "random", rng) for _ in range(number)]
+    with one_where_more_do_not_pay(D.size * m):
+        found = [factors for factors, _ in hals.solve(D, begun, nmf, NEAR_ENOUGH)]
+    parts = np.stack([factors.components for factors in found])
+    return parts.astype(D.dtype), np.stack([factors.codes.T for factors in found]).astype(D.dtype)
 
 
-def relaxed(problem: Problem) -> Problem:
-    """The problem with one layer of ReLU and without offset and penalties, whose solution is a good
-    start."""
-    parts, layer = problem.parts, problem.inference
-    return replace(
-        problem,
-        parts=parts.with_offset(False),
-        codes=ReLU(),
-        inference=Layer(layer.tied, layer.bias, layer.nonnegative, gain=layer.gain),
-        objective=Objective(),
+def relaxed(problem: Problem) -> Problem | None:
+    """The problem with one layer and without offset and penalties, whose solution is a good start;
+    None for codes that have no such kin."""
+    codes, layer = problem.codes, problem.inference
+    if problem.objective.link != "linear" or (codes.dimensionless and codes.nonnegative):
+        return None
+    if not codes.has_gates:
+        codes = ReLU() if codes.sparsity is None else TopK(codes.sparsity)
+    return Problem(
+        problem.parts.with_offset(False) if problem.parts.offset else problem.parts,
+        codes,
+        Layer(layer.tied, layer.bias, layer.nonnegative, gain=layer.gain),
     )
 
 

@@ -15,7 +15,7 @@ from ..choices.problem import Problem
 from ..choices.units import Unit
 from ..leastsquares import blocks, data_norm
 from ..progress import History, Interrupted, progress
-from . import Settings, Weights, adam, alternating, begin, lbfgs, online
+from . import Settings, Weights, adam, alternating, begin, lbfgs, online, projection
 from .autoencoder import Autoencoder, stacked
 from .hals import in_memory
 
@@ -26,6 +26,7 @@ class Solver:
 
     Parameters
     ----------
+    name : str
     check : function
         Of a problem; raises a ValueError.
     train : function
@@ -46,6 +47,7 @@ class Solver:
         Adam's first step, relative to the weights: from a solution, and from anywhere else.
     """
 
+    name: str
     check: Callable[[Problem], None]
     train: Callable[..., History]
     start: Callable[..., Weights] = begin.fresh
@@ -57,12 +59,19 @@ class Solver:
     rates: tuple[float, float] = (0.003, 0.03)
 
 
+ADAM = Solver("adam", adam.check, adam.train)
+PROJECTION = Solver("projection", projection.check, projection.train, searches=True, streams=False)
+#: By name; "auto" is variable projection where the problem and the size of the data allow it.
 SOLVERS = {
-    "auto": Solver(adam.check, adam.train, searches=True),
-    "adam": Solver(adam.check, adam.train),
-    "lbfgs": Solver(lbfgs.check, lbfgs.train, streams=False),
-    "alternating": Solver(alternating.check, alternating.train, streams=False, limit=300),
+    "auto": replace(ADAM, searches=True),
+    "projection": PROJECTION,
+    "adam": ADAM,
+    "lbfgs": Solver("lbfgs", lbfgs.check, lbfgs.train, streams=False),
+    "alternating": Solver(
+        "alternating", alternating.check, alternating.train, streams=False, limit=300
+    ),
     "online": Solver(
+        "online",
         online.check,
         online.train,
         online.start,
@@ -86,12 +95,23 @@ class Training:
     settings : Settings
     start : None, a fitted model or (U, X)
     device : None, str or torch.device
+    init : "random" or "nmf"
     """
 
     solver: Solver
     settings: Settings
     start: Any = None
     device: Any = None
+    init: str = "random"
+
+    def chosen(self, problem: Problem, D: Any, m: int) -> Training:
+        """With "auto" made certain: Adam's only where its settings are given, or what it alone can
+        do is asked for."""
+        asked = self.device is not None or self.settings.learning_rate is not None
+        small = isinstance(D, np.ndarray) and in_memory(D) and projection.fits(D.shape, m)
+        if self.solver is not SOLVERS["auto"] or asked or not small:
+            return self
+        return replace(self, solver=PROJECTION) if projection.solves(problem) else self
 
     def solve(
         self, D: Any, m: int, problems: list[Problem], rngs: list[np.random.RandomState]
@@ -101,7 +121,8 @@ class Training:
         What is solved is the same problem for data with a root mean square of 1, so that nothing
         depends on the unit of the data.
         """
-        unit = problems[0].unit(root_mean_square(D)) if self.solver.scales else None
+        training = self.chosen(problems[0], D, m)
+        unit = problems[0].unit(root_mean_square(D)) if training.solver.scales else None
         unit = unit or Unit()
         n, d = D.shape
         measured = in_unit(D, unit.data)
@@ -110,13 +131,14 @@ class Training:
             bound(replace(problem, objective=objective).in_units(unit), measured)
             for problem, objective in zip(problems, objectives, strict=True)
         ]
-        runs, interrupt = self._solve(own, measured, m, rngs, unit)
+        runs, interrupt = training._solve(own, measured, m, rngs, unit)
         found = zip(problems, objectives, runs, strict=False)  # fewer, if interrupted
         for problem, objective, (module, history) in found:
             module.problem = problem
             module.measure(unit)
             for row in history.rows:
                 row["objective"] = objective.measured_back(row["objective"], unit, m)
+                row["solver"] = training.solver.name
         return runs, interrupt
 
     def _solve(
@@ -151,12 +173,12 @@ class Training:
             # Selecting other codes than before leads to another basin.
             refined = codes.sparsity is None or self._solved_codes(unit) == codes
             return begin.fitted(self.start, D, m, problem, unit), refined
-        if not self.solver.searches:
-            return self.solver.start(D, m, problem, rng), False
-        found = begin.searched(D, m, problem, rng, self.settings)
-        solved = alternating.solves(begin.relaxed(problem)) and codes.sparsity is None
-        # With penalties that is the solution of another problem.
-        return found, solved and not problem.objective.penalties
+        if self.solver.searches or self.init == "nmf":
+            found = begin.searched(D, m, problem, rng, self.settings, self.init)
+            # With penalties that is the solution of another problem.
+            kin = begin.relaxed(problem)
+            return found, kin is not None and solved(kin) and not problem.objective.penalties
+        return self.solver.start(D, m, problem, rng), False
 
     def _solved_codes(self, unit: Unit) -> Codes | None:
         """What the codes of the model to start from may be, in a unit."""
@@ -174,8 +196,7 @@ class Training:
         module = Autoencoder(problem, torch.tensor(components), *map(begin.tensor, others))
         module = module.to(self.device)
         some = adam.batch(D, slice(adam.ROWS), module)
-        searched = self.solver.searches and alternating.solves(begin.relaxed(problems[0]))
-        if self.start is None and self.solver.scales and not searched:
+        if self.start is None and self.solver.scales and not begun[0][1]:
             module.scale_to(some)
         given = getattr(self.start, "module_", None)
         if given is not None:
@@ -197,6 +218,11 @@ class Training:
             return [(module, history)], interrupt
         members = [(module.member(i, p), history.member(i)) for i, p in enumerate(problems)]
         return members, interrupt
+
+
+def solved(problem: Problem) -> bool:
+    """Whether a search ends at a solution of the problem."""
+    return projection.solves(problem) or alternating.solves(problem)
 
 
 class Measured:

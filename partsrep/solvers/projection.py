@@ -1,0 +1,421 @@
+r"""Variable projection: an autoencoder as a function of its encoder alone, by L-BFGS.
+
+With gates M, which say what codes are active, the codes are A = M ∘ (U Dᵀ + b), as rows (m, n), and
+the best parts for them are known. What is minimised is
+
+.. math:: \varphi(U, b) = \min_{X \in \text{parts}} \|D - A^T X^T\|^2 .
+
+* In coordinates in which the inputs, data and a 1 for the bias, are white, [D, 1] = Qᵀ R with
+  Q Qᵀ = 1, all pre-activations are Z = V Q. As the gates seldom change, the Hessian in V is about
+  B ⊗ 1 with B = (P Pᵀ) ∘ (M Mᵀ) / n, from which L-BFGS begins.
+* The line search is on φ itself: each trial has its gates and its best parts, and those of the
+  accepted one stay. So the gradient is that of the loss with parts and gates held, M ∘ (P Pᵀ A −
+  P Dᵀ) Qᵀ.
+* Several starts are one stack (s, m, ·), and the worse half of it is dropped again and again.
+
+A decoder bias is one more part, whose code is always 1.
+
+References
+----------
+Golub, Pereyra (1973), "The differentiation of pseudo-inverses and nonlinear least squares problems
+whose variables separate"; Danskin (1966) for the gradient; Nocedal, Wright (2006), "Numerical
+optimization", algorithm 7.4, for the two loops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..choices.codes import ReLU
+from ..choices.inference import Layer
+from ..choices.objective import Objective
+from ..choices.parts import Parts
+from ..choices.problem import Problem
+from ..leastsquares import columnwise_loss, data_norm, nnls_sweeps
+from ..progress import History, Interrupted, progress
+from ..threads import one_where_more_do_not_pay
+from . import Settings, Weights, adam
+from .alternating import has_norms_to_move, with_unit_norm
+from .autoencoder import Autoencoder
+
+MEMORY = 8  # steps that L-BFGS remembers
+# The line search: how a step shrinks, how often, and the share of the slope's promise it has to
+# keep.
+SHRINK, TRIALS, PROMISE = 0.4, 8, 2e-4
+RECENT = 4  # steps that have to gain something together
+# Sweeps of nonnegative parts and of codes, half steps of other sets of parts.
+SWEEPS, SWEEPS_OF_CODES, REFITS = 5, 2, 2
+# Rounds of least squares in turn, of which the latest have to gain a share; steps of a heat.
+ROUNDS, LATEST, GAIN = 100, 10, 2.5e-3
+HEAT, HEAT_OF_SELECTIONS = 10, 20  # a selection settles later
+# Below these limits the matrices of so many units, features or samples cost little.
+UNITS, SIDE, ENTRIES = 256, 2048, 2**26
+
+
+def solves(problem: Problem) -> bool:
+    """Whether gates and least squares are all there is to the problem."""
+    codes, parts, layer = problem.codes, problem.parts, problem.inference
+    plain = replace(problem.objective, penalties=()) == Objective()
+    known = codes.has_gates and not parts.of_samples and layer == Layer(bias=layer.bias)
+    of_codes, of_parts = (problem.objective.terms(factor) for factor in ("codes", "parts"))
+    elastic = [penalty.elastic for penalty in problem.objective.penalties if not penalty.by_norm]
+    if not (plain and known) or len(elastic) < len(problem.objective.penalties) or None in elastic:
+        return False
+    # An L1 of parts is known where they are nonnegative.
+    signed = not parts.nonnegative and of_parts and of_parts.elastic[0] > 0
+    # A penalty on one factor alone makes it shrink and the other grow, for ever.
+    held = not of_codes or of_parts or parts.has_scale
+    return bool(held and not signed and (of_codes or not of_parts))
+
+
+def fits(shape: tuple[int, ...], m: int) -> bool:
+    """Whether data of this shape are few enough."""
+    return m <= UNITS and min(shape) <= SIDE and shape[0] * shape[1] <= ENTRIES
+
+
+def check(problem: Problem) -> None:
+    """Raise a ValueError if this is no problem for this solver."""
+    adam.check(problem)
+    if not solves(problem):
+        raise ValueError(
+            'solver="projection" needs ReLU, TopK or JumpReLU without a bandwidth, a linear layer '
+            "of its own and linear output; L1 and L2 are the penalties it takes, on codes where "
+            'parts have norm 1 or a penalty too; use solver="auto" or "adam".'
+        )
+
+
+def train(
+    module: Autoencoder, D: Any, rngs: list[np.random.RandomState], settings: Settings
+) -> History:
+    """Minimise the module's objective from where it is, in place.
+
+    Ends after `max_iter` steps, when four together gain less than `tol` each, or where no step
+    helps.
+
+    Returns
+    -------
+    History
+        "objective", "alive" (units that are active on at least one sample) and "seconds", at the
+        start and after each step.
+
+    Raises
+    ------
+    Interrupted
+        At Ctrl-C; the module then holds the best there was.
+    """
+    D = D.cpu().numpy()
+    problem, history = module.problem.against_data(D.shape), History()
+    begun = (module.components, module.U, module.bias, module.offset)
+    P, U, b, c = (None if w is None else w.detach().cpu().numpy()[None] for w in begun)
+    with one_where_more_do_not_pay(D.size * P.shape[1]):
+        white = White(D, problem.inference.bias, D.dtype)
+        descent = Descent(white, problem, white.coordinates(U, b), with_offset(P, c))
+
+        def record() -> None:
+            active = descent.now.A[0, : P.shape[1]].any(axis=-1)
+            history.add(
+                objective=max(descent.now.loss[0], 0) / len(D), alive=np.count_nonzero(active)
+            )
+
+        record()
+        try:
+            for _ in progress(range(settings.max_iter), "SAE, variable projection"):
+                descent.step()
+                record()
+                if descent.ended(settings.tol):
+                    break
+        except KeyboardInterrupt:
+            raise Interrupted(history) from None
+        finally:
+            module.put(descent.weights)
+    return history
+
+
+def search(
+    D: np.ndarray,
+    components: np.ndarray,
+    codes: np.ndarray | None,
+    problem: Problem,
+    tol: float,
+) -> Weights:
+    """The one of several starts that leads farthest in heats of a few steps.
+
+    Parameters
+    ----------
+    D : ndarray (n, d)
+    components : ndarray (s, m, d)
+        Parts to begin from.
+    codes : ndarray (s, m, n) or None
+        Their codes; None: rounds of least squares in turn find them, and better parts.
+    problem : Problem
+        Without penalties or an offset.
+    tol : float ≥ 0
+        As of training.
+    """
+    with one_where_more_do_not_pay(D.size * components.shape[1]):
+        white = White(D, problem.inference.bias, np.float32)
+        components = components.astype(np.float32)
+        stack = Descent(white, problem, *in_turn(white, problem, components, codes))
+        heat = HEAT if problem.codes.sparsity is None else HEAT_OF_SELECTIONS
+        while len(stack.now.V) > 1:
+            for _ in range(heat):
+                stack.step()
+                if stack.ended(tol):
+                    break
+            stack.keep(np.argsort(stack.now.loss, kind="stable")[: (len(stack.now.V) + 1) // 2])
+        found = stack.weights
+    return Weights(*(None if w is None else w.astype(D.dtype) for w in found))
+
+
+def in_turn(
+    white: White, problem: Problem, P: np.ndarray, F: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Encoders V and parts P from parts, for a stack of starts.
+
+    A round: better codes F ≥ 0 for the parts, the encoder nearest to them, the codes that it really
+    gives, better parts for these.
+    """
+    gates = problem.codes.gates if problem.codes.homogeneous else ReLU().gates
+    rounds, lowest = (ROUNDS, []) if F is None else (1, [])
+    F = np.zeros((*P.shape[:-1], white.Q.shape[1]), P.dtype) if F is None else F
+    for _ in range(rounds):
+        gram, cross = P @ P.mT, white.over_samples(P @ white.R.T)
+        F = nnls_sweeps(F, gram, cross, SWEEPS_OF_CODES)
+        wanted = F
+        if white.flexible:  # those of inactive codes are to lie below the kink, not on it
+            below = np.minimum(cross - gram @ F, 0) - 1e-2 * F.mean()
+            wanted = np.where(F > 0, F, below)
+        V = white.summed(wanted)
+        Z = white.over_samples(V)
+        A = Z * gates(Z)
+        gram, cross = A @ A.mT, white.summed(A) @ white.R
+        P = refitted(problem, P, gram, cross)
+        loss = white.energy + columnwise_loss(P, gram, cross).sum(axis=-1)
+        if problem.parts.homogeneous:  # codes are compared at parts of norm 1
+            norms = np.linalg.norm(P, axis=-1, keepdims=True)
+            norms += norms == 0
+            P, F, V = P / norms, F * norms, V * norms
+        lowest.append(loss.min())
+        if len(lowest) > LATEST and lowest[-1 - LATEST] - lowest[-1] < GAIN * lowest[-1]:
+            break
+    return V, P
+
+
+def refitted(problem: Problem, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
+    """Better parts for the codes of a stack; with a row more an offset too."""
+    parts, terms = problem.parts, problem.objective.terms("parts")
+    if parts.swept and not parts.offset and not terms:
+        return nnls_sweeps(P, gram, cross, SWEEPS)
+    refits = 1 if parts.bounds == (None, None) else REFITS
+    bare = parts.with_offset(False) if parts.offset else parts
+    free = Parts(nonnegative=parts.nonnegative)
+    m = P.shape[1] - parts.offset
+    new = P.copy()
+    for own, G, C in zip(new, gram, cross, strict=True):
+        for _ in range(refits):
+            of_parts = terms.quadratic(own[:m], G[:m, :m], C[:m] - G[:m, m:] @ own[m:])
+            own[:m] = bare.improve(own[:m], *of_parts)
+            if parts.offset:
+                own[m:] = free.improve(own[m:], G[m:, m:], C[m:] - G[m:, :m] @ own[:m])
+    return new
+
+
+def with_offset(P: np.ndarray, c: np.ndarray | None) -> np.ndarray:
+    """The parts, and the offset as one more."""
+    return P if c is None else np.concatenate([P, c[:, None]], axis=1)
+
+
+class White:
+    """Data D (n, d) in coordinates in which the inputs, with a bias [D, 1], are white: D = Qᵀ R."""
+
+    def __init__(self, D: np.ndarray, bias: bool, dtype: Any):
+        self.energy = data_norm(D) ** 2
+        D = D.astype(np.float64, copy=False)
+        inputs = np.column_stack([D, np.ones(len(D))]) if bias else D
+        n, width = inputs.shape
+        values, E = np.linalg.eigh(inputs.T @ inputs if width <= n else inputs @ inputs.T)
+        kept = values > 1e-10 * values[-1]  # the others are rounding
+        sizes = np.sqrt(values[kept])
+        directions = E[:, kept] if width <= n else inputs.T @ (E[:, kept] / sizes)
+        Q = (inputs @ (directions / sizes)).T
+        self.Q, self.R = Q.astype(dtype, order="C"), (Q @ D).astype(dtype)
+        self._to, self._from = (
+            (directions * sizes).astype(dtype),
+            (directions / sizes).astype(dtype),
+        )
+        self._bias = bias
+
+    @property
+    def flexible(self) -> bool:
+        """Whether an encoder gives any pre-activations that are wanted."""
+        return len(self.Q) == self.Q.shape[1]
+
+    def coordinates(self, U: np.ndarray, b: np.ndarray | None) -> np.ndarray:
+        """V (s, m, r) of encoders."""
+        return (U if b is None else np.concatenate([U, b[..., None]], axis=-1)) @ self._to
+
+    def encoder(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """U and b of V (m, r)."""
+        weights = V @ self._from.T
+        return (weights[:, :-1], weights[:, -1]) if self._bias else (weights, None)
+
+    def over_samples(self, V: np.ndarray) -> np.ndarray:
+        """V Q (s, m, n), by one product for the whole stack."""
+        return (V.reshape(-1, V.shape[-1]) @ self.Q).reshape(*V.shape[:-1], -1)
+
+    def summed(self, A: np.ndarray) -> np.ndarray:
+        """A Qᵀ (s, m, r), by one product for the whole stack."""
+        return (A.reshape(-1, A.shape[-1]) @ self.Q.T).reshape(*A.shape[:-1], -1)
+
+
+class State(NamedTuple):
+    """Encoders V, pre-activations Z, codes A, parts P and φ of a stack."""
+
+    V: np.ndarray
+    Z: np.ndarray
+    A: np.ndarray
+    P: np.ndarray
+    loss: np.ndarray
+
+    def of(self, members: Any) -> State:
+        """That of some members."""
+        return State(*(array[members] for array in self))
+
+
+class Descent:
+    """L-BFGS for a stack of encoders V (s, m, r) with parts P.
+
+    With an offset the parts and codes have one row more, whose codes are 1.
+    """
+
+    def __init__(self, white: White, problem: Problem, V: np.ndarray, P: np.ndarray):
+        self.white, self.problem, self.m = white, problem, V.shape[1]
+        self.l1, self.l2 = problem.objective.terms("codes").elastic or (0.0, 0.0)
+        # What L-BFGS remembers: moves of V, and how the gradient changed by them.
+        self.moves: list[np.ndarray] = []
+        self.changes: list[np.ndarray] = []
+        self.gradient: np.ndarray | None = None
+        self.failures, self.losses = np.zeros(len(V), int), []
+        self.now = self._at(V, white.over_samples(V), P)
+
+    def _at(self, V: np.ndarray, Z: np.ndarray, P: np.ndarray) -> State:
+        """The state of encoders, with parts found from P."""
+        A = Z * self.problem.codes.gates(Z)
+        loss = self.white.energy + np.zeros(len(V))
+        if self.l1 or self.l2:
+            loss += ((2 * self.l1 + self.l2 * A) * A).sum(axis=(1, 2))
+        if self.problem.parts.offset:
+            A = np.concatenate([A, np.ones_like(A[:, :1])], axis=1)
+        gram, cross = A @ A.mT, self.white.summed(A) @ self.white.R
+        P = refitted(self.problem, P, gram, cross)
+        of_parts = self.problem.objective.terms("parts")
+        loss += columnwise_loss(P, gram, cross).sum(axis=-1, dtype=float)
+        loss += [of_parts(own[: self.m]) for own in P]
+        return State(V, Z, A, P, loss)
+
+    def step(self) -> None:
+        """One step of each member."""
+        A, P, m = self.now.A, self.now.P, self.m
+        G = P @ P.mT
+        error = (G @ A)[:, :m] - self.white.over_samples(P[:, :m] @ self.white.R.T)
+        A, G = A[:, :m], G[:, :m, :m]
+        gates = A > 0
+        gradient = self.white.summed((error + self.l1 + self.l2 * A) * gates)
+        if self.gradient is not None:
+            self._remember(gradient - self.gradient)
+        self.gradient = gradient
+
+        gates = gates.astype(G.dtype)
+        identity = np.eye(m, dtype=G.dtype)
+        B = (G + self.l2 * identity) * (gates @ gates.mT) / gates.shape[-1]
+        own = np.einsum("skk->sk", B)[..., None]
+        least = np.maximum(1e-2 * own, 1e-4 * own.max(axis=1, keepdims=True))
+        inverse = np.linalg.inv(B + (least + (least == 0)) * identity)
+        direction = -self._newton(gradient, inverse)
+        downhill = dot(gradient, direction) < 0
+        direction = np.where(downhill, direction, -inverse @ gradient)
+        self._search(direction, dot(gradient, direction)[:, 0, 0])
+        self.losses.append(self.now.loss)
+
+    def _remember(self, change: np.ndarray) -> None:
+        """Keep the last move and what it changed, where that shows curvature."""
+        sizes = np.sqrt(dot(self.moved, self.moved) * dot(change, change))
+        curved = dot(self.moved, change) > 1e-10 * sizes
+        self.moves = [*self.moves, np.where(curved, self.moved, 0)][-MEMORY:]
+        self.changes = [*self.changes, np.where(curved, change, 0)][-MEMORY:]
+
+    def _newton(self, q: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+        """The gradient times the inverse Hessian that L-BFGS makes of this first guess."""
+        passed = []
+        for move, change in zip(self.moves[::-1], self.changes[::-1], strict=True):
+            rho = inverse_of(dot(move, change))
+            passed.append((rho, rho * dot(move, q)))
+            q = q - passed[-1][1] * change
+        q = inverse @ q
+        if self.moves:
+            move, change = self.moves[-1], self.changes[-1]
+            scale = dot(move, change) * inverse_of(dot(change, inverse @ change))
+            q = q * np.where(scale > 0, scale, 1)
+        for (rho, alpha), move, change in zip(passed[::-1], self.moves, self.changes, strict=True):
+            q = q + move * (alpha - rho * dot(change, q))
+        return q
+
+    def _search(self, direction: np.ndarray, slope: np.ndarray) -> None:
+        """Go along a direction, in each member as far as keeps its slope's promise, or nowhere."""
+        ahead = self.white.over_samples(direction)
+        found = State(*(array.copy() for array in self.now))
+        t, left = np.ones((len(slope), 1, 1), direction.dtype), np.arange(len(slope))
+        for _ in range(TRIALS):
+            some = self.now.of(left)
+            V, Z = some.V + t[left] * direction[left], some.Z + t[left] * ahead[left]
+            tried = self._at(V, Z, some.P)
+            good = tried.loss <= some.loss + PROMISE * t[left, 0, 0] * slope[left]
+            for own, new in zip(found, tried, strict=True):
+                own[left[good]] = new[good]
+            left = left[~good]
+            if not len(left):
+                break
+            t[left] *= SHRINK
+        self.moved, self.now = found.V - self.now.V, found
+        failed = np.isin(np.arange(len(slope)), left)
+        self.failures = np.where(failed, self.failures + 1, 0)
+        for old in (*self.moves, *self.changes):  # where nothing helped, begin anew
+            old[left] = 0
+
+    def ended(self, tol: float) -> bool:
+        """Whether no member goes on."""
+        recent = self.losses[-1 - RECENT :]
+        slow = len(recent) > RECENT and recent[0] - recent[-1] <= RECENT * tol * abs(recent[-1])
+        return bool(np.all(slow | (self.failures > 1)))
+
+    def keep(self, members: np.ndarray) -> None:
+        """Drop the others."""
+        self.now, self.gradient = self.now.of(members), self.gradient[members]
+        self.moved, self.failures = self.moved[members], self.failures[members]
+        self.moves = [move[members] for move in self.moves]
+        self.changes = [change[members] for change in self.changes]
+        self.losses = []
+
+    @property
+    def weights(self) -> Weights:
+        """Those of the best member. Norms of ReLU's parts are the encoder's, where they may be."""
+        best = int(self.now.loss.argmin())
+        P, (U, b) = self.now.P[best], self.white.encoder(self.now.V[best])
+        P, c = P[: self.m], P[self.m] if self.problem.parts.offset else None
+        free = self.problem.codes.sparsity is None and self.problem.codes.homogeneous
+        if free and not self.problem.objective.penalties and has_norms_to_move(self.problem.parts):
+            P, U, b = with_unit_norm(P, U, b)
+        return Weights(P, U, b, c)
+
+
+def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """⟨a, b⟩ of each member (s, 1, 1)."""
+    return np.einsum("smr,smr->s", a, b)[:, None, None]
+
+
+def inverse_of(a: np.ndarray) -> np.ndarray:
+    """1/a, 0 for 0."""
+    return np.divide(1, a, out=np.zeros_like(a), where=a != 0)
