@@ -96,7 +96,7 @@ PENALTIES = [
     PriorKL(0.01),
 ]
 FITS = [Beta(2.0), Beta(1.0), Beta(0.5), Bernoulli()]
-SOLVERS = ["auto", "adam", "lbfgs", "alternating", "online"]
+SOLVERS = ["auto", "projection", "adam", "lbfgs", "alternating", "online"]
 
 
 def data(n: int = 24, d: int = 6) -> np.ndarray:

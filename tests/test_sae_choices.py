@@ -299,14 +299,14 @@ def said(sae, D):
 
 
 class TestWhatTrainingSays:
-    @pytest.mark.parametrize("solver", ["auto", "adam", "lbfgs", "alternating"])
+    @pytest.mark.parametrize("solver", ["projection", "adam", "lbfgs", "alternating"])
     def test_that_it_stopped_short(self, solver):
         D = digits(100)
-        assert "while the objective still fell" in said(
-            SAE(6, decoder="nonnegative", solver=solver, max_epochs=3, random_state=0), D
-        )
-        long = {"max_epochs": 3000, "tol": 1e-3, "random_state": 0}
-        assert said(SAE(6, decoder="nonnegative", solver=solver, **long), D) == ""
+        sae = SAE(6, decoder="nonnegative", solver=solver, random_state=0)
+        if solver == "projection":  # else the search for a start has done most of the work
+            sae.set_params(start=SAE(6, solver="adam", max_epochs=1, random_state=0).fit(D))
+        assert "while the objective still fell" in said(sae.set_params(max_epochs=3), D)
+        assert said(sae.set_params(max_epochs=3000, tol=1e-3), D) == ""
 
     def test_that_penalties_outweigh_all_codes(self):
         D = data()
@@ -318,7 +318,7 @@ class TestWhatTrainingSays:
 
     def test_that_it_is_worse_than_codes_of_zero(self):
         D = data()
-        sae = SAE(4, penalty=L1(1e6), decoder="unit", max_epochs=2, random_state=0)
+        sae = SAE(4, penalty=L1(1e6), decoder="unit", max_epochs=2, random_state=0, solver="adam")
         zero = np.sum(D**2) / len(D)
         assert f"is above that of codes of zero, {zero:.3g}" in said(sae, D)
 

@@ -61,11 +61,11 @@ def solves(problem: Problem) -> bool:
     plain = replace(problem.objective, penalties=()) == Objective()
     known = codes.has_gates and not parts.of_samples and layer == Layer(bias=layer.bias)
     of_codes, of_parts = (problem.objective.terms(factor) for factor in ("codes", "parts"))
-    elastic = [penalty.elastic for penalty in problem.objective.penalties if not penalty.by_norm]
-    if not (plain and known) or len(elastic) < len(problem.objective.penalties) or None in elastic:
+    l1, _ = of_parts.elastic or (0, 0)
+    elastic = (p.elastic is not None and not p.by_norm for p in problem.objective.penalties)
+    if not (plain and known and all(elastic)):
         return False
-    # An L1 of parts is known where they are nonnegative.
-    signed = not parts.nonnegative and of_parts and of_parts.elastic[0] > 0
+    signed = l1 > 0 and not parts.nonnegative  # for which it is not elastic
     # A penalty on one factor alone makes it shrink and the other grow, for ever.
     held = not of_codes or of_parts or parts.has_scale
     return bool(held and not signed and (of_codes or not of_parts))
@@ -108,8 +108,10 @@ def train(
     """
     D = D.cpu().numpy()
     problem, history = module.problem.against_data(D.shape), History()
-    begun = (module.components, module.U, module.bias, module.offset)
-    P, U, b, c = (None if w is None else w.detach().cpu().numpy()[None] for w in begun)
+    P, U = (weights.detach().cpu().numpy()[None] for weights in (module.components, module.U))
+    b, c = (
+        None if w is None else w.detach().cpu().numpy()[None] for w in (module.bias, module.offset)
+    )
     with one_where_more_do_not_pay(D.size * P.shape[1]):
         white = White(D, problem.inference.bias, D.dtype)
         descent = Descent(white, problem, white.coordinates(U, b), with_offset(P, c))
@@ -167,7 +169,10 @@ def search(
                     break
             stack.keep(np.argsort(stack.now.loss, kind="stable")[: (len(stack.now.V) + 1) // 2])
         found = stack.weights
-    return Weights(*(None if w is None else w.astype(D.dtype) for w in found))
+    components, *others = found
+    return Weights(
+        components.astype(D.dtype), *(None if w is None else w.astype(D.dtype) for w in others)
+    )
 
 
 def in_turn(
@@ -263,12 +268,12 @@ class White:
         return (weights[:, :-1], weights[:, -1]) if self._bias else (weights, None)
 
     def over_samples(self, V: np.ndarray) -> np.ndarray:
-        """V Q (s, m, n), by one product for the whole stack."""
-        return (V.reshape(-1, V.shape[-1]) @ self.Q).reshape(*V.shape[:-1], -1)
+        """V Q (s, m, n)."""
+        return _one_product(V, self.Q)
 
     def summed(self, A: np.ndarray) -> np.ndarray:
-        """A Qᵀ (s, m, r), by one product for the whole stack."""
-        return (A.reshape(-1, A.shape[-1]) @ self.Q.T).reshape(*A.shape[:-1], -1)
+        """A Qᵀ (s, m, r)."""
+        return _one_product(A, self.Q.T)
 
 
 class State(NamedTuple):
@@ -298,7 +303,8 @@ class Descent:
         self.moves: list[np.ndarray] = []
         self.changes: list[np.ndarray] = []
         self.gradient: np.ndarray | None = None
-        self.failures, self.losses = np.zeros(len(V), int), []
+        self.failures = np.zeros(len(V), int)
+        self.losses: list[np.ndarray] = []
         self.now = self._at(V, white.over_samples(V), P)
 
     def _at(self, V: np.ndarray, Z: np.ndarray, P: np.ndarray) -> State:
@@ -393,8 +399,10 @@ class Descent:
 
     def keep(self, members: np.ndarray) -> None:
         """Drop the others."""
-        self.now, self.gradient = self.now.of(members), self.gradient[members]
-        self.moved, self.failures = self.moved[members], self.failures[members]
+        self.now, self.failures = self.now.of(members), self.failures[members]
+        self.moved = self.moved[members]
+        if self.gradient is not None:
+            self.gradient = self.gradient[members]
         self.moves = [move[members] for move in self.moves]
         self.changes = [change[members] for change in self.changes]
         self.losses = []
@@ -409,6 +417,12 @@ class Descent:
         if free and not self.problem.objective.penalties and has_norms_to_move(self.problem.parts):
             P, U, b = with_unit_norm(P, U, b)
         return Weights(P, U, b, c)
+
+
+def _one_product(stack: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """The stack times a matrix, by one product instead of one a member."""
+    s, m, n = stack.shape
+    return (stack.reshape(s * m, n) @ matrix).reshape(s, m, matrix.shape[1])
 
 
 def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -104,12 +104,11 @@ class Training:
     device: Any = None
     init: str = "random"
 
-    def chosen(self, problem: Problem, D: Any, m: int) -> Training:
+    def chosen(self, problem: Problem, shape: tuple[int, ...], m: int) -> Training:
         """With "auto" made certain: Adam's only where its settings are given, or what it alone can
         do is asked for."""
         asked = self.device is not None or self.settings.learning_rate is not None
-        small = isinstance(D, np.ndarray) and in_memory(D) and projection.fits(D.shape, m)
-        if self.solver is not SOLVERS["auto"] or asked or not small:
+        if self.solver is not SOLVERS["auto"] or asked or not projection.fits(shape, m):
             return self
         return replace(self, solver=PROJECTION) if projection.solves(problem) else self
 
@@ -121,7 +120,8 @@ class Training:
         What is solved is the same problem for data with a root mean square of 1, so that nothing
         depends on the unit of the data.
         """
-        training = self.chosen(problems[0], D, m)
+        training = self.chosen(problems[0], D.shape, m)
+        D = D if training.solver.streams else np.asarray(D[:])
         unit = problems[0].unit(root_mean_square(D)) if training.solver.scales else None
         unit = unit or Unit()
         n, d = D.shape
