@@ -83,6 +83,7 @@ def searched(
     kindred, seen = relaxed(problem), some_of(D, rng, ENOUGH)
     if kindred is not None and projection.solves(kindred) and projection.fits(seen.shape, m):
         number = max(1, min(STARTS, CODES // (m * len(seen))))
+        number = 1 if projection.is_principal(problem) else number
         if init == "nmf":
             components, codes = nmfs(seen, m, kindred, rng, number)
         else:

@@ -51,6 +51,8 @@ SWEEPS, SWEEPS_OF_CODES, REFITS = 5, 2, 2
 # Rounds of least squares in turn, of which the latest have to gain a share; steps of a heat.
 ROUNDS, LATEST, GAIN = 100, 10, 2.5e-3
 HEAT, HEAT_OF_SELECTIONS = 10, 20  # a selection settles later
+# In closed form: the least share that counts, and how much more than needed makes codes positive.
+WELL_POSED, MARGIN = 1e-8, 1.01
 # Below these limits the matrices of so many units, features or samples cost little.
 UNITS, SIDE, ENTRIES = 256, 2048, 2**26
 
@@ -107,12 +109,15 @@ def train(
         At Ctrl-C; the module then holds the best there was.
     """
     D = D.cpu().numpy()
-    problem, history = module.problem.against_data(D.shape), History()
+    problem, history = loose(module.problem.against_data(D.shape)), History()
     P, U = (weights.detach().cpu().numpy()[None] for weights in (module.components, module.U))
     b, c = (
         None if w is None else w.detach().cpu().numpy()[None] for w in (module.bias, module.offset)
     )
     with one_where_more_do_not_pay(D.size * P.shape[1]):
+        optimum = principal(D, P[0]) if is_principal(problem) else None
+        if optimum is not None:
+            P, U, b = optimum[0][None], optimum[1][None], None if b is None else 0 * b
         white = White(D, problem.inference.bias, D.dtype)
         descent = Descent(white, problem, white.coordinates(U, b), with_offset(P, c))
 
@@ -123,6 +128,10 @@ def train(
             )
 
         record()
+        if optimum is not None:
+            history.last["solver"] = "principal components"
+            module.put(descent.weights)
+            return history
         try:
             for _ in progress(range(settings.max_iter), "SAE, variable projection"):
                 descent.step()
@@ -134,6 +143,54 @@ def train(
         finally:
             module.put(descent.weights)
     return history
+
+
+def loose(problem: Problem) -> Problem:
+    """The problem without a norm of its parts, where that only says what share is the encoder's."""
+    parts, codes = problem.parts, problem.codes
+    known = Parts(parts.nonnegative, parts.unit, parts.offset)
+    moves = codes.homogeneous and codes.sparsity is None and not problem.objective.penalties
+    return (
+        replace(problem, parts=replace(known, unit=False)) if moves and parts == known else problem
+    )
+
+
+def is_principal(problem: Problem) -> bool:
+    """Whether nothing but ReLU bars the solution by principal components."""
+    plain = problem.codes == ReLU() and not problem.objective.penalties
+    return plain and loose(problem).parts == Parts()
+
+
+def principal(D: np.ndarray, P: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The optimal parts, free ones, and encoder that begin at parts P (m, d), in closed form.
+
+    No m linear units leave less of D than the first m singular directions E. In the span of these
+    the codes of any m independent parts are linear; of data D ≥ 0 the first direction has a
+    positive share in each sample, and enough of it in each unit makes all codes ≥ 0, so that ReLU
+    cuts nothing. None where a sample has none of it, or the parts are dependent there.
+    """
+    n, d = D.shape
+    m = len(P)
+    if m > min(n, d) or D.min() < 0:
+        return None
+    values, E = np.linalg.eigh((D.T @ D if d <= n else D @ D.T).astype(np.float64))
+    values, E = values[::-1][:m], E[:, ::-1][:, :m]
+    if not values[-1] > WELL_POSED * values[0]:
+        return None
+    E = E.T if d <= n else (D.T @ E / np.sqrt(values)).T
+    scores = D @ E.T
+    first = scores[:, 0] * np.sign(scores[:, 0].sum())
+    shown = D.any(axis=1)
+    within = P @ E.T
+    if (first[shown] <= WELL_POSED * first.max()).any() or np.linalg.cond(within) > 1 / WELL_POSED:
+        return None
+    to_codes = np.linalg.inv(within).T  # codes = scores @ to_codesᵀ
+    lacking = np.max(-(scores @ to_codes.T)[shown] / first[shown, None], axis=0)
+    # A little more than is needed, for samples not seen.
+    to_codes[:, 0] += MARGIN * np.maximum(lacking, 0) * np.sign(scores[:, 0].sum())
+    if np.linalg.cond(to_codes) > 1 / WELL_POSED:
+        return None
+    return (np.linalg.inv(to_codes).T @ E).astype(D.dtype), (to_codes @ E).astype(D.dtype)
 
 
 def search(
@@ -157,6 +214,7 @@ def search(
     tol : float ≥ 0
         As of training.
     """
+    problem = loose(problem)
     with one_where_more_do_not_pay(D.size * components.shape[1]):
         white = White(D, problem.inference.bias, np.float32)
         components = components.astype(np.float32)

@@ -138,7 +138,7 @@ class Training:
             module.measure(unit)
             for row in history.rows:
                 row["objective"] = objective.measured_back(row["objective"], unit, m)
-                row["solver"] = training.solver.name
+                row.setdefault("solver", training.solver.name)
         return runs, interrupt
 
     def _solve(
