@@ -94,7 +94,9 @@ def prose(path: Path) -> str:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_sentences_use_the_format_that_keeps_them_true(path):
     text = prose(path)
-    for pattern, wanted in ((BELOW, "least"), (ABOVE, "most"), (SCORE, ("score", "least", "most"))):
+    scores = "score", "least", "most", "below", "above"
+    kinds = (BELOW, "least"), (ABOVE, ("most", "below")), (SCORE, scores)
+    for pattern, wanted in kinds:
         for found in pattern.finditer(text):
             form = found["form"] or (found.groupdict().get("back") or "")
             # Without a format a number is glued whole, as counts and names are.
@@ -144,6 +146,15 @@ def test_a_number_has_its_interval_or_cannot_move(path):
 def test_what_cannot_move_is_on_a_page():
     text = "\n".join(map(prose, PAGES))
     assert {name for name in NAMES if f"{name}:" not in text} == set()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_a_bound_is_called_one(path):
+    words = {"below": r"\b(?:below|less than|within)\b", "above": r"\b(?:above|more than)\b"}
+    text = prose(path)
+    for bound in re.finditer(r"\{glue:text\}`[^`]*:(below|above)\.[^`]*`", text):
+        before = text[: bound.start()].rpartition("\n")[2]
+        assert re.search(words[bound[1]], before), bound.group()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
