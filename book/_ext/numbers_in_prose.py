@@ -2,12 +2,17 @@
 
 A number in prose is glued as ``{glue:text}`key:format` ``. Beside Python's own formats there are
 
-=============  ===================================================================================
-``count``      a whole number; anything else is an error
-``score.2f``   a cosine, a share or another number between −1 and 1; anything beyond is an error
-``least.2f``   rounded down, for *at least …*, *… or more*: the sentence stays true
-``most.1%``    rounded up, for *at most …*, *up to …*
-=============  ===================================================================================
+===============  =================================================================================
+``count``        a whole number; anything else is an error
+``score.2f``     a cosine, a share or another number between −1 and 1; anything beyond is an error
+``least.2f``     rounded down, for *at least …*, *… or more*: the sentence stays true
+``most.1%``      rounded up, for *at most …*, *up to …*
+``below.1e-10``  this bound in place of the number, which is an error if it is not below it
+``above.5%``     so too, for a number that has to be above
+===============  =================================================================================
+
+A bound is for what only has to be small or large, such as a residual or the worst of some starts:
+its digits are another machine's choice.
 
 In every format a zero has no sign, and a number that is whole has no decimals unless it is a score:
 *3 starts*, not *3.0*.
@@ -30,11 +35,16 @@ def in_words(text: str, form: str) -> str:
     ValueError
         If the number is not of the kind that its format is for.
     """
-    kind, _, digits = form.rpartition(".")
+    kind, _, digits = form.partition(".")
     if form == "count":
         if float(text) % 1:
             raise ValueError(f"{text} is no count: a count is a whole number.")
         return f"{float(text):.0f}"
+    if kind in ("below", "above"):
+        bound = bound_of(digits)
+        if not (float(text) < bound if kind == "below" else float(text) > bound):
+            raise ValueError(f"{text} is not {kind} {digits}: the sentence is false.")
+        return digits
     if kind in DIRECTIONS:
         value, form = float(text), f".{digits}"
         if kind == "score":
@@ -48,6 +58,11 @@ def in_words(text: str, form: str) -> str:
     if form == "s":  # as it was glued, such as a name or a count
         return words.removesuffix(".0")
     return _whole(words, float(text), form) if form[-1:] in tuple("ef%") else words
+
+
+def bound_of(words: str) -> float:
+    """The number that a bound in prose stands for."""
+    return float(words.removesuffix("%")) / 100 if words.endswith("%") else float(words)
 
 
 def _whole(words: str, value: float, form: str) -> str:
