@@ -1,6 +1,6 @@
 """A gallery of necessity: for each condition a small matrix for which only that one fails."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -11,35 +11,27 @@ class Example:
     """An exact factorization D = H Xᵀ, and what an autoencoder does instead.
 
     All arrays hold fractions (dtype object), so that every check is exact;
-    ``example.D.astype(float)`` is what models are fitted to.
-
-    Attributes
-    ----------
-    fails : str
-        The condition that fails; the others hold.
-    claim : str
-        Its id in the ledger.
-    about : str
-        What goes apart, and why, in words.
-    D, H, X : ndarray (n, d), (n, m), (d, m)
-        The data, and the factorization by NMF.
-    rival : dict of ndarray
-        What breaks the agreement: other factors "H" and "X", weights "U", or "y", the weights of
-        samples in a proof.
+    ``example.D.astype(float)`` is what models are fitted to. What breaks the agreement is the
+    `rival`: other factors "H" and "X", weights "U", or "y", the weights of samples in a proof.
     """
 
-    fails: str
-    claim: str
-    about: str
-    D: np.ndarray
-    H: np.ndarray
-    X: np.ndarray
-    rival: dict[str, np.ndarray] = field(default_factory=dict)
+    fails: str  #: the condition that fails; the others hold
+    claim: str  #: its id in the ledger
+    about: str  #: what goes apart, and why, in words
+    H: np.ndarray  #: codes (n, m) of the NMF
+    X: np.ndarray  #: its parts (d, m)
+    D: np.ndarray  #: the data (n, d)
+    rival: dict[str, np.ndarray]
 
 
 def exact(rows) -> np.ndarray:
     """An array of fractions."""
     return np.array([[Fraction(entry) for entry in row] for row in rows], dtype=object)
+
+
+def _product(H: np.ndarray, X: np.ndarray) -> dict[str, np.ndarray]:
+    """Factors and the data that they make."""
+    return {"D": H @ X.T, "H": H, "X": X}
 
 
 def gallery() -> dict[str, Example]:
@@ -63,16 +55,8 @@ def gallery() -> dict[str, Example]:
     ends = exact([[1, 0], [0, 1], [1, 1]])
     overlap = exact([[1, 0], [1, 1], [0, 1]])
     # Two rows and three columns of a 2 × 3 image, each alone, and two pairs of columns.
-    bars = exact(
-        [
-            [1, 0, 1, 0, 0],
-            [1, 0, 0, 1, 0],
-            [1, 0, 0, 0, 1],
-            [0, 1, 1, 0, 0],
-            [0, 1, 0, 1, 0],
-            [0, 1, 0, 0, 1],
-        ]
-    )
+    rows, columns = (np.eye(size, dtype=int) for size in (2, 3))
+    bars = exact(np.hstack([np.repeat(rows, 3, axis=0), np.tile(columns, (2, 1))]))
     codes = exact([*np.eye(5, dtype=int).tolist(), [0, 0, 1, 1, 0], [0, 0, 1, 0, 1]])
     odds = [[Fraction(2**power, 1 + 2**power) for power in row] for row in ((1, 2), (2, 4))]
     return {
@@ -81,9 +65,7 @@ def gallery() -> dict[str, Example]:
             "T2",
             "A free decoder turns its parts by any matrix near T, the encoder by its inverse, and "
             "nothing is lost: no part of NMF is found.",
-            D=one,
-            H=one,
-            X=one,
+            **_product(one, one),
             rival={"U": two, "X": exact([[2, -1], [-1, 2]]) / 3},
         ),
         "two answers": Example(
@@ -91,9 +73,7 @@ def gallery() -> dict[str, Example]:
             "T3",
             "D = I·D = D·I: both are exact, and one layer computes the codes of either. The start "
             "decides which parts are found.",
-            D=two,
-            H=one,
-            X=two,
+            **_product(one, two),
             rival={"H": two, "X": one, "U": one},
         ),
         "crossing bars": Example(
@@ -103,9 +83,7 @@ def gallery() -> dict[str, Example]:
             "1 for all columns together. These are all rows together, and on rows it is inactive: "
             "without a bias it gives at most 0 there. Parts and codes are unique, so that no other "
             "layer is exact.",
-            D=codes @ bars.T,
-            H=codes,
-            X=bars,
+            **_product(codes, bars),
             # The sum of these samples is zero; the third unit's outputs add up to at least 1.
             rival={"y": exact([[-1, -1, -1, 0, 0, 1, 1]])[0]},
         ),
@@ -125,9 +103,7 @@ def gallery() -> dict[str, Example]:
             "T10",
             "With one active code a sample, a part between the first and the third sample is worth "
             "more than the first sample itself.",
-            D=ends,
-            H=ends,
-            X=one,
+            **_product(ends, one),
             rival={"X": exact([[2, 0], [1, 1]])},
         ),
         "logistic output": Example(
@@ -135,9 +111,7 @@ def gallery() -> dict[str, Example]:
             "T14",
             "One unit with logistic output has no loss, where no matrix of rank 1 is exact, nor "
             "NMF with one part.",
-            D=exact(odds),
-            H=exact(odds),
-            X=one,
+            **_product(exact(odds), one),
             # Logits are these times log 2.
             rival={"H": exact([[1], [2]]), "X": exact([[1], [2]])},
         ),
@@ -146,9 +120,7 @@ def gallery() -> dict[str, Example]:
             "T5",
             "The parts share a feature. A free encoder is exact, a tied one is not, whatever its "
             "parts.",
-            D=ends @ overlap.T,
-            H=ends,
-            X=overlap,
+            **_product(ends, overlap),
             rival={"U": exact([[2, 1, -1], [-1, 1, 2]]) / 3},
         ),
         "dead unit": Example(
@@ -156,9 +128,7 @@ def gallery() -> dict[str, Example]:
             "T9",
             "The second unit is inactive on all samples. No gradient reaches it, and the second "
             "sample is lost for good.",
-            D=one,
-            H=one,
-            X=one,
+            **_product(one, one),
             rival={"U": exact([[1, 0], [-1, -1]]), "X": one},
         ),
     }
