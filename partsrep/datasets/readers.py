@@ -71,22 +71,20 @@ def from_file(
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty.")
     features = samples = None
-    if suffix in DELIMITERS:
-        try:
+    wrong = f"{path} cannot be read as {suffix}"
+    if suffix in READERS:
+        wrong += " (pickled objects are never loaded)"
+    try:
+        if suffix in DELIMITERS:
             array, features, samples = _read_table(path, DELIMITERS[suffix], header)
-        except ValueError as error:
-            raise ValueError(f"{path} cannot be read as {suffix}: {error}") from error
-        arrays = {"": array}
-    else:
-        try:
+            arrays = {"": array}
+        else:
             arrays = READERS[suffix](path, variable)
-        except Exception as error:  # Each format's reader has its own for a damaged file.
-            arrays = {"" if variable is None else variable: error}
+    except Exception as error:  # Each format's reader has its own for a damaged file.
+        raise ValueError(f"{wrong}: {error}") from error
     array = _choose(arrays, variable, path)
     if isinstance(array, Exception):
-        raise ValueError(
-            f"{path} cannot be read as {suffix} (pickled objects are never loaded): {array}"
-        ) from array
+        raise ValueError(f"{wrong}: {array}") from array
     return Dataset(
         name=path.stem,
         D=_matrix(array, path),
@@ -186,7 +184,9 @@ def _rows(path, delimiter):
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
-            lines = {reader.line_num: row for row in reader}
+            lines = {}
+            for row in reader:
+                lines[reader.line_num] = row
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not text in UTF-8: save it as that ({error}).") from error
     except csv.Error as error:
