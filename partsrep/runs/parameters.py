@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from symtable import symtable
 from typing import Any
 
 import nbformat
@@ -89,21 +90,27 @@ def declared(notebook: nbformat.NotebookNode) -> dict[str, Parameter]:
         raise ParameterError(
             f"its parameters cell is not Python: {error.msg}, line {error.lineno}: {error.text}"
         ) from None
-    comments = _comments(code)
+    comments = {
+        token.start[0]: token.string.lstrip("# ").rstrip()
+        for token in tokenize.generate_tokens(io.StringIO(code).readline)
+        if token.type == tokenize.COMMENT
+    }
     defaults, annotated, helps, changed = {}, {}, {}, {}
     for statement in statements:
-        text = _short(ast.get_source_segment(code, statement))
+        text, targets = _short(ast.get_source_segment(code, statement)), set()
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            targets.add(statement.target.id)
             annotated[statement.target.id] = _kinds(statement.annotation)
-        for target, value in _assignments(statement):
-            if isinstance(target, ast.Name):
-                written = ast.get_source_segment(code, value)
-                defaults[target.id] = _default(target.id, value, written)
-                helps[target.id] = comments.get(statement.end_lineno, "")
-            else:
-                _refuse_bound(target, text)
-        if not isinstance(statement, ast.Assign | ast.AnnAssign):
-            _refuse_bound(statement, text)
+        for name, value in _assigned(statement):
+            targets.add(name)
+            defaults[name] = _default(name, value, ast.get_source_segment(code, value))
+            helps[name] = comments.get(statement.end_lineno, "")
+        if others := _bound(statement) - targets:
+            raise ParameterError(
+                f"its parameters cell sets {', '.join(sorted(others))} by {text!r}: a parameter is "
+                "set by a plain line, such as seed: int = 0. Compute what depends on it in the "
+                "next cell."
+            )
         changed |= dict.fromkeys(_roots(statement), text)
     _refuse_changes(defaults, annotated, changed)
     if not defaults:
@@ -138,36 +145,24 @@ def _source(notebook: nbformat.NotebookNode) -> str:
     return source
 
 
-def _comments(code: str) -> dict[int, str]:
-    tokens = tokenize.generate_tokens(io.StringIO(code).readline)
-    return {
-        token.start[0]: token.string.lstrip("# ").rstrip()
-        for token in tokens
-        if token.type == tokenize.COMMENT
-    }
-
-
-def _assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """Targets and their values: ``s = t = 1`` is two of them, and so is ``s, t = 1, 2``."""
+def _assigned(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+    """Names and their values: ``s = t = 1`` is two of them, and so is ``s, t = 1, 2``."""
     if isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        yield statement.target, statement.value
+        yield from _unpacked(statement.target, statement.value)
     elif isinstance(statement, ast.Assign):
         for target in statement.targets:
             yield from _unpacked(target, statement.value)
 
 
-def _unpacked(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+def _unpacked(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
     several = ast.Tuple | ast.List
-    if (
-        isinstance(target, several)
-        and isinstance(value, several)
-        and len(target.elts) == len(value.elts)
-        and not any(isinstance(one, ast.Starred) for one in [*target.elts, *value.elts])
-    ):
-        for pair in zip(target.elts, value.elts, strict=True):
-            yield from _unpacked(*pair)
-    else:
-        yield target, value
+    if isinstance(target, ast.Name):
+        yield target.id, value
+    elif isinstance(target, several) and isinstance(value, several):
+        starred = any(isinstance(one, ast.Starred) for one in [*target.elts, *value.elts])
+        if len(target.elts) == len(value.elts) and not starred:
+            for pair in zip(target.elts, value.elts, strict=True):
+                yield from _unpacked(*pair)
 
 
 def _default(name: str, value: ast.expr, text: str) -> tuple[Any, Any]:
@@ -185,18 +180,15 @@ def _default(name: str, value: ast.expr, text: str) -> tuple[Any, Any]:
     )
 
 
-def _bound(node: ast.AST) -> set[str]:
-    """Names that a statement binds, other than by an import or a definition."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-        return set()
-    if isinstance(node, ast.comprehension):  # its variable is its own
-        return _bound(node.iter).union(*map(_bound, node.ifs))
-    if isinstance(node, ast.Name):
-        return set() if isinstance(node.ctx, ast.Load) else {node.id}
-    captured = set()
-    if isinstance(node, ast.pattern):
-        captured = {getattr(node, "name", None), getattr(node, "rest", None)} - {None}
-    return captured.union(*map(_bound, ast.iter_child_nodes(node)))
+def _bound(statement: ast.stmt) -> set[str]:
+    """Names that a statement sets, other than by an import, a definition or an ``except``."""
+    symbols = symtable(ast.unparse(statement), "cell", "exec").get_symbols()
+    names = {
+        symbol.get_name()
+        for symbol in symbols
+        if symbol.is_assigned() and not symbol.is_imported() and not symbol.is_namespace()
+    }
+    return names - {n.name for n in ast.walk(statement) if isinstance(n, ast.ExceptHandler)}
 
 
 def _roots(node: ast.AST) -> set[str]:
@@ -228,14 +220,6 @@ def _root(node: ast.AST) -> str | None:
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
     return node.id if isinstance(node, ast.Name) else None
-
-
-def _refuse_bound(node: ast.AST, text: str) -> None:
-    if names := _bound(node):
-        raise ParameterError(
-            f"its parameters cell sets {', '.join(sorted(names))} by {text!r}: a parameter is set "
-            "by a plain line, such as seed: int = 0. Compute what depends on it in the next cell."
-        )
 
 
 def _refuse_changes(defaults: Mapping, annotated: Mapping, changed: Mapping[str, str]) -> None:
@@ -341,7 +325,7 @@ def _hint(parameter: Parameter, given: Any) -> str:
     return ""
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, _within: tuple[int, ...] = ()) -> Any:
     """The value as JSON has it, which has no other: numpy's numbers are Python's, tuples lists.
 
     Examples
@@ -349,15 +333,11 @@ def plain(value: Any) -> Any:
     >>> plain({"sizes": (1, np.int64(2))})
     {'sizes': [1, 2]}
     """
-    return _plain(value, ())
-
-
-def _plain(value: Any, within: tuple[int, ...]) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
-    if id(value) in within:
+    if id(value) in _within:
         raise ParameterError("it holds itself")
-    inside = (*within, id(value))
+    inside = (*_within, id(value))
     match value:
         case None | bool() | str():
             return value
@@ -370,12 +350,12 @@ def _plain(value: Any, within: tuple[int, ...]) -> Any:
                 return value
             raise ParameterError("it has an integer of thousands of digits")
         case list() | tuple():
-            return [_plain(one, inside) for one in value]
+            return [plain(one, inside) for one in value]
         case dict():
             for key in value:
                 if not isinstance(key, str):
                     raise ParameterError(f"its key {key!r} is no text, as JSON's keys are")
-            return {key: _plain(one, inside) for key, one in value.items()}
+            return {key: plain(one, inside) for key, one in value.items()}
         case date():
             raise ParameterError(f'{value} is a date, which is a text in quotes: "{value}"')
     raise ParameterError(f"JSON has no {type(value).__name__}")
@@ -397,16 +377,13 @@ class _Loader(yaml.SafeLoader):
     """A key that comes twice is an error; YAML's own loader forgets the first."""
 
     def construct_mapping(self, node, deep=False):
-        seen = []
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else []:
-            if key.tag == "tag:yaml.org,2002:merge":
-                continue
-            name = self.construct_object(key, deep=True)
-            if name in seen:
+        written = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        names = [self.construct_object(key, deep=True) for key in written]
+        for place, name in enumerate(names):
+            if name in names[:place]:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {name!r} comes twice", key.start_mark
+                    None, None, f"the key {name!r} comes twice", written[place].start_mark
                 )
-            seen.append(name)
         return super().construct_mapping(node, deep)
 
 
