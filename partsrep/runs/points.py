@@ -176,11 +176,9 @@ def _run(point: Point, job: Job) -> dict[str, Any]:
 def stored(out: str | os.PathLike, point: Point) -> dict[str, Any] | None:
     """The record of a point, if it has a sound one."""
     try:
-        record = json.loads(Path(out, point.name, RECORD).read_text())
-        validate(record)
+        return validate(json.loads(Path(out, point.name, RECORD).read_text()))
     except (OSError, ValueError, RecursionError):
         return None
-    return record
 
 
 def newest_plan(out: str | os.PathLike) -> list[str] | None:

@@ -74,9 +74,9 @@ def _python_number(value: Any) -> Any:
     raise TypeError(f"A record holds strings, numbers, lists and dicts, but got one {kind}.")
 
 
-def validate(record: Any) -> None:
-    """Raise a ValueError where the record of a sweep's point differs from its schema."""
+def validate(record: Any) -> dict[str, Any]:
+    """The record of a sweep's point, or a ValueError where it differs from its schema."""
     try:
-        _validate(record)
+        return _validate(record)
     except fastjsonschema.JsonSchemaValueException as error:
         raise ValueError(f"Not the record of a point: {error.message}.") from error
