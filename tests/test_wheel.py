@@ -20,7 +20,7 @@ D = datasets.load("bars", size=4, n_samples=50, seed=0).D
 save(NMF(8, random_state=0).fit(D), "nmf.safetensors")
 assert load("nmf.safetensors").transform(D).shape == (50, 8)
 assert SCHEMA["type"] == "object"
-assert "faces/CBCL.mat" in datasets.files.FILES
+assert "faces/CBCL.mat" in datasets.files.FILES and datasets.gallery()
 """
 
 

@@ -42,11 +42,8 @@ def from_file(
     header : bool, optional
         Whether the first row of a table is a header.
 
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError
-    ValueError
-        The file is damaged, holds no numeric matrix, or `variable` or `header` must say more.
+    A file that is damaged or holds no numeric matrix is a ValueError, and so is one of which
+    `variable` or `header` must say more.
 
     Examples
     --------

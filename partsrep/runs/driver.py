@@ -92,14 +92,14 @@ class Summary:
         return len(self.errors)
 
     def __str__(self) -> str:
-        lines = [
+        said = (
             f"{self.done} done, {self.failed} failed, {self.cached} cached, {self.left} left "
             f"in {_clock(self.seconds)}: {self.out}"
-        ]
+        )
+        examples = {error: name for name, error in self.errors.items()}
         for error, count in Counter(self.errors.values()).most_common(5):
-            example = next(name for name, of in self.errors.items() if of == error)
-            lines.append(f"  {count} × {error.splitlines()[0][:200]}  (such as {example})")
-        return "\n".join(lines)
+            said += f"\n  {count} × {error.splitlines()[0][:200]}  (such as {examples[error]})"
+        return said
 
     __repr__ = __str__
 
@@ -173,12 +173,8 @@ def sweep(
     content, parameters = opened(notebook)
     planned = _plan(content, parameters, grid, out)
     todo = (planned.failed if retry else planned.todo)[:limit]
-    summary = Summary(
-        out,
-        cached=len(planned.done),
-        errors={point.name: work.outcome(work.stored(out, point)) for point in planned.failed},
-        left=len(planned.todo),
-    )
+    errors = {point.name: work.outcome(work.stored(out, point)) for point in planned.failed}
+    summary = Summary(out, len(planned.done), errors, left=len(planned.todo))
     names = [point.name for point in planned.points]
     other = work.newest_plan(out) != names
     if todo or (other and (planned.done or planned.failed)):
@@ -247,13 +243,9 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Client]:
             with suppress(RuntimeError, OSError):  # if the scheduler is gone
                 client.close()
         return
+    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
     with _deaf_to_ctrl_c():
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        )
+        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, **quiet)
     try:
         with Client(cluster, set_as_default=False) as client:
             yield client
@@ -336,7 +328,7 @@ def _outcome(future: Future, point: Point, job: Job) -> str | None:
         return f"{type(failed).__name__}: {failed}"
     message = "Every worker that tried this point was killed, perhaps for its memory."
     error = {"type": "KilledWorker", "message": message, "cell": None}
-    record = work.as_record(point, job, None, error, 0, {})
+    record = work.as_record(point, job, {}, error, 0, {})
     folder = Path(job.out, point.name)
     try:
         folder.mkdir(exist_ok=True)

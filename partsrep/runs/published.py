@@ -124,6 +124,7 @@ def differences(before: Any, now: Any, rtol: float, atol: float, name: str = "")
         for place, pair in enumerate(zip(before, now, strict=True)):
             yield from differences(*pair, rtol, atol, f"{name}[{place}]")
     elif before != now:
-        numbers = {type(before), type(now)} <= {int, float}
-        if not (numbers and abs(now - before) <= atol + rtol * abs(before)):
+        numbers = all(isinstance(one, int | float) for one in (before, now))
+        flags = any(isinstance(one, bool) for one in (before, now))
+        if flags or not numbers or abs(now - before) > atol + rtol * abs(before):
             yield f"{name} was {before!r}, now is {now!r}"
