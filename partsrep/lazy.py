@@ -28,7 +28,7 @@ EXTRAS = {
         "The command partsrep",
         [
             *("cloudpickle", "distributed", "fastjsonschema", "filelock"),
-            *("ipykernel", "papermill", "typer", "yaml"),
+            *("ipykernel", "papermill", "psutil", "typer", "yaml"),
         ],
     ),
 }

@@ -70,4 +70,4 @@ def test_nothing_but_the_package_is_installed(installed):
     names = {path.name.partition("-")[0] for path in installed.iterdir()}
     assert names == {"partsrep", "bin"}
     files = {path.suffix for path in (installed / "partsrep").rglob("*") if path.is_file()}
-    assert files - {".pyc"} == {".py", ".json"}
+    assert files - {".pyc"} == {".py", ".json", ".toml"}

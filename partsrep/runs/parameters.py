@@ -105,13 +105,14 @@ def declared(notebook: nbformat.NotebookNode) -> dict[str, Parameter]:
             targets.add(name)
             defaults[name] = _default(name, value, ast.get_source_segment(code, value))
             helps[name] = comments.get(statement.end_lineno, "")
-        if others := _bound(statement) - targets:
+        names, others = _effects(statement)
+        changed |= dict.fromkeys(others, text)
+        if names := names - targets:
             raise ParameterError(
-                f"its parameters cell sets {', '.join(sorted(others))} by {text!r}: a parameter is "
+                f"its parameters cell sets {', '.join(sorted(names))} by {text!r}: a parameter is "
                 "set by a plain line, such as seed: int = 0. Compute what depends on it in the "
                 "next cell."
             )
-        changed |= dict.fromkeys(_roots(statement), text)
     _refuse_changes(defaults, annotated, changed)
     if not defaults:
         raise ParameterError(
@@ -180,40 +181,25 @@ def _default(name: str, value: ast.expr, text: str) -> tuple[Any, Any]:
     )
 
 
-def _bound(statement: ast.stmt) -> set[str]:
-    """Names that a statement sets, other than by an import, a definition or an ``except``."""
-    symbols = symtable(ast.unparse(statement), "cell", "exec").get_symbols()
-    names = {
-        symbol.get_name()
-        for symbol in symbols
-        if symbol.is_assigned() and not symbol.is_imported() and not symbol.is_namespace()
-    }
-    return names - {n.name for n in ast.walk(statement) if isinstance(n, ast.ExceptHandler)}
+def _effects(statement: ast.stmt) -> tuple[set[str], set[str]]:
+    """Names that a statement sets, and those that it may change in another way.
 
-
-def _roots(node: ast.AST) -> set[str]:
-    """Names that it gives another meaning, or whose value it may change in place.
-
-    These are names that it imports or defines, ``s`` of ``s[0] = 1``, and of ``s.append(2)`` as a
+    The latter it imports or defines, or it is the ``s`` of ``s[0] = 1``, or of ``s.append(2)`` as a
     line of its own, for which there is no other reason.
     """
-    found = set()
-    for inner in ast.walk(node):
-        match inner:
-            case ast.Import(names=names) | ast.ImportFrom(names=names):
-                found |= {(alias.asname or alias.name).split(".")[0] for alias in names}
-            case (
-                ast.FunctionDef(name=name)
-                | ast.AsyncFunctionDef(name=name)
-                | ast.ClassDef(name=name)
-                | ast.ExceptHandler(name=name)
-            ):
-                found.add(name)
-            case ast.Subscript(ctx=context) | ast.Attribute(ctx=context):
-                found |= set() if isinstance(context, ast.Load) else {_root(inner)}
+    symbols = symtable(ast.unparse(statement), "cell", "exec").get_symbols()
+    names = {symbol.get_name() for symbol in symbols if symbol.is_assigned()}
+    defined = {s.get_name() for s in symbols if s.is_imported() or s.is_namespace()}
+    changed = set()
+    for node in ast.walk(statement):
+        match node:
+            case ast.alias(name="*" as name) | ast.ExceptHandler(name=name):
+                defined.add(name)
+            case ast.Subscript(ctx=use) | ast.Attribute(ctx=use) if not isinstance(use, ast.Load):
+                changed.add(_root(node))
             case ast.Expr(value=ast.Call(func=ast.Attribute() as method)):
-                found.add(_root(method))
-    return found - {None}
+                changed.add(_root(method))
+    return names - defined, defined | changed
 
 
 def _root(node: ast.AST) -> str | None:
