@@ -83,12 +83,9 @@ class Point:
 
 def point(notebook_code: str, package: str, given: dict, parameters: dict) -> Point:
     """A point, named by all that its record depends on."""
-    files = {
-        text: _sha256(text, os.stat(text).st_mtime_ns)
-        for part in _texts(parameters)
-        for text in map(str.strip, part.split(","))
-        if os.path.isfile(text)
-    }
+    texts = {text.strip() for part in _texts(parameters) for text in part.split(",")}
+    named = sorted(filter(os.path.isfile, texts))
+    files = {text: _sha256(text, os.stat(text).st_mtime_ns) for text in named}
     made_from = json.dumps([notebook_code, parameters, files, package], sort_keys=True)
     return Point(digest(made_from.encode()), given, parameters, files)
 
