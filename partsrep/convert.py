@@ -1,8 +1,9 @@
 """Weights of other libraries' autoencoders, as :class:`partsrep.SAE`, exactly or not at all.
 
 Each function takes the arrays of a file by name, NumPy's or PyTorch's, and what the file's
-configuration says. What D̂ = f(D Uᵀ + b) Xᵀ + c cannot be (:meth:`partsrep.SAE.from_weights`), it
-refuses: a name or a setting that it does not know is one, for the wrong model still runs.
+configuration says, and returns a fitted SAE. What D̂ = f(D Uᵀ + b) Xᵀ + c cannot be
+(:meth:`partsrep.SAE.from_weights`) is a ValueError, which says which name or setting is missing,
+not known, or not that of one layer, and why: the wrong model would still run.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,29 +17,25 @@ from .estimators import SAE
 from .validation import as_array, check_shape
 
 # Why some names and settings have no place in one layer.
-GATED = "a gated encoder has two layers, one that chooses and one that measures"
-SKIP = "a skip connection adds a linear function of the data to the reconstruction"
-TRANSCODER = "a transcoder reconstructs other data than it sees"
-IN_TRAINING = "it is of a model in training; save the one that is for use"
 REASONS = {
-    "r_mag": GATED,
-    "b_gate": GATED,
-    "b_mag": GATED,
-    "gate_bias": GATED,
-    "mag_bias": GATED,
-    "W_skip": SKIP,
-    "skip_connection": SKIP,
-    "transcode": TRANSCODER,
-    "d_out": TRANSCODER,
-    "b_dec_out": "the offset of the reconstruction is another than that of the data",
-    "scaling_factor": "codes are scaled after they are chosen",
-    "activation_fn_kwargs": "SAELens before version 6 wrote it; load and save the model there",
-    "log_threshold": IN_TRAINING,
-    "topk_threshold": IN_TRAINING,
-    "activation": "other units are chosen than the k largest",
-    "signed": "codes are negative too",
-    "normalize_activations": "each sample is scaled by a number of its own, or all by one that is "
-    "not in the file: do that to the data, or fold it (fold_keeping_codes), and say 'none'",
+    name: reason
+    for names, reason in {
+        "r_mag b_gate b_mag gate_bias mag_bias": "a gated encoder has two layers, one that chooses "
+        "and one that measures",
+        "W_skip skip_connection": "a skip connection adds a linear function of the data to the "
+        "reconstruction",
+        "transcode d_out": "a transcoder reconstructs other data than it sees",
+        "b_dec_out": "the offset of the reconstruction is another than that of the data",
+        "scaling_factor": "codes are scaled after they are chosen",
+        "activation_fn_kwargs": "SAELens before version 6 wrote it; load and save the model there",
+        "log_threshold topk_threshold": "it is of a model in training; save the one that is for "
+        "use",
+        "activation": "other units are chosen than the k largest",
+        "signed": "codes are negative too",
+        "normalize_activations": "each sample is scaled by a number of its own, or all by one that "
+        "is not in the file: do that to the data, or fold it (fold_keeping_codes), and say 'none'",
+    }.items()
+    for name in names.split()
 }
 # What the configurations of two of them hold.
 SAELENS = (
@@ -63,15 +60,6 @@ def from_saelens(weights: Mapping[str, Any], config: Mapping[str, Any]) -> SAE:
         Of ``sae_weights.safetensors``.
     config : dict
         Of ``cfg.json``.
-
-    Returns
-    -------
-    SAE, fitted.
-
-    Raises
-    ------
-    ValueError
-        Names or settings that are missing, not known, or not those of one layer: which, and why.
 
     Examples
     --------
@@ -104,9 +92,8 @@ def from_saelens(weights: Mapping[str, Any], config: Mapping[str, Any]) -> SAE:
     if by_norm:
         norms = np.linalg.norm(X, axis=0)
         U, X, b = norms[:, None] * U, X / norms, norms * b
-    if kind == "jumprelu":
-        return SAE.from_weights(U, X, b, c, "jumprelu", np.maximum(w["threshold"], 0))
-    return SAE.from_weights(U, X, b, c, TopK(config["k"]) if kind == "topk" else "relu")
+    codes = TopK(config["k"]) if kind == "topk" else "relu" if kind == "standard" else kind
+    return SAE.from_weights(U, X, b, c, codes, w.get("threshold"))
 
 
 def from_dictionary_learning(
@@ -124,16 +111,6 @@ def from_dictionary_learning(
     input_bias : bool or None
         Whether JumpReLU subtracts its bias from the data, its attribute ``apply_b_dec_to_input``;
         None: not. The other classes either always do or never.
-
-    Returns
-    -------
-    SAE, fitted.
-
-    Raises
-    ------
-    ValueError
-        Names that are missing, not known, or not those of one layer; `batch` or `input_bias` that
-        is missing or not that of the file's class.
     """
     _check_mapping("weights", weights)
     said = {"batch": batch, "input_bias": input_bias}
@@ -145,7 +122,7 @@ def from_dictionary_learning(
         input_bias = _agreed(said, "input_bias", *((True,) if nested else (False, True)))
         U, X, b, c = w["W_enc"].T, w["W_dec"].T, w["b_enc"], w["b_dec"]
         b = _after_bias(U, b, c) if input_bias else b
-        return SAE.from_weights(U, X, b, c, "jumprelu", np.maximum(w["threshold"], 0))
+        return SAE.from_weights(U, X, b, c, "jumprelu", w["threshold"])
 
     offset = next((name for name in ("decoder.bias", "b_dec") if name in weights), "bias")
     selects = offset == "b_dec"
@@ -169,7 +146,7 @@ def from_dictionary_learning(
         return SAE.from_weights(U, X, b, c, TopK(int(w["k"])))
     if "threshold" not in w:
         raise ValueError("'threshold' is missing among the weights, and BatchTopKSAE needs it.")
-    return SAE.from_weights(U, X, b, c, BatchTopK(int(w["k"])), np.maximum(w["threshold"], 0))
+    return SAE.from_weights(U, X, b, c, BatchTopK(int(w["k"])), w["threshold"])
 
 
 def from_sparsify(weights: Mapping[str, Any], config: Mapping[str, Any]) -> SAE:
@@ -181,15 +158,6 @@ def from_sparsify(weights: Mapping[str, Any], config: Mapping[str, Any]) -> SAE:
         Of ``sae.safetensors``.
     config : dict
         Of ``cfg.json``.
-
-    Returns
-    -------
-    SAE, fitted.
-
-    Raises
-    ------
-    ValueError
-        Names or settings that are missing, not known, or not those of one layer: which, and why.
     """
     w = _arrays(weights, ("encoder.weight", "encoder.bias", "W_dec", "b_dec"))
     _known("config", config, SPARSIFY, needed=("k",))
@@ -198,9 +166,8 @@ def from_sparsify(weights: Mapping[str, Any], config: Mapping[str, Any]) -> SAE:
         _agreed(config, name, False)
     U, X, c = w["encoder.weight"], w["W_dec"].T, w["b_dec"]
     m, d = U.shape
-    check_shape(
-        "encoder.weight", U.shape, ((config.get("num_latents") or m, config.get("d_in", d)),)
-    )
+    m, d = config.get("num_latents") or m, config.get("d_in", d)
+    check_shape("encoder.weight", U.shape, ((m, d),))
     return SAE.from_weights(U, X, _after_bias(U, w["encoder.bias"], c), c, TopK(config["k"]))
 
 
@@ -220,15 +187,6 @@ def from_overcomplete(
         The ``top_k`` of a TopKSAE.
     threshold : None, number or array (m,)
         The ``running_threshold`` of a BatchTopKSAE, an attribute.
-
-    Returns
-    -------
-    SAE, fitted.
-
-    Raises
-    ------
-    ValueError
-        Names that are missing, not known, or not those of one layer.
     """
     layer = ("encoder.final_block.0.weight", "encoder.final_block.0.bias")
     dictionary = ("dictionary._weights", "dictionary.multiplier")
@@ -249,12 +207,7 @@ def from_overcomplete(
 
 
 def fold_keeping_codes(s: float, U, X, b, c, threshold) -> tuple:
-    """Weights for D, given those for sD: the codes stay, as SAELens folds a scale of the data.
-
-    Returns
-    -------
-    U, X, b, c, threshold
-    """
+    """Weights for D, given those for sD: the codes stay, as SAELens folds a scale of the data."""
     return s * U, X / s, b, c / s, threshold
 
 
@@ -262,10 +215,6 @@ def fold_keeping_parts(s: float, U, X, b, c, threshold) -> tuple:
     """Weights for D, given those for sD: the codes are divided by s, as in dictionary_learning.
 
     Not for logistic codes.
-
-    Returns
-    -------
-    U, X, b, c, threshold
     """
     return U, X, b / s, c / s, threshold / s
 
@@ -283,8 +232,10 @@ def _arrays(
     """Weights by name, all of which are known and none of which is missing."""
     _known("weights", weights, (*needed, *optional), needed)
     arrays = {name: np.asarray(as_array(value, name)) for name, value in weights.items()}
+    if "threshold" in arrays:  # one below 0 keeps all codes, as 0 does
+        arrays["threshold"] = np.maximum(arrays["threshold"], 0)
     for name in needed:
-        matrix = name.startswith("W_") or name.endswith("weight") or name.endswith("weights")
+        matrix = name.startswith("W_") or name.endswith(("weight", "weights"))
         if matrix and arrays[name].ndim != 2:
             raise ValueError(f"{name} is no matrix, but has shape {arrays[name].shape}.")
     return arrays

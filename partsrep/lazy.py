@@ -27,14 +27,8 @@ EXTRAS = {
     "runs": (
         "The command partsrep",
         [
-            "cloudpickle",
-            "distributed",
-            "fastjsonschema",
-            "filelock",
-            "ipykernel",
-            "papermill",
-            "typer",
-            "yaml",
+            *("cloudpickle", "distributed", "fastjsonschema", "filelock"),
+            *("ipykernel", "papermill", "psutil", "typer", "yaml"),
         ],
     ),
 }

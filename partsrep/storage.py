@@ -54,21 +54,12 @@ def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
     Parameters
     ----------
     estimator : NMF or SAE
-        Fitted. A `start` is stored as None, for it is a model of its own; so is a `random_state`
-        that is a RandomState: it has moved on in fitting, so that it would not repeat the fit.
-        Of an SAE whose parts are made of samples the samples are stored too.
+        Fitted; a ValueError if it is not, or has a setting that is not partsrep's own, such as a
+        home-made activation. A `start` is stored as None, for it is a model of its own; so is a
+        `random_state` that is a RandomState: it has moved on in fitting, so that it would not
+        repeat the fit. Of an SAE whose parts are made of samples the samples are stored too.
     path : str or path
         Where to write; its folder must exist. An older file is replaced.
-
-    Raises
-    ------
-    ValueError
-        If the estimator is not fitted, is neither NMF nor SAE, or has a setting that is not
-        partsrep's own, such as a home-made activation.
-    FileNotFoundError
-        If the folder of `path` is missing.
-    IsADirectoryError
-        If `path` is a folder.
 
     Examples
     --------
@@ -83,7 +74,7 @@ def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
     (NMF(n_components=2), True)
     """
     name = type(estimator).__name__
-    if ESTIMATORS.get(name) is not type(estimator):
+    if type(estimator) not in (NMF, SAE):
         raise ValueError(f"save takes a fitted NMF or SAE; got {estimator!r}.")
     check_is_fitted(estimator)
     parameters = estimator.get_params(deep=False)
@@ -96,10 +87,10 @@ def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
     if isinstance(estimator, SAE):
         if parameters["device"] is not None:
             parameters["device"] = str(parameters["device"])  # a name or one of torch's
-        state = fitted.pop("module_").state_dict()
+        state = fitted.pop("module_").state_dict()  # and put back as the last
         fitted["module_"] = {key: weights.numpy() for key, weights in state.items()}
-    config["parameters"] = {key: _packed(parameters[key], key, tensors) for key in parameters}
-    config["fitted"] = {key: _packed(fitted[key], key, tensors) for key in fitted}
+    for part, values in {"parameters": parameters, "fitted": fitted}.items():
+        config[part] = {key: _packed(value, key, tensors) for key, value in values.items()}
     content = safetensors.numpy.save(tensors, {"partsrep": json.dumps(config)})
     write_whole(path, content, "model")
 
@@ -107,38 +98,24 @@ def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
 def load(path: str | os.PathLike) -> NMF | SAE:
     """Read a model that :func:`save` wrote; its codes and reconstructions are the same to the bit.
 
-    Parameters
-    ----------
-    path : str or path
-
-    Returns
-    -------
-    NMF or SAE, fitted.
-
-    Raises
-    ------
-    ValueError
-        If the file is truncated, of another kind (a pickle, say: these are never loaded), not
-        written by :func:`save`, of another format, names a choice that is not known, or holds
-        arrays that do not fit together.
-    FileNotFoundError, IsADirectoryError
-        If there is no file at `path`.
+    It is a ValueError if the file is truncated, of another kind (a pickle, say: these are never
+    loaded), not written by :func:`save`, of another format, names a choice that is not known, or
+    holds arrays that do not fit together.
     """
     path = existing(path)
     try:
         with safe_open(path, "np") as file:
             written = (file.metadata() or {}).get("partsrep")
-            names = file.keys() if written else ()
-            tensors = {name: file.get_tensor(name) for name in names}
+            if written is None:
+                raise ValueError(
+                    f"{path} was not written by partsrep.save: weights that were trained elsewhere "
+                    "come in by SAE.from_weights."
+                )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(
             f"{path} is no safetensors file, or not a whole one (pickles are never loaded): {error}"
         ) from error
-    if written is None:
-        raise ValueError(
-            f"{path} was not written by partsrep.save: weights that were trained elsewhere come in "
-            "by SAE.from_weights."
-        )
     try:
         config = json.loads(written)
         if config["format"] != FORMAT:
@@ -160,8 +137,7 @@ def _packed(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
         return value.item()
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         array = np.array(value, order="C")
-        shared = (key for key, other in tensors.items() if _same(other, array))
-        name = next(shared, name)
+        name = next((key for key, other in tensors.items() if _same(other, array)), name)
         tensors[name] = array
         # How numbers lie in memory decides in which order a product adds them.
         return {"columns" if value.flags.fnc else "array": name}
@@ -214,8 +190,7 @@ def _unpacked_model(config: dict, tensors: dict[str, np.ndarray]) -> NMF | SAE:
     if config["class"] not in ESTIMATORS:
         raise ValueError(f"it is a {config['class']!r}, neither NMF nor SAE.")
     parameters, fitted = (
-        {key: _unpacked(value, tensors) for key, value in config[part].items()}
-        for part in ("parameters", "fitted")
+        _unpacked({"dict": config[part]}, tensors) for part in ("parameters", "fitted")
     )
     model = ESTIMATORS[config["class"]](**parameters)
     state = fitted.pop("module_", None)

@@ -45,10 +45,7 @@ def load(name: str, **parameters) -> Dataset:
         Those of the function in `partsrep.datasets.generators` or `partsrep.datasets.registry`
         that bears the name, such as ``noise=0.1`` for planted and ``split="test"`` for mnist.
 
-    Raises
-    ------
-    FileNotFoundError
-        If a file is missing; the message says which, where to put it and where it comes from.
+    A missing file is a FileNotFoundError that says which, where to put it and where it comes from.
 
     Examples
     --------
@@ -64,13 +61,12 @@ def load(name: str, **parameters) -> Dataset:
             f"The names are: {', '.join(LOADERS)}."
         )
     known = signature(LOADERS[name]).parameters
-    for parameter in parameters:
-        if parameter not in known:
-            raise TypeError(
-                f"The data set {name!r} has no parameter {parameter!r}."
-                f"{_closest(parameter, known)} "
-                + (f"It takes: {', '.join(known)}." if known else "It takes none.")
-            )
+    for parameter in set(parameters) - set(known):
+        takes = f"It takes: {', '.join(known)}." if known else "It takes none."
+        raise TypeError(
+            f"The data set {name!r} has no parameter {parameter!r}."
+            f"{_closest(parameter, known)} {takes}"
+        )
     return LOADERS[name](**parameters)
 
 

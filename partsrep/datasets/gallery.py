@@ -1,7 +1,9 @@
 """A gallery of necessity: for each condition a small matrix for which only that one fails."""
 
-from dataclasses import dataclass, field
+import tomllib
+from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 
@@ -15,12 +17,9 @@ class Example:
 
     Attributes
     ----------
-    fails : str
-        The condition that fails; the others hold.
-    claim : str
-        Its id in the ledger.
-    about : str
-        What goes apart, and why, in words.
+    fails, claim, about : str
+        The condition that fails, while the others hold; its id in the ledger; what goes apart, and
+        why, in words.
     D, H, X : ndarray (n, d), (n, m), (d, m)
         The data, and the factorization by NMF.
     rival : dict of ndarray
@@ -34,12 +33,12 @@ class Example:
     D: np.ndarray
     H: np.ndarray
     X: np.ndarray
-    rival: dict[str, np.ndarray] = field(default_factory=dict)
+    rival: dict[str, np.ndarray]
 
 
 def exact(rows) -> np.ndarray:
     """An array of fractions."""
-    return np.array([[Fraction(entry) for entry in row] for row in rows], dtype=object)
+    return np.vectorize(Fraction, otypes=[object])(np.array(rows, object))
 
 
 def gallery() -> dict[str, Example]:
@@ -59,106 +58,11 @@ def gallery() -> dict[str, Example]:
     tied weights: the encoder has weights of its own (T5)
     dead unit: the optimiser finds the optimum (T9)
     """
-    one, two = exact(np.eye(2, dtype=int)), exact([[2, 1], [1, 2]])
-    ends = exact([[1, 0], [0, 1], [1, 1]])
-    overlap = exact([[1, 0], [1, 1], [0, 1]])
-    # Two rows and three columns of a 2 × 3 image, each alone, and two pairs of columns.
-    bars = exact(
-        [
-            [1, 0, 1, 0, 0],
-            [1, 0, 0, 1, 0],
-            [1, 0, 0, 0, 1],
-            [0, 1, 1, 0, 0],
-            [0, 1, 0, 1, 0],
-            [0, 1, 0, 0, 1],
-        ]
-    )
-    codes = exact([*np.eye(5, dtype=int).tolist(), [0, 0, 1, 1, 0], [0, 0, 1, 0, 1]])
-    odds = [[Fraction(2**power, 1 + 2**power) for power in row] for row in ((1, 2), (2, 4))]
-    return {
-        "signs": Example(
-            "the decoder is nonnegative",
-            "T2",
-            "A free decoder turns its parts by any matrix near T, the encoder by its inverse, and "
-            "nothing is lost: no part of NMF is found.",
-            D=one,
-            H=one,
-            X=one,
-            rival={"U": two, "X": exact([[2, -1], [-1, 2]]) / 3},
-        ),
-        "two answers": Example(
-            "the factorization is unique",
-            "T3",
-            "D = I·D = D·I: both are exact, and one layer computes the codes of either. The start "
-            "decides which parts are found.",
-            D=two,
-            H=one,
-            X=two,
-            rival={"H": two, "X": one, "U": one},
-        ),
-        "crossing bars": Example(
-            "the codes are encodable",
-            "T4",
-            "The unit of the first column has to be as bright in both pairs as alone, so it gives "
-            "1 for all columns together. These are all rows together, and on rows it is inactive: "
-            "without a bias it gives at most 0 there. Parts and codes are unique, so that no other "
-            "layer is exact.",
-            D=codes @ bars.T,
-            H=codes,
-            X=bars,
-            # The sum of these samples is zero; the third unit's outputs add up to at least 1.
-            rival={"y": exact([[-1, -1, -1, 0, 0, 1, 1]])[0]},
-        ),
-        "noise": Example(
-            "the data are in the cone of the parts",
-            "T6",
-            "The third sample is off the cone. Its best code is (0, ½), and no layer gives that "
-            "beside the codes of the two parts.",
-            D=exact([[1, 0], [1, 1], [0, 1]]),
-            H=exact([[1, 0], [0, 1], [0, Fraction(1, 2)]]),
-            X=exact([[1, 1], [0, 1]]),
-            # The sum of these samples is zero; the second unit's outputs add up to at least ½.
-            rival={"y": exact([[-1, 1, -1]])[0]},
-        ),
-        "too few": Example(
-            "k is at least the true number",
-            "T10",
-            "With one active code a sample, a part between the first and the third sample is worth "
-            "more than the first sample itself.",
-            D=ends,
-            H=ends,
-            X=one,
-            rival={"X": exact([[2, 0], [1, 1]])},
-        ),
-        "logistic output": Example(
-            "the output is linear",
-            "T14",
-            "One unit with logistic output has no loss, where no matrix of rank 1 is exact, nor "
-            "NMF with one part.",
-            D=exact(odds),
-            H=exact(odds),
-            X=one,
-            # Logits are these times log 2.
-            rival={"H": exact([[1], [2]]), "X": exact([[1], [2]])},
-        ),
-        "tied weights": Example(
-            "the encoder has weights of its own",
-            "T5",
-            "The parts share a feature. A free encoder is exact, a tied one is not, whatever its "
-            "parts.",
-            D=ends @ overlap.T,
-            H=ends,
-            X=overlap,
-            rival={"U": exact([[2, 1, -1], [-1, 1, 2]]) / 3},
-        ),
-        "dead unit": Example(
-            "the optimiser finds the optimum",
-            "T9",
-            "The second unit is inactive on all samples. No gradient reaches it, and the second "
-            "sample is lost for good.",
-            D=one,
-            H=one,
-            X=one,
-            rival={"U": exact([[1, 0], [-1, -1]]), "X": one},
-        ),
-    }
+    found = {}
+    for name, known in tomllib.loads(Path(__file__).with_suffix(".toml").read_text()).items():
+        words = (known[key] for key in ("fails", "claim", "about"))
+        H, X = exact(known["H"]), exact(known["X"])
+        D = exact(known["D"]) if "D" in known else H @ X.T
+        rival = {key: exact(rows) for key, rows in known["rival"].items()}
+        found[name] = Example(*words, D, H, X, rival)
+    return found

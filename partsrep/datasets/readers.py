@@ -1,13 +1,12 @@
 """One's own matrix from a file. Nothing is ever unpickled."""
 
+import csv
 import warnings
 from collections.abc import Callable, Iterable
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from safetensors import safe_open
 from scipy import sparse
 from scipy.io import loadmat, mmread, whosmat
@@ -43,11 +42,8 @@ def from_file(
     header : bool, optional
         Whether the first row of a table is a header.
 
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError
-    ValueError
-        The file is damaged, holds no numeric matrix, or `variable` or `header` must say more.
+    A file that is damaged or holds no numeric matrix is a ValueError, and so is one of which
+    `variable` or `header` must say more.
 
     Examples
     --------
@@ -72,22 +68,20 @@ def from_file(
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty.")
     features = samples = None
-    if suffix in DELIMITERS:
-        try:
+    wrong = f"{path} cannot be read as {suffix}"
+    if suffix in READERS:
+        wrong += " (pickled objects are never loaded)"
+    try:
+        if suffix in DELIMITERS:
             array, features, samples = _read_table(path, DELIMITERS[suffix], header)
-        except ValueError as error:
-            raise ValueError(f"{path} cannot be read as {suffix}: {error}") from error
-        arrays = {"": array}
-    else:
-        try:
+            arrays = {"": array}
+        else:
             arrays = READERS[suffix](path, variable)
-        except Exception as error:  # Each format's reader has its own for a damaged file.
-            arrays = {"" if variable is None else variable: error}
+    except Exception as error:  # Each format's reader has its own for a damaged file.
+        raise ValueError(f"{wrong}: {error}") from error
     array = _choose(arrays, variable, path)
     if isinstance(array, Exception):
-        raise ValueError(
-            f"{path} cannot be read as {suffix} (pickled objects are never loaded): {array}"
-        ) from array
+        raise ValueError(f"{wrong}: {array}") from array
     return Dataset(
         name=path.stem,
         D=_matrix(array, path),
@@ -145,79 +139,68 @@ READERS = {
 
 def _read_table(path, delimiter, header):
     """The numbers, and the names of features and samples where there are any."""
-    cells = _cells(path, delimiter)
-    counts = cells.notna().sum(axis=1)
-    first, body = list(cells.iloc[0, : counts.iloc[0]]), cells.iloc[1:]
+    rows = _rows(path, delimiter)
+    (head, first), *rest = rows.items()
+    column = [row[0] for _, row in rest]  # but for the header, if it is one
     if header is None:
-        _check_separator(cells.head(100), delimiter)
-    one_short = set(counts.iloc[1:]) == {len(first) + 1}
-    worded = not any(map(_is_number, first)) or _are_names(body[0])
+        _check_separator(list(rows.values())[:100], delimiter)
+    one_short = {len(row) for _, row in rest} == {len(first) + 1}
+    worded = not any(map(_is_number, first)) or _are_names(column)
     if one_short and (header or (header is None and worded)):
         # R leaves out the cell above the names of the samples.
         header, first = True, ["", *first]
-    for line, count in counts.iloc[1:].items():
-        if count != len(first):
+    for line, row in rest:
+        if len(row) != len(first):
             raise ValueError(
-                f"line {line} has {count} cells, the first row has {len(first)}. Where names of "
-                "samples come first in each row, as R writes them, the header needs a cell above "
-                "them: an empty one will do."
+                f"line {line} has {len(row)} cells, the first row has {len(first)}. Where names "
+                "of samples come first in each row, as R writes them, the header needs a cell "
+                "above them: an empty one will do."
             )
     if header is None:
-        header = _is_header(cells.index[0], first, list(body[0]))
-    if not header:
-        body = cells
-    if body.empty:
+        header = _is_header(head, first, column)
+    body = dict(rest) if header else rows
+    if not body:
         raise ValueError(f"it has a header but no rows (columns are separated by {delimiter!r}).")
-    named = len(first) > 1 and ((header and not first[0].strip()) or _are_names(body[0]))
-    numbers = body.iloc[:, int(named) : len(first)].to_numpy(object)
+    column = [row[0] for row in body.values()]
+    named = len(first) > 1 and ((header and not first[0].strip()) or _are_names(column))
+    numbers = np.array([row[named:] for row in body.values()], object)
     wrong = np.argwhere(~_are_numbers(numbers))
     if len(wrong):
         i, j = wrong[0]
         raise ValueError(
-            f"line {body.index[i]}, column {j + 1 + named}: {numbers[i, j]!r} is not a number "
+            f"line {list(body)[i]}, column {j + 1 + named}: {numbers[i, j]!r} is not a number "
             f"(columns are separated by {delimiter!r}, a missing value is written nan)."
         )
     features = np.array(first[named:]) if header else None
-    samples = np.array(list(body[0])) if named else None
+    samples = np.array(column) if named else None
     return numbers.astype(float), features, samples
 
 
-def _cells(path, delimiter):
-    """The cells of the rows that are not blank, as they are written; NaN where a row is shorter.
-
-    The index has the number of each row's line in the file.
-    """
+def _rows(path, delimiter):
+    """The cells of the rows that are not blank, by the line in the file where each row ends."""
     try:
-        text = path.read_text("utf-8-sig")
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            lines = {}
+            for row in reader:
+                lines[reader.line_num] = row
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not text in UTF-8: save it as that ({error}).") from error
-    if not text.strip("\n"):
+    except csv.Error as error:
+        raise ValueError(f"{error}.") from error
+    rows = {line: row for line, row in lines.items() if row}
+    if not rows:
         raise ValueError("it has no rows.")
-    cells = pd.read_csv(
-        StringIO(text),
-        sep=delimiter,
-        names=range(1 + max(line.count(delimiter) for line in text.split("\n"))),
-        dtype=str,
-        keep_default_na=False,
-        skip_blank_lines=False,
-        engine="python",  # which tells an empty cell from none
-    )
-    cells.index += 1
-    if '"' in text:  # a cell in quotes may go over several lines
-        breaks = cells.map(lambda cell: cell.count("\n"), na_action="ignore").sum(axis=1)
-        cells.index += breaks.cumsum().astype(int)
-    filled = cells.notna().any(axis=1)
-    within = filled[filled].index
-    blank = filled.loc[within[0] : within[-1]].idxmin()
-    if cells.shape[1] == 1 and not filled[blank]:
-        raise ValueError(f"line {blank} is blank: a missing value is written nan.")
-    return cells[filled]
+    blank = [line for line in lines if line not in rows and min(rows) < line < max(rows)]
+    if blank and all(len(row) == 1 for row in rows.values()):
+        raise ValueError(f"line {blank[0]} is blank: a missing value is written nan.")
+    return rows
 
 
-def _check_separator(lines, delimiter):
-    """Raise a ValueError where each line has as many of another separator."""
+def _check_separator(rows, delimiter):
+    """Raise a ValueError where each row has as many of another separator."""
     for other in {*",;\t"} - {delimiter}:
-        counts = {sum(cell.count(other) for cell in row.dropna()) for _, row in lines.iterrows()}
+        counts = {sum(cell.count(other) for cell in row) for row in rows}
         if len(counts) == 1 and counts != {0}:
             raise ValueError(
                 f"each line has as many {other!r} ({counts.pop()}), but columns are separated by "

@@ -1,7 +1,6 @@
 """Data in files that are too large for memory: rows are read when they are asked for."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -40,17 +39,11 @@ class Shard:
         """Fill buffers, each with the bytes of so many rows from one on."""
         # A mapping is slower to make than a few rows are to read, and could not stay: it holds
         # a file descriptor, and kills the process where the file shrinks.
-        file = os.open(self.path, os.O_RDONLY)
-        try:
+        with open(self.path, "rb") as file:
             for row, buffer in runs:
-                place, left = self.offset + row * buffer.shape[1], buffer.reshape(-1)
-                while len(left):
-                    count = os.preadv(file, [left], place)
-                    if not count:
-                        raise ValueError(f"{self.path} is shorter than it was: no row {row}.")
-                    place, left = place + count, left[count:]
-        finally:
-            os.close(file)
+                file.seek(self.offset + row * buffer.shape[1])
+                if file.readinto(buffer) < buffer.size:
+                    raise ValueError(f"{self.path} is shorter than it was: no row {row}.")
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,18 +151,9 @@ def shards(paths: str | Path | Iterable[str | Path], *, variable: str | None = N
     variable : str, optional
         Which tensor of safetensors files that hold several.
 
-    Returns
-    -------
-    Shards
-        Has ``shape``, ``dtype``, ``len``, ``D[rows]`` and ``D.blocks(size)``. Half precision
-        (float16, bfloat16) is read as float32, which is exact.
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError
-    ValueError
-        A file is truncated, stored column by column, no matrix of floating point numbers, or not
-        like the first. When rows are read: they hold NaN or infinity, in a file and row it names.
+    Half precision (float16, bfloat16) is read as float32, which is exact. A file that is truncated,
+    stored column by column, no matrix of floating point numbers, or not like the first, is a
+    ValueError, and so are rows with NaN or infinity when they are read.
 
     Examples
     --------

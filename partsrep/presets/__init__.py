@@ -2,7 +2,8 @@ r"""The named methods: each a choice of parts, codes, inference and objective.
 
 A preset is a function (n_components, ..., \*\*settings) that returns an unfitted
 :class:`partsrep.NMF` or :class:`partsrep.SAE`; the settings are that one's own, such as
-random_state, tol or start. What a method may do and what it returns is therefore written there.
+random_state, tol or start, and n_components is a number or "auto". What a method may do and what it
+returns is therefore written there.
 :func:`catalogue` reads the docstrings and the choices here, and is the table of the book.
 
 :func:`like` sets up the other method to find a fitted model's parts, and :func:`recipe` says why.
@@ -59,11 +60,8 @@ __all__ += [name for name in FACTORIZATIONS | AUTOENCODERS if name.isidentifier(
 def catalogue(presets: dict[str, Callable] = FACTORIZATIONS) -> pd.DataFrame:
     """Presets as a table, from their docstrings and problems.
 
-    Returns
-    -------
-    DataFrame
-        A row for each preset: "method", the title; "minimises", the objective in LaTeX; the
-        four choices "parts", "codes", "inference" and "objective"; "reference".
+    A row has the "method", a title; what it "minimises", in LaTeX; the four choices "parts",
+    "codes", "inference" and "objective"; a "reference".
 
     Examples
     --------

@@ -29,12 +29,8 @@ def like(fitted: NMF | SAE, **settings) -> NMF | SAE:
     """The other method, unfitted, set up by the theory to find a fitted model's parts.
 
     :func:`recipe` says what is set and why; `settings`, of the other method, have the last word. It
-    begins at the fitted model; ``start=None`` leaves it to find the parts by itself.
-
-    Raises
-    ------
-    ValueError
-        If the theory knows no counterpart; the message says why.
+    begins at the fitted model; ``start=None`` leaves it to find the parts by itself. It is a
+    ValueError, which says why, if the theory knows no counterpart.
 
     Examples
     --------
@@ -55,16 +51,9 @@ def like(fitted: NMF | SAE, **settings) -> NMF | SAE:
 def recipe(model: NMF | SAE) -> pd.DataFrame:
     """To make the other method behave like this one, fitted or not, set …: a table.
 
-    Returns
-    -------
-    DataFrame
-        A row for each choice: "here", what it is in the model; "set", the argument of the other
-        method; "because", with the claim's id.
-
-    Raises
-    ------
-    ValueError
-        If the theory knows no counterpart; the message says why.
+    The frame has a row for each choice: "here", what it is in the model; "set", the argument of the
+    other method; "because", with the claim's id. Without a counterpart it is a ValueError, as of
+    :func:`like`.
 
     Examples
     --------
@@ -72,17 +61,12 @@ def recipe(model: NMF | SAE) -> pd.DataFrame:
     ["decoder='nonnegative'", "activation='relu'", "encoder='linear'"]
     """
     rows = [
-        {
-            "choice": row.choice,
-            "here": row.here,
-            "set": f"{row.argument}={row.value!r}" if row.argument else "nothing",
-            "because": row.because,
-        }
-        for row in _settings(model)
+        (choice, here, f"{argument}={value!r}" if argument else "nothing", because)
+        for choice, here, argument, value, because in _settings(model)
     ]
-    start = {"choice": "start", "here": "fitted", "set": "start=<the fitted model>"}
-    start["because"] = "an NMF optimum that can be encoded is one of the autoencoder (T9)"
-    return pd.DataFrame([*rows, start]).set_index("choice")
+    because = "an NMF optimum that can be encoded is one of the autoencoder (T9)"
+    rows.append(("start", "fitted", "start=<the fitted model>", because))
+    return pd.DataFrame(rows, columns=["choice", "here", "set", "because"]).set_index("choice")
 
 
 def _settings(model: NMF | SAE) -> list[Setting]:
@@ -104,6 +88,7 @@ def _autoencoder(nmf: Problem) -> list[Setting]:
     if nmf.objective.fit != SQUARED:
         raise none(nmf.objective.fit, "an autoencoder here minimises squared error (T14)")
     codes, because = _codes(nmf.codes)
+    activation = "relu" if codes == ReLU() else codes
     decoder, why_parts = by_name(nmf.parts), "signed parts (T2)"
     if nmf.parts.nonnegative:
         why_parts = "a free decoder would be PCA (T2)"
@@ -111,16 +96,13 @@ def _autoencoder(nmf: Problem) -> list[Setting]:
         # An autoencoder selects by the codes' size, so that the parts must not take it from them.
         decoder = _unit(nmf.parts)
         why_parts += "; selection needs the parts' norm fixed (T10)"
-    encoder, why_encoder = (
-        "linear",
-        "a tied or nonnegative encoder needs disjoint parts or private ",
-    )
-    why_encoder += "features (T5)"
+    encoder = "tied" if nmf.inference.tied else "linear"
+    why_encoder = "a tied or nonnegative encoder needs disjoint parts or private features (T5)"
     if nmf.inference.tied:
-        encoder, why_encoder = "tied", "tied already"
+        why_encoder = "tied already"
     return [
         Setting("parts", brief(nmf.parts), "decoder", decoder, why_parts),
-        Setting("codes", brief(nmf.codes), "activation", _named(codes), because),
+        Setting("codes", brief(nmf.codes), "activation", activation, because),
         Setting("inference", brief(nmf.inference), "encoder", encoder, why_encoder),
         Setting("output", "linear", "output", "linear", "another link is another problem (T14)"),
         Setting("offset", "none", "bias", False, "a bias with signs does what no part can (T1)"),
@@ -169,24 +151,20 @@ def _codes(codes: Codes) -> tuple[Codes, str]:
     return other, because
 
 
-def _named(codes: Codes) -> Codes | str:
-    return "relu" if codes == ReLU() else codes
-
-
 def _penalties(problem: Problem) -> Iterator[Setting]:
     """One row for all that the other method has too, and one for each that it does without."""
-    kept, reasons = [], []
+    kept, reasons = [], {}
     for penalty in problem.objective.penalties:
         other, because = penalty.counterpart(problem)
         if other is None:
             yield Setting("penalty", brief(penalty), "", None, because)
         else:
             kept.append(other)
-            reasons.append(because)
+            reasons[because] = None
     if kept:
-        here = " + ".join(map(brief, kept))
         value = kept[0] if len(kept) == 1 else kept
-        yield Setting("penalty", here, "penalty", value, "; ".join(dict.fromkeys(reasons)))
+        here = " + ".join(map(brief, kept))
+        yield Setting("penalty", here, "penalty", value, "; ".join(reasons))
 
 
 def _unit(parts: PartSet) -> str:

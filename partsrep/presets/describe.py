@@ -39,11 +39,9 @@ def by_name(parts):
 
 def brief(choice) -> str:
     """The repr of a dataclass without what is at its default."""
-    given = [
-        f"{field.name}={getattr(choice, field.name)!r}"
-        for field in fields(choice)
-        if getattr(choice, field.name) != field.default
-    ]
+    values = {field.name: getattr(choice, field.name) for field in fields(choice)}
+    defaults = {field.name: field.default for field in fields(choice)}
+    given = [f"{key}={value!r}" for key, value in values.items() if value != defaults[key]]
     return f"{type(choice).__name__}({', '.join(given)})"
 
 
@@ -51,9 +49,8 @@ def named(*presets: Callable) -> dict[str, Callable]:
     """Presets by their names, which hold the keywords of a partial one."""
     table = {}
     for preset in presets:
-        function, keywords = getattr(preset, "func", preset), getattr(preset, "keywords", {})
-        given = [f'{key}="{value}"' for key, value in keywords.items()]
-        table[", ".join([function.__name__, *given])] = preset
+        given = [f'{key}="{value}"' for key, value in getattr(preset, "keywords", {}).items()]
+        table[", ".join([getattr(preset, "func", preset).__name__, *given])] = preset
     return table
 
 

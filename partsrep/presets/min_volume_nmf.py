@@ -21,7 +21,6 @@ def min_volume_nmf(n_components="auto", weight=1.0, delta=1.0, **settings) -> NM
 
     Parameters
     ----------
-    n_components : int or "auto"
     weight : float ≥ 0
         The w, in units of data squared. Values from 1e-4 to 1e-3 of ‖D‖² served on planted data;
         1 is that share for ten thousand entries of order 1. Much more, and the parts move into

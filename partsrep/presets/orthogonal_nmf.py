@@ -28,7 +28,6 @@ def orthogonal_nmf(n_components="auto", on="parts", **settings) -> NMF:
 
     Parameters
     ----------
-    n_components : int or "auto"
     on : "parts" or "codes"
         Which factor is orthogonal. The codes begin at the samples that SPA finds, among which
         few remain without a sample; for several starts set ``init="random"``.

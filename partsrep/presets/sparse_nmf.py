@@ -18,7 +18,6 @@ def sparse_nmf(n_components="auto", sparseness=0.7, **settings) -> NMF:
 
     Parameters
     ----------
-    n_components : int or "auto"
     sparseness : float in (0, 1)
         The s: near 1 a part is a single feature, near 0 uniform.
 

@@ -14,7 +14,6 @@ def topk_nmf(n_components="auto", k=3, **settings) -> NMF:
 
     Parameters
     ----------
-    n_components : int or "auto"
     k : int ≥ 1
         At most the number of parts.
 

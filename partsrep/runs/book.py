@@ -24,12 +24,12 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distributions
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
 import nbformat
 import yaml
-from nbformat.v4 import new_code_cell
 from tqdm import tqdm
 
 from .parameters import Parameter, declared, raised_as, read_notebook, read_yaml, typed
@@ -77,11 +77,10 @@ def build(root: Path) -> Path:
     with lifeline, held, ThreadPoolExecutor(os.cpu_count()) as workers:
         try:
             made = workers.map(lambda run: brought_up_to_date(root, *run, lifeline), runs.items())
-            with tqdm(
-                zip(runs, made, strict=True), total=len(runs), unit="notebook", disable=None
-            ) as bar:
-                for notebook, (cached, said) in bar:
-                    (source / notebook).parent.mkdir(parents=True, exist_ok=True)
+            (source / "notebooks").mkdir()
+            with tqdm(runs, unit="notebook", disable=None) as bar:
+                for notebook in bar:
+                    cached, said = next(made)
                     shutil.copy(cached, source / notebook)
                     refresh_pictures(cached, source / "book/_static")
                     bar.write(f"{notebook}: {said}")
@@ -94,8 +93,7 @@ def build(root: Path) -> Path:
 def published(root: Path) -> dict[str, dict]:
     """Every notebook with all its parameters: its own defaults, overruled by ``book/runs.yml``."""
     return {
-        notebook: {name: parameter.default for name, parameter in cell(root, notebook).items()}
-        | given
+        notebook: {name: own.default for name, own in cell(root, notebook).items()} | given
         for notebook, given in overrules(root).items()
     }
 
@@ -108,7 +106,7 @@ def cell(root: Path, notebook: str) -> dict[str, Parameter]:
 
 def overrules(root: Path) -> dict[str, dict]:
     """Every notebook with what ``book/runs.yml`` sets; it has its own defaults for the rest."""
-    notebooks = sorted(path.relative_to(root).as_posix() for path in root.glob("notebooks/*.ipynb"))
+    notebooks = sorted(f"notebooks/{path.name}" for path in root.glob("notebooks/*.ipynb"))
     with raised_as(BookError):
         listed = read_yaml(root / "book/runs.yml") or {}
     if unknown := sorted(set(listed) - set(notebooks)):
@@ -129,18 +127,6 @@ def overrules(root: Path) -> dict[str, dict]:
     return runs
 
 
-def made_from(notebook: Path, parameters: dict) -> str:
-    """Hash of all that an executed notebook depends on.
-
-    Data files need no part in it: the package loads only what has the sha256 in its own code.
-    """
-    source = nbformat.read(notebook, as_version=4)
-    for cell in source.cells:
-        cell.pop("outputs", None)
-        cell.pop("execution_count", None)
-    return digest(json.dumps([source, parameters], sort_keys=True).encode(), *environment())
-
-
 def environment() -> list[bytes]:
     """The package's code and the versions of everything installed beside it."""
     versions = sorted({f"{found.name}=={found.version}" for found in distributions()})
@@ -148,8 +134,9 @@ def environment() -> list[bytes]:
 
 
 def code() -> list[bytes]:
-    """The files of the package."""
-    return [path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py"))]
+    """The package's files, the one with the sha256 of the data included."""
+    files = sorted(Path(__file__).parents[1].rglob("*"))
+    return [path.read_bytes() for path in files if path.suffix in (".py", ".toml")]
 
 
 def digest(*parts: bytes) -> str:
@@ -159,15 +146,22 @@ def digest(*parts: bytes) -> str:
     return total.hexdigest()[:16]
 
 
-def brought_up_to_date(
-    root: Path, notebook: str, parameters: dict, lifeline: IO
-) -> tuple[Path, str]:
-    """The executed notebook, made now if the cache has none, and which of the two it was."""
-    cached = root / "build/cache" / f"{made_from(root / notebook, parameters)}.ipynb"
+def brought_up_to_date(root: Path, notebook: str, given: dict, lifeline: IO) -> tuple[Path, str]:
+    """The executed notebook, made now if the cache has none, and which of the two it was.
+
+    It is named by all that it depends on. Data files need no part in it: the package loads only
+    what has the sha256 that it knows.
+    """
+    source = nbformat.read(root / notebook, as_version=4)
+    for cell in source.cells:
+        cell.pop("outputs", None)
+        cell.pop("execution_count", None)
+    made_from = digest(json.dumps([source, given], sort_keys=True).encode(), *environment())
+    cached = root / f"build/cache/{made_from}.ipynb"
     if cached.exists():
         return cached, "cached"
     start = time.perf_counter()
-    execute(root, notebook, parameters, cached, lifeline)
+    execute(root, notebook, given, cached, lifeline)
     return cached, f"executed, {time.perf_counter() - start:.1f} s"
 
 
@@ -176,15 +170,9 @@ def execute(root: Path, notebook: str, given: dict, cached: Path, lifeline: IO) 
     output = Path("build/run") / Path(notebook).name
     (root / output).parent.mkdir(parents=True, exist_ok=True)
     (root / output).unlink(missing_ok=True)
-    command = [
-        os.path.relpath(script("papermill"), root),
-        notebook,
-        str(output),
-        "--cwd",
-        str(Path(notebook).parent),
-        "-y",
-        yaml.safe_dump(given, default_flow_style=True, width=math.inf).strip(),
-    ]
+    values = yaml.safe_dump(given, default_flow_style=True, width=math.inf).strip()
+    command = [os.path.relpath(script("papermill"), root), notebook, str(output)]
+    command += ["--cwd", "notebooks", "-y", values]
     ran = run(command, lifeline, cwd=root, env=os.environ | ENVIRONMENT, stderr=subprocess.PIPE)
     if ran.returncode:
         last_words = "\n".join(ran.stderr.splitlines()[-5:])
@@ -201,22 +189,18 @@ def execute(root: Path, notebook: str, given: dict, cached: Path, lifeline: IO) 
     parameters = cell(root, notebook)
     values = {name: parameter.default for name, parameter in parameters.items()} | given
     executed.metadata.papermill = {"parameters": values}
-    lines = (f"{name} = {value!r}  # {parameters[name].help}" for name, value in values.items())
-    shown = new_code_cell(
-        "\n".join(line.removesuffix("  # ") for line in lines),
-        id="published-parameters",
-        metadata={"tags": ["parameters"]},
-    )
-    kept = []
-    for ran in executed.cells:
+    lines = [f"{name} = {value!r}  # {parameters[name].help}" for name, value in values.items()]
+    for ran in list(executed.cells):
         ran.metadata.pop("papermill", None)
         ran.metadata.pop("execution", None)
         tags = ran.metadata.get("tags", [])
         # In the place of the quick defaults: a page, and what is downloaded from it, has one cell
         # of parameters, with the values that made its numbers.
-        if "injected-parameters" not in tags:
-            kept.append(shown if "parameters" in tags else ran)
-    executed.cells = kept
+        if "parameters" in tags:
+            ran.source = "\n".join(line.removesuffix("  # ") for line in lines)
+            ran.outputs, ran.execution_count = [], None
+        elif "injected-parameters" in tags:
+            executed.cells.remove(ran)
     cached.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(executed, root / output)
     os.replace(root / output, cached)
@@ -238,8 +222,7 @@ def refresh_pictures(executed: Path, folder: Path) -> None:
 def failure(notebook: Path, output: Path) -> str:
     """Where and how a notebook failed; empty if no cell of it did."""
     number = {cell.id: i for i, cell in enumerate(nbformat.read(notebook, as_version=4).cells, 1)}
-    cells = nbformat.read(output, as_version=4).cells if output.exists() else []
-    for cell in cells:
+    for cell in nbformat.read(output, as_version=4).cells if output.exists() else []:
         for error in cell.get("outputs", []):
             if error.output_type == "error":
                 from nbconvert.filters import strip_ansi  # slow to import
@@ -258,8 +241,8 @@ def render(root: Path, lifeline: IO) -> Path:
     if previous.exists() and not html.exists():  # an earlier build was stopped between two renames
         previous.rename(html)
     tree = sorted(path for path in source.rglob("*") if path.is_file())
-    names = json.dumps([path.relative_to(source).as_posix() for path in tree]).encode()
-    key = digest(names, *(path.read_bytes() for path in tree), *environment())
+    contents = ((path.relative_to(source).as_posix().encode(), path.read_bytes()) for path in tree)
+    key = digest(*chain(*contents), *environment())
     stamp = html / ".made-from"
     if stamp.exists() and stamp.read_text() == key:
         return html / "index.html"
@@ -267,8 +250,8 @@ def render(root: Path, lifeline: IO) -> Path:
     # From scratch: an incremental build would not repeat the warnings of an unchanged page.
     shutil.rmtree(fresh, ignore_errors=True)
     start = time.perf_counter()
-    options = ["--path-output", str(fresh), "-W", "-n", "--keep-going", "-q"]
-    command = [script("jupyter-book"), "build", str(source), *options]
+    command = [script("jupyter-book"), "build", str(source), "--path-output", str(fresh)]
+    command += ["-W", "-n", "--keep-going", "-q"]
     ran = run(command, lifeline, stderr=subprocess.STDOUT)
     rendered = fresh / "_build/html"
     if ran.returncode or not (rendered / "index.html").exists():
@@ -291,14 +274,9 @@ def render(root: Path, lifeline: IO) -> Path:
 
 def run(command: list[str], lifeline: IO, **options) -> subprocess.CompletedProcess:
     """Run a command, which ends with all that it started when the pipe `lifeline` ends."""
-    return subprocess.run(
-        [sys.executable, "-P", Path(__file__).with_name("lifeline.py"), *command],
-        stdin=lifeline,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # Ctrl-C is the driver's
-        **options,
-    )
+    command = [sys.executable, "-P", Path(__file__).with_name("lifeline.py"), *command]
+    options |= {"start_new_session": True}  # Ctrl-C is the driver's
+    return subprocess.run(command, stdin=lifeline, stdout=subprocess.PIPE, text=True, **options)
 
 
 def script(name: str) -> str:

@@ -9,7 +9,7 @@ import statistics
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,10 +22,11 @@ import nbformat
 from dask.system import CPU_COUNT
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from filelock import FileLock, Timeout
+from nbformat import NotebookNode
 
 from ..progress import bar
 from . import points as work
-from .grid import RECORD_PATH, SweepError, chosen, opened
+from .grid import RECORD_PATH, Grid, SweepError, chosen, opened
 from .parameters import Parameter
 from .points import PARTS, PLAN, RECORD, Job, Point, PointFailed, disk_full
 from .records import write_json
@@ -40,30 +41,36 @@ class Plan:
 
     out: Path  #: folder of the points
     points: list[Point]  #: in the order of the grid
-    varied: list[str]  #: the parameters that differ between points
     todo: list[Point] = field(default_factory=list)  #: without a record
     done: list[Point] = field(default_factory=list)  #: with a record of metrics
     failed: list[Point] = field(default_factory=list)  #: with a record of an error
     seconds: list[float] = field(default_factory=list)  #: what the done ones took
 
+    @property
+    def varied(self) -> list[str]:
+        """The parameters that differ between points."""
+        first, *others = (point.parameters for point in self.points)
+        return [name for name in first if any(other[name] != first[name] for other in others)]
+
     def estimate(self, workers: int | None = None) -> str:
         """How long what is left will take, from what the points before have taken."""
         workers = workers or CPU_COUNT
-        each, known = statistics.median(self.seconds or [0.5]), bool(self.seconds)
-        seconds = max(each * len(self.todo) / workers, each if self.todo else 0)
-        words = (
-            f"{'about' if known else 'more than'} {_clock(seconds)} for {len(self.todo)} points "
-            f"at {each:.1f} s each on {workers} {'worker' if workers == 1 else 'workers'}"
-        )
-        return words if known else f"{words}; with --limit 3 three of them are timed"
+        each, todo = statistics.median(self.seconds or [0.5]), len(self.todo)
+        seconds = max(each * todo / workers, each if todo else 0)
+        words = f"{_clock(seconds)} for {todo} points at {each:.1f} s each on {workers} worker"
+        words += "" if workers == 1 else "s"
+        if self.seconds:
+            return f"about {words}"
+        return f"more than {words}; with --limit 3 three of them are timed"
 
     def __str__(self) -> str:
         states = {"to do": self.todo, "done": self.done, "failed": self.failed}
-        lines = [
-            f"{point.name}  {state:6}  {_values(point, self.varied)}"
-            for state, group in states.items()
-            for point in group
-        ]
+        varied = self.varied
+        lines = []
+        for state, group in states.items():
+            for point in group:
+                values = ", ".join(f"{name}={point.parameters[name]!r}" for name in varied)
+                lines.append(f"{point.name}  {state:6}  {values}")
         counts = ", ".join(f"{len(group)} {state}" for state, group in states.items())
         return "\n".join([*lines, f"{len(lines)} points: {counts}"])
 
@@ -85,38 +92,28 @@ class Summary:
         return len(self.errors)
 
     def __str__(self) -> str:
-        lines = [
+        said = (
             f"{self.done} done, {self.failed} failed, {self.cached} cached, {self.left} left "
             f"in {_clock(self.seconds)}: {self.out}"
-        ]
+        )
+        examples = {error: name for name, error in self.errors.items()}
         for error, count in Counter(self.errors.values()).most_common(5):
-            example = next(name for name, of in self.errors.items() if of == error)
-            lines.append(f"  {count} × {error.splitlines()[0][:200]}  (such as {example})")
-        return "\n".join(lines)
+            said += f"\n  {count} × {error.splitlines()[0][:200]}  (such as {examples[error]})"
+        return said
 
     __repr__ = __str__
 
 
-def plan(
-    notebook: str | os.PathLike, grid: str | os.PathLike | Mapping, out: str | os.PathLike
-) -> Plan:
+def plan(notebook: str | os.PathLike, grid: Grid, out: str | os.PathLike) -> Plan:
     """What `sweep` with the same arguments would run; nothing is run or written."""
-    return _plan(*opened(notebook), grid, out)
+    return _plan(*opened(notebook), grid, Path(out))
 
 
-def _plan(
-    content: nbformat.NotebookNode,
-    parameters: Mapping[str, Parameter],
-    grid: str | os.PathLike | Mapping,
-    out: str | os.PathLike,
-) -> Plan:
+def _plan(content: NotebookNode, parameters: dict[str, Parameter], grid: Grid, out: Path) -> Plan:
     hashes = work.notebook_code(content), work.package_code()
-    points = [work.point(*hashes, *values) for values in chosen(grid, parameters)]
-    first = points[0].parameters
-    varied = [name for name in first if any(p.parameters[name] != first[name] for p in points)]
-    planned = Plan(Path(out), points, varied)
-    for point in points:
-        record = work.stored(planned.out, point)
+    planned = Plan(out, [work.point(*hashes, *values) for values in chosen(grid, parameters)])
+    for point in planned.points:
+        record = work.stored(out, point)
         if record is None:
             planned.todo.append(point)
         elif record["error"]:
@@ -129,7 +126,7 @@ def _plan(
 
 def sweep(
     notebook: str | os.PathLike,
-    grid: str | os.PathLike | Mapping,
+    grid: Grid,
     out: str | os.PathLike,
     *,
     scheduler: str | None = None,
@@ -167,11 +164,8 @@ def sweep(
     retry : bool
         Run only the points that have failed.
 
-    Raises
-    ------
-    SweepError
-        If the notebook or the grid is not in order, another sweep is at work in `out`, or the
-        scheduler does not answer.
+    A SweepError says that the notebook or the grid is not in order, that another sweep is at work
+    in `out`, or that the scheduler does not answer.
     """
     began, out = time.perf_counter(), Path(out).absolute()
     if scheduler and workers:
@@ -179,12 +173,8 @@ def sweep(
     content, parameters = opened(notebook)
     planned = _plan(content, parameters, grid, out)
     todo = (planned.failed if retry else planned.todo)[:limit]
-    summary = Summary(
-        out,
-        cached=len(planned.done),
-        errors={point.name: work.outcome(work.stored(out, point)) for point in planned.failed},
-        left=len(planned.todo),
-    )
+    errors = {point.name: work.outcome(work.stored(out, point)) for point in planned.failed}
+    summary = Summary(out, len(planned.done), errors, left=len(planned.todo))
     names = [point.name for point in planned.points]
     other = work.newest_plan(out) != names
     if todo or (other and (planned.done or planned.failed)):
@@ -219,11 +209,7 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 def _job(
-    notebook: str | os.PathLike,
-    content: nbformat.NotebookNode,
-    records: bool,
-    out: Path,
-    timeout: float,
+    notebook: str | os.PathLike, content: NotebookNode, records: bool, out: Path, timeout: float
 ) -> Job:
     """What the points share, a copy of the notebook as it was planned included."""
     token = uuid.uuid4().hex[:8]
@@ -257,13 +243,9 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Client]:
             with suppress(RuntimeError, OSError):  # if the scheduler is gone
                 client.close()
         return
+    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
     with _deaf_to_ctrl_c():
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        )
+        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, **quiet)
     try:
         with Client(cluster, set_as_default=False) as client:
             yield client
@@ -346,7 +328,7 @@ def _outcome(future: Future, point: Point, job: Job) -> str | None:
         return f"{type(failed).__name__}: {failed}"
     message = "Every worker that tried this point was killed, perhaps for its memory."
     error = {"type": "KilledWorker", "message": message, "cell": None}
-    record = work.as_record(point, job, None, error, 0, {})
+    record = work.as_record(point, job, {}, error, 0, {})
     folder = Path(job.out, point.name)
     try:
         folder.mkdir(exist_ok=True)
@@ -355,10 +337,6 @@ def _outcome(future: Future, point: Point, job: Job) -> str | None:
         if disk_full(unwritten):
             raise
     return work.outcome(record)
-
-
-def _values(point: Point, names: list[str]) -> str:
-    return ", ".join(f"{name}={point.parameters[name]!r}" for name in names)
 
 
 def _clock(seconds: float) -> str:

@@ -2,8 +2,10 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import reduce
 from itertools import product
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from nbformat import NotebookNode
 
 from .parameters import Parameter, declared, raised_as, read_notebook, read_yaml, shown, typed
 
+#: A grid file, or what it would hold.
+Grid = str | os.PathLike | Mapping
 #: Where the engine tells a notebook to write its record: no grid may set it.
 RECORD_PATH = "record_path"
 #: The kernel that runs a point, which is that of the worker's own environment.
@@ -23,7 +27,7 @@ class SweepError(Exception):
     """A sweep cannot go on; the message says why and what to do."""
 
 
-def points(grid: str | os.PathLike | Mapping, notebook: str | os.PathLike) -> list[dict[str, Any]]:
+def points(grid: Grid, notebook: str | os.PathLike) -> list[dict[str, Any]]:
     """All points of a grid: a value for every parameter of the notebook.
 
     Parameters
@@ -66,10 +70,8 @@ def opened(notebook: str | os.PathLike) -> tuple[NotebookNode, dict[str, Paramet
     """A notebook that a sweep can run, and its parameters."""
     with raised_as(SweepError):
         content = read_notebook(notebook)
-    kernel, spoken = (
-        found if isinstance(found := content.metadata.get(key), Mapping) else {}
-        for key in ("kernelspec", "language_info")
-    )
+    said = (content.metadata.get(key) for key in ("kernelspec", "language_info"))
+    kernel, spoken = (found if isinstance(found, Mapping) else {} for found in said)
     name = kernel.get("name") or KERNEL
     language = kernel.get("language") or spoken.get("name") or "python"
     if name != KERNEL or language.lower() != "python":
@@ -81,14 +83,15 @@ def opened(notebook: str | os.PathLike) -> tuple[NotebookNode, dict[str, Paramet
         return content, declared(content)
 
 
-def chosen(
-    grid: str | os.PathLike | Mapping, parameters: Mapping[str, Parameter]
-) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def chosen(grid: Grid, parameters: Mapping[str, Parameter]) -> list[tuple[dict, dict]]:
     """Of every point, what the grid sets, and all its values, the notebook's defaults included."""
     free = {name: of for name, of in parameters.items() if name != RECORD_PATH}
     defaults = {name: parameter.default for name, parameter in free.items()}
     found, seen = [], {}
-    for point in combine(read(grid)):
+    if not isinstance(grid, Mapping):
+        with raised_as(SweepError, "The grid file "):
+            grid = read_yaml(grid)
+    for point in combine(grid):
         if RECORD_PATH in point:
             raise SweepError(f"{RECORD_PATH} is set by the sweep: leave it out of the grid.")
         with raised_as(SweepError):
@@ -102,14 +105,6 @@ def chosen(
     return found
 
 
-def read(grid: str | os.PathLike | Mapping) -> Mapping:
-    """What a grid file holds."""
-    if isinstance(grid, Mapping):
-        return grid
-    with raised_as(SweepError, "The grid file "):
-        return read_yaml(grid)
-
-
 def combine(grid: Mapping) -> list[dict[str, Any]]:
     """The product of the sections of a grid."""
     if not isinstance(grid, Mapping) or not grid:
@@ -120,22 +115,18 @@ def combine(grid: Mapping) -> list[dict[str, Any]]:
             f"its sections are {', '.join(SECTIONS)}. Parameters stand within a section: "
             "grid: {noise: [0.0, 0.1]}"
         )
-    parts = {}
+    parts, setters = [], {}
     for section, content in grid.items():
-        parts[section] = SECTIONS[section](content)
-        if not parts[section]:
+        part = SECTIONS[section](content)
+        if not part:
             raise SweepError(f"The section {section!r} of the grid is empty: {content!r}.")
-    setters: dict[str, str] = {}
-    for section, part in parts.items():
         for name in part[0]:
             if name in setters:
                 raise SweepError(f"{name} is set by {setters[name]!r} and by {section!r}.")
             setters[name] = section
-    _few(math.prod(map(len, parts.values())))
-    return [
-        {name: value for part in chosen for name, value in part.items()}
-        for chosen in product(*parts.values())
-    ]
+        parts.append(part)
+    _few(math.prod(map(len, parts)))
+    return [reduce(or_, chosen) for chosen in product(*parts)]
 
 
 def _few(count: int) -> int:
@@ -153,14 +144,15 @@ def _mapping(section: str, content: Any) -> Mapping:
     raise SweepError(f"The section {section!r} maps parameters to values; got {content!r}.")
 
 
+def _points(names: Iterable[str], rows: Iterable[tuple]) -> list[dict[str, Any]]:
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
 def _grid(content):
-    values = {
-        name: value if isinstance(value, list) else [value]
-        for name, value in _mapping("grid", content).items()
-    }
-    _few(math.prod(map(len, values.values())))
-    combinations = product(*values.values()) if values else []
-    return [dict(zip(values, chosen, strict=True)) for chosen in combinations]
+    content = _mapping("grid", content)
+    values = [value if isinstance(value, list) else [value] for value in content.values()]
+    _few(math.prod(map(len, values)))
+    return _points(content, product(*values)) if content else []
 
 
 def _zip(content):
@@ -168,9 +160,7 @@ def _zip(content):
     lengths = {name: len(v) if isinstance(v, list) else None for name, v in content.items()}
     if None in lengths.values() or len(set(lengths.values())) > 1:
         raise SweepError(f"The lists of 'zip' must be equally long; their lengths are {lengths}.")
-    return [
-        dict(zip(content, chosen, strict=True)) for chosen in zip(*content.values(), strict=True)
-    ]
+    return _points(content, zip(*content.values(), strict=True))
 
 
 def _list(content):
@@ -195,34 +185,34 @@ def _random(content):
         )
     rng = np.random.RandomState(seed)
     draws = {name: _draw(name, how, _few(count), rng) for name, how in content.items()}
-    return [dict(zip(draws, drawn, strict=True)) for drawn in zip(*draws.values(), strict=True)]
+    return _points(draws, zip(*draws.values(), strict=True))
 
 
 def _draw(name, how, count, rng):
-    kinds = {
-        "uniform": lambda low, high: rng.uniform(low, high, count).tolist(),
-        "loguniform": lambda low, high: np.exp(
-            rng.uniform(np.log(low), np.log(high), count)
-        ).tolist(),
-        "integers": lambda low, high: rng.randint(low, high + 1, count).tolist(),
-        "choice": lambda *values: [values[i] for i in rng.randint(len(values), size=count)],
-    }
     [(kind, values)] = how.items() if isinstance(how, Mapping) and len(how) == 1 else [(None, None)]
-    if kind not in kinds or not isinstance(values, list) or not values:
+    if kind not in DRAWS or not isinstance(values, list) or not values:
         raise SweepError(
-            f"{name} is drawn by one of {', '.join(kinds)}, such as "
+            f"{name} is drawn by one of {', '.join(DRAWS)}, such as "
             f"{name}: {{uniform: [0.0, 1.0]}}; got {shown(how)}."
         )
-    if kind != "choice" and not (len(values) == 2 and _bounds(kind, *values)):
-        raise SweepError(f"{name}: {kind} needs {BOUNDS[kind]}, low first; got {shown(values)}.")
-    return kinds[kind](*(values if kind in ("choice", "integers") else map(float, values)))
+    if kind == "choice":
+        return [values[i] for i in rng.randint(len(values), size=count)]
+    if len(values) != 2 or not _bounds(kind, *values):
+        raise SweepError(f"{name}: {kind} needs {DRAWS[kind]}, low first; got {shown(values)}.")
+    if kind == "integers":
+        return rng.randint(values[0], values[1] + 1, count).tolist()
+    low, high = map(float, values)
+    if kind == "uniform":
+        return rng.uniform(low, high, count).tolist()
+    return np.exp(rng.uniform(np.log(low), np.log(high), count)).tolist()
 
 
-#: What a section "random" draws between.
-BOUNDS = {
+#: How a section "random" draws, and between what.
+DRAWS = {
     "uniform": "finite [low, high]",
     "loguniform": "finite and positive [low, high]",
     "integers": "whole [low, high] between −2⁶³ and 2⁶³ − 1",
+    "choice": "[values]",
 }
 
 

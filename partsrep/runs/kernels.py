@@ -125,7 +125,8 @@ class WarmKernel(AsyncKernelManager):
         self.timer = threading.Timer(seconds, self.expire)
         self.timer.daemon = True
         self.timed_out = False
-        self.pid = self.kc = self.ended = None
+        self.pid = self.kc = None
+        self.ended: dict = {}  # with what it has used
 
     def __enter__(self) -> "WarmKernel":
         self.write_connection_file()

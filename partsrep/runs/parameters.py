@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from symtable import symtable
 from typing import Any
 
 import nbformat
@@ -89,22 +90,29 @@ def declared(notebook: nbformat.NotebookNode) -> dict[str, Parameter]:
         raise ParameterError(
             f"its parameters cell is not Python: {error.msg}, line {error.lineno}: {error.text}"
         ) from None
-    comments = _comments(code)
+    comments = {
+        token.start[0]: token.string.lstrip("# ").rstrip()
+        for token in tokenize.generate_tokens(io.StringIO(code).readline)
+        if token.type == tokenize.COMMENT
+    }
     defaults, annotated, helps, changed = {}, {}, {}, {}
     for statement in statements:
-        text = _short(ast.get_source_segment(code, statement))
+        text, targets = _short(ast.get_source_segment(code, statement)), set()
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            targets.add(statement.target.id)
             annotated[statement.target.id] = _kinds(statement.annotation)
-        for target, value in _assignments(statement):
-            if isinstance(target, ast.Name):
-                written = ast.get_source_segment(code, value)
-                defaults[target.id] = _default(target.id, value, written)
-                helps[target.id] = comments.get(statement.end_lineno, "")
-            else:
-                _refuse_bound(target, text)
-        if not isinstance(statement, ast.Assign | ast.AnnAssign):
-            _refuse_bound(statement, text)
-        changed |= dict.fromkeys(_roots(statement), text)
+        for name, value in _assigned(statement):
+            targets.add(name)
+            defaults[name] = _default(name, value, ast.get_source_segment(code, value))
+            helps[name] = comments.get(statement.end_lineno, "")
+        names, others = _effects(statement)
+        changed |= dict.fromkeys(others, text)
+        if names := names - targets:
+            raise ParameterError(
+                f"its parameters cell sets {', '.join(sorted(names))} by {text!r}: a parameter is "
+                "set by a plain line, such as seed: int = 0. Compute what depends on it in the "
+                "next cell."
+            )
     _refuse_changes(defaults, annotated, changed)
     if not defaults:
         raise ParameterError(
@@ -138,36 +146,24 @@ def _source(notebook: nbformat.NotebookNode) -> str:
     return source
 
 
-def _comments(code: str) -> dict[int, str]:
-    tokens = tokenize.generate_tokens(io.StringIO(code).readline)
-    return {
-        token.start[0]: token.string.lstrip("# ").rstrip()
-        for token in tokens
-        if token.type == tokenize.COMMENT
-    }
-
-
-def _assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """Targets and their values: ``s = t = 1`` is two of them, and so is ``s, t = 1, 2``."""
+def _assigned(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+    """Names and their values: ``s = t = 1`` is two of them, and so is ``s, t = 1, 2``."""
     if isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        yield statement.target, statement.value
+        yield from _unpacked(statement.target, statement.value)
     elif isinstance(statement, ast.Assign):
         for target in statement.targets:
             yield from _unpacked(target, statement.value)
 
 
-def _unpacked(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+def _unpacked(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
     several = ast.Tuple | ast.List
-    if (
-        isinstance(target, several)
-        and isinstance(value, several)
-        and len(target.elts) == len(value.elts)
-        and not any(isinstance(one, ast.Starred) for one in [*target.elts, *value.elts])
-    ):
-        for pair in zip(target.elts, value.elts, strict=True):
-            yield from _unpacked(*pair)
-    else:
-        yield target, value
+    if isinstance(target, ast.Name):
+        yield target.id, value
+    elif isinstance(target, several) and isinstance(value, several):
+        starred = any(isinstance(one, ast.Starred) for one in [*target.elts, *value.elts])
+        if len(target.elts) == len(value.elts) and not starred:
+            for pair in zip(target.elts, value.elts, strict=True):
+                yield from _unpacked(*pair)
 
 
 def _default(name: str, value: ast.expr, text: str) -> tuple[Any, Any]:
@@ -185,57 +181,31 @@ def _default(name: str, value: ast.expr, text: str) -> tuple[Any, Any]:
     )
 
 
-def _bound(node: ast.AST) -> set[str]:
-    """Names that a statement binds, other than by an import or a definition."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-        return set()
-    if isinstance(node, ast.comprehension):  # its variable is its own
-        return _bound(node.iter).union(*map(_bound, node.ifs))
-    if isinstance(node, ast.Name):
-        return set() if isinstance(node.ctx, ast.Load) else {node.id}
-    captured = set()
-    if isinstance(node, ast.pattern):
-        captured = {getattr(node, "name", None), getattr(node, "rest", None)} - {None}
-    return captured.union(*map(_bound, ast.iter_child_nodes(node)))
+def _effects(statement: ast.stmt) -> tuple[set[str], set[str]]:
+    """Names that a statement sets, and those that it may change in another way.
 
-
-def _roots(node: ast.AST) -> set[str]:
-    """Names that it gives another meaning, or whose value it may change in place.
-
-    These are names that it imports or defines, ``s`` of ``s[0] = 1``, and of ``s.append(2)`` as a
+    The latter it imports or defines, or it is the ``s`` of ``s[0] = 1``, or of ``s.append(2)`` as a
     line of its own, for which there is no other reason.
     """
-    found = set()
-    for inner in ast.walk(node):
-        match inner:
-            case ast.Import(names=names) | ast.ImportFrom(names=names):
-                found |= {(alias.asname or alias.name).split(".")[0] for alias in names}
-            case (
-                ast.FunctionDef(name=name)
-                | ast.AsyncFunctionDef(name=name)
-                | ast.ClassDef(name=name)
-                | ast.ExceptHandler(name=name)
-            ):
-                found.add(name)
-            case ast.Subscript(ctx=context) | ast.Attribute(ctx=context):
-                found |= set() if isinstance(context, ast.Load) else {_root(inner)}
+    symbols = symtable(ast.unparse(statement), "cell", "exec").get_symbols()
+    names = {symbol.get_name() for symbol in symbols if symbol.is_assigned()}
+    defined = {s.get_name() for s in symbols if s.is_imported() or s.is_namespace()}
+    changed = set()
+    for node in ast.walk(statement):
+        match node:
+            case ast.alias(name="*" as name) | ast.ExceptHandler(name=name):
+                defined.add(name)
+            case ast.Subscript(ctx=use) | ast.Attribute(ctx=use) if not isinstance(use, ast.Load):
+                changed.add(_root(node))
             case ast.Expr(value=ast.Call(func=ast.Attribute() as method)):
-                found.add(_root(method))
-    return found - {None}
+                changed.add(_root(method))
+    return names - defined, defined | changed
 
 
 def _root(node: ast.AST) -> str | None:
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
     return node.id if isinstance(node, ast.Name) else None
-
-
-def _refuse_bound(node: ast.AST, text: str) -> None:
-    if names := _bound(node):
-        raise ParameterError(
-            f"its parameters cell sets {', '.join(sorted(names))} by {text!r}: a parameter is set "
-            "by a plain line, such as seed: int = 0. Compute what depends on it in the next cell."
-        )
 
 
 def _refuse_changes(defaults: Mapping, annotated: Mapping, changed: Mapping[str, str]) -> None:
@@ -341,7 +311,7 @@ def _hint(parameter: Parameter, given: Any) -> str:
     return ""
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, _within: tuple[int, ...] = ()) -> Any:
     """The value as JSON has it, which has no other: numpy's numbers are Python's, tuples lists.
 
     Examples
@@ -349,15 +319,11 @@ def plain(value: Any) -> Any:
     >>> plain({"sizes": (1, np.int64(2))})
     {'sizes': [1, 2]}
     """
-    return _plain(value, ())
-
-
-def _plain(value: Any, within: tuple[int, ...]) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
-    if id(value) in within:
+    if id(value) in _within:
         raise ParameterError("it holds itself")
-    inside = (*within, id(value))
+    inside = (*_within, id(value))
     match value:
         case None | bool() | str():
             return value
@@ -370,12 +336,12 @@ def _plain(value: Any, within: tuple[int, ...]) -> Any:
                 return value
             raise ParameterError("it has an integer of thousands of digits")
         case list() | tuple():
-            return [_plain(one, inside) for one in value]
+            return [plain(one, inside) for one in value]
         case dict():
             for key in value:
                 if not isinstance(key, str):
                     raise ParameterError(f"its key {key!r} is no text, as JSON's keys are")
-            return {key: _plain(one, inside) for key, one in value.items()}
+            return {key: plain(one, inside) for key, one in value.items()}
         case date():
             raise ParameterError(f'{value} is a date, which is a text in quotes: "{value}"')
     raise ParameterError(f"JSON has no {type(value).__name__}")
@@ -397,16 +363,13 @@ class _Loader(yaml.SafeLoader):
     """A key that comes twice is an error; YAML's own loader forgets the first."""
 
     def construct_mapping(self, node, deep=False):
-        seen = []
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else []:
-            if key.tag == "tag:yaml.org,2002:merge":
-                continue
-            name = self.construct_object(key, deep=True)
-            if name in seen:
+        written = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        names = [self.construct_object(key, deep=True) for key in written]
+        for place, name in enumerate(names):
+            if name in names[:place]:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {name!r} comes twice", key.start_mark
+                    None, None, f"the key {name!r} comes twice", written[place].start_mark
                 )
-            seen.append(name)
         return super().construct_mapping(node, deep)
 
 

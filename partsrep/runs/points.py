@@ -43,6 +43,14 @@ class PointFailed(Exception):
     """A point has ended with an error, which is in its record."""
 
 
+class NoRecord(Exception):
+    """A notebook has left no record of its own."""
+
+
+class BadRecord(Exception):
+    """What a notebook has left is no record."""
+
+
 def disk_full(error: Exception) -> bool:
     """Whether an error means that no other point could be written either."""
     return isinstance(error, OSError) and error.errno in FULL
@@ -75,12 +83,9 @@ class Point:
 
 def point(notebook_code: str, package: str, given: dict, parameters: dict) -> Point:
     """A point, named by all that its record depends on."""
-    files = {
-        text: _sha256(text, os.stat(text).st_mtime_ns)
-        for part in _texts(parameters)
-        for text in map(str.strip, part.split(","))
-        if os.path.isfile(text)
-    }
+    texts = {text.strip() for part in _texts(parameters) for text in part.split(",")}
+    named = sorted(filter(os.path.isfile, texts))
+    files = {text: _sha256(text, os.stat(text).st_mtime_ns) for text in named}
     made_from = json.dumps([notebook_code, parameters, files, package], sort_keys=True)
     return Point(digest(made_from.encode()), given, parameters, files)
 
@@ -140,11 +145,16 @@ def _run(point: Point, job: Job) -> dict[str, Any]:
     parts = Path(job.out, PARTS, f"{point.name}-{job.token}-{os.getpid()}")
     parts.mkdir(parents=True)
     try:
-        kernel = _kernel(point, job)
+        kernel, metrics, error = _kernel(point, job), {}, None
         began = time.perf_counter()
-        metrics, error = _execute(kernel, point, job, parts)
+        try:
+            metrics = _execute(kernel, point, job, parts)
+        except Exception as failed:  # whatever it is, it is of this point
+            if disk_full(failed):
+                raise
+            error = _told(failed)
         seconds = time.perf_counter() - began
-        record = as_record(point, job, metrics, error, seconds, _used(kernel))
+        record = as_record(point, job, metrics, error, seconds, kernel.ended if kernel else {})
         try:
             write_json(parts / RECORD, record)
         except (TypeError, ValueError, RecursionError) as wrong:  # such as NaN
@@ -163,11 +173,9 @@ def _run(point: Point, job: Job) -> dict[str, Any]:
 def stored(out: str | os.PathLike, point: Point) -> dict[str, Any] | None:
     """The record of a point, if it has a sound one."""
     try:
-        record = json.loads(Path(out, point.name, RECORD).read_text())
-        validate(record)
+        return validate(json.loads(Path(out, point.name, RECORD).read_text()))
     except (OSError, ValueError, RecursionError):
         return None
-    return record
 
 
 def newest_plan(out: str | os.PathLike) -> list[str] | None:
@@ -185,19 +193,14 @@ def outcome(record: dict[str, Any]) -> str | None:
 
 
 def as_record(
-    point: Point,
-    job: Job,
-    metrics: dict | None,
-    error: dict | None,
-    seconds: float,
-    used: dict,
+    point: Point, job: Job, metrics: dict, error: dict | None, seconds: float, used: dict
 ) -> dict[str, Any]:
     """The record of a point, as its schema has it."""
     return {
         "notebook": job.notebook,
         "parameters": point.parameters,
         "seed": point.parameters.get("seed"),
-        "metrics": metrics or {},
+        "metrics": metrics,
         "error": error,
         "data": point.data,
         "code": job.code,
@@ -219,55 +222,44 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
-def _error(kind: str, message: str, cell: int | None = None) -> dict[str, Any]:
+def _told(error: Exception) -> dict[str, Any]:
+    """An error as the record has it."""
+    kind, message, cell = type(error).__name__, str(error), None
+    if isinstance(error, PapermillExecutionError):
+        kind, message, cell = error.ename, error.evalue, error.cell_index + 1
     return {"type": kind, "message": message[:2000], "cell": cell}
 
 
-def _told(error: Exception) -> dict[str, Any]:
-    return _error(type(error).__name__, str(error))
-
-
-def _execute(
-    kernel: WarmKernel | nullcontext, point: Point, job: Job, parts: Path
-) -> tuple[dict | None, dict | None]:
-    """The metrics, or else the error."""
+def _execute(kernel: WarmKernel | None, point: Point, job: Job, parts: Path) -> dict[str, Any]:
+    """Run the notebook; its metrics."""
     handed_back = parts / "handed_back.json"
     given = point.given | ({RECORD_PATH: str(handed_back)} if job.records else {})
-    # On a busy machine a kernel's last words may take their time.
-    options = {"parameters": given, "progress_bar": False, "iopub_timeout": 60}
+    cold = {"cwd": job.folder, "execution_timeout": job.seconds}
     try:
-        with kernel:
-            if isinstance(kernel, WarmKernel):
-                options["km"] = kernel
-            else:
-                options |= {"cwd": job.folder, "execution_timeout": job.seconds}
+        with kernel or nullcontext():
             papermill.execute_notebook(
                 _verbatim(job.source),
                 _verbatim(parts / EXECUTED),
+                given,
                 kernel_name=KERNEL,
                 language="python",
-                **options,
+                progress_bar=False,
+                iopub_timeout=60,  # on a busy machine a kernel's last words may take their time
+                **({"km": kernel} if kernel else cold),
             )
-        return _read(handed_back) if job.records else ({}, None)
     except PapermillExecutionError as failed:
-        if failed.ename == "OSError":
-            for number in FULL:
-                if failed.evalue.startswith(f"[Errno {number}]"):
-                    raise OSError(number, failed.evalue) from failed
-        error = _error(failed.ename, failed.evalue, failed.cell_index + 1)
+        for number in FULL:
+            if failed.ename == "OSError" and failed.evalue.startswith(f"[Errno {number}]"):
+                raise OSError(number, failed.evalue) from failed
+        raise
     except RuntimeError as died:  # nbclient's, of a kernel that is gone
-        error = _told(died)
-        if getattr(kernel, "timed_out", False):
-            error = _error("TimeoutError", f"It took longer than {job.seconds:g} s.")
-        elif code := _used(kernel).get("exit_code"):
-            error["message"] = f"The kernel died with exit code {code}" + (
-                ": it was killed, perhaps because memory ran out." if code == -9 else "."
-            )
-    except Exception as failed:  # whatever else it is, it is of this point
-        if disk_full(failed):
-            raise
-        error = _told(failed)
-    return None, error
+        if kernel and kernel.timed_out:
+            raise TimeoutError(f"It took longer than {job.seconds:g} s.") from died
+        if code := kernel and kernel.ended.get("exit_code"):
+            killed = ": it was killed, perhaps because memory ran out" if code == -9 else ""
+            raise type(died)(f"The kernel died with exit code {code}{killed}.") from died
+        raise
+    return _read(handed_back) if job.records else {}
 
 
 def _verbatim(path: str | Path) -> str:
@@ -275,40 +267,33 @@ def _verbatim(path: str | Path) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def _kernel(point: Point, job: Job) -> WarmKernel | nullcontext:
+def _kernel(point: Point, job: Job) -> WarmKernel | None:
     """A warm kernel, where one can be: processes can be forked safely on Linux alone."""
     if sys.platform != "linux":
-        return nullcontext()
+        return None
     server = getattr(_here, "server", None)
     if server is None or server.process.poll() is not None or _here.token != job.token:
         if server is not None:
             server.close()
         cells = [c.source for c in read_notebook(job.source).cells if c.cell_type == "code"]
         _here.server, _here.token = KernelServer.of(imports(cells)), job.token
-    seed = int(point.name[:8], 16)
-    return WarmKernel(_here.server, job.folder, _memory(), job.seconds, seed)
-
-
-def _memory() -> int | None:
-    """What Dask grants to this worker."""
     try:
-        return get_worker().memory_manager.memory_limit
+        memory = get_worker().memory_manager.memory_limit
     except ValueError:  # not in a worker
-        return None
+        memory = None
+    return WarmKernel(_here.server, job.folder, memory, job.seconds, seed=int(point.name[:8], 16))
 
 
-def _used(kernel: WarmKernel | nullcontext) -> dict[str, Any]:
-    return getattr(kernel, "ended", None) or {}
-
-
-def _read(handed_back: Path) -> tuple[dict | None, dict | None]:
-    """The metrics that the notebook wrote, or what is wrong with them."""
+def _read(handed_back: Path) -> dict[str, Any]:
+    """The metrics that the notebook wrote."""
     try:
-        record = json.loads(handed_back.read_text())
+        metrics = json.loads(handed_back.read_text())["metrics"]
     except FileNotFoundError:
-        return None, _error("NoRecord", f"The notebook wrote nothing to its {RECORD_PATH}.")
+        raise NoRecord(f"The notebook wrote nothing to its {RECORD_PATH}.") from None
+    except (LookupError, TypeError):
+        metrics = None
     except (OSError, ValueError, RecursionError) as error:
-        return None, _error("BadRecord", f"The notebook's record is not JSON: {error}")
-    if not isinstance(record, dict) or not isinstance(record.get("metrics"), dict):
-        return None, _error("BadRecord", 'The notebook\'s record holds no object "metrics".')
-    return record["metrics"], None
+        raise BadRecord(f"The notebook's record is not JSON: {error}") from error
+    if not isinstance(metrics, dict):
+        raise BadRecord('The notebook\'s record holds no object "metrics".')
+    return metrics

@@ -76,26 +76,24 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
         given = {point_key(vars(point)): point.given for point in planned.points}
         before = {point_key(record): record for record in held}
         there = sorted(set(given) & set(before))
-        for what, count in {
+        counts = {
             "points of its grid have no record": len(given) - len(there),
             "records are of no point of its grid": len(before) - len(there),
             "records come twice": len(held) - len(before),
             "records hold an error": sum(record["error"] is not None for record in held),
-        }.items():
-            if count:
-                stale.append(f"{name}: {count} {what}")
+        }
+        stale += [f"{name}: {count} {what}" for what, count in counts.items() if count]
         chosen = random.Random(seed).sample(there, min(sample, len(there)))
-        again = {"list": [given[key] for key in chosen]}
         print(f"{name}: {len(chosen)} points are run again.")
         if not chosen:
             continue
         with chdir(root), TemporaryDirectory() as out:
-            sweep(entry["notebook"], again, out)
+            sweep(entry["notebook"], {"list": [given[key] for key in chosen]}, out)
             for record in records(out):
                 both = before[point_key(record)], record
                 pair = ({key: r[key] for key in ("metrics", "error")} for r in both)
-                for difference in differences(*pair, entry["rtol"], entry["atol"]):
-                    stale.append(f"{name}, {record['parameters']}: {difference}")
+                found = differences(*pair, entry["rtol"], entry["atol"])
+                stale += [f"{name}, {record['parameters']}: {one}" for one in found]
     return stale
 
 
@@ -125,12 +123,8 @@ def differences(before: Any, now: Any, rtol: float, atol: float, name: str = "")
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         for place, pair in enumerate(zip(before, now, strict=True)):
             yield from differences(*pair, rtol, atol, f"{name}[{place}]")
-    elif _number(before) and _number(now):
-        if abs(now - before) > atol + rtol * abs(before):
-            yield f"{name} was {before!r}, now is {now!r}"
     elif before != now:
-        yield f"{name} was {before!r}, now is {now!r}"
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+        numbers = all(isinstance(one, int | float) for one in (before, now))
+        flags = any(isinstance(one, bool) for one in (before, now))
+        if flags or not numbers or abs(now - before) > atol + rtol * abs(before):
+            yield f"{name} was {before!r}, now is {now!r}"

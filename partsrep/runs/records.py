@@ -21,26 +21,16 @@ def write_record(
 ) -> None:
     """Write ``{"parameters": …, "metrics": …}`` as JSON to `path`, replacing an older record.
 
-    A run that is stopped half-way leaves the older record, or none: the file appears at once.
+    A run that is stopped half-way leaves the older record, or none: the file appears at once. Its
+    folder is made if it is not there, for a run that ends here would otherwise have been in vain.
 
     Parameters
     ----------
     path : str or path
-        Where to write; its folder is made if it is not there, for a run that ends here would
-        otherwise have been in vain.
-    parameters : mapping
-        What the run was given.
-    metrics : mapping
-        What it found: strings, Python or numpy numbers, lists and dicts of these.
-
-    Raises
-    ------
-    OSError
-        If `path` is a folder, or its folder cannot be made or written to.
-    ValueError
-        If a number is NaN or infinite, which JSON cannot say.
-    TypeError
-        If a value is of another kind, such as an array.
+    parameters, metrics : mapping
+        What the run was given, and what it found: strings, Python or numpy numbers, lists and dicts
+        of these. NaN and infinity are a ValueError, for JSON cannot say them; a value of another
+        kind, such as an array, is a TypeError.
 
     Examples
     --------
@@ -84,9 +74,9 @@ def _python_number(value: Any) -> Any:
     raise TypeError(f"A record holds strings, numbers, lists and dicts, but got one {kind}.")
 
 
-def validate(record: Any) -> None:
-    """Raise a ValueError where the record of a sweep's point differs from its schema."""
+def validate(record: Any) -> dict[str, Any]:
+    """The record of a sweep's point, or a ValueError where it differs from its schema."""
     try:
-        _validate(record)
+        return _validate(record)
     except fastjsonschema.JsonSchemaValueException as error:
         raise ValueError(f"Not the record of a point: {error.message}.") from error

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..lazy import Lazy, matplotlib
 from .grid import SweepError
-from .points import RECORD, newest_plan
+from .points import RECORD, newest_plan, outcome
 from .records import point_key, validate
 
 figures = Lazy("partsrep.figures")
@@ -22,9 +22,8 @@ figures = Lazy("partsrep.figures")
 def records(out: str | os.PathLike) -> list[dict]:
     """The records of a sweep, each compared with its schema.
 
-    Of a folder they are those of its newest sweep: a folder may hold others as well, of older
-    versions of the notebook or of the package, or of points that have left the grid. A warning says
-    how many are left out. Of a file they must be of one version.
+    Of a folder they are those of its newest sweep; a warning says how many others are left out. Of
+    a file they must be of one version.
     """
     out, plan, left_out = Path(out), None, 0
     if out.is_file():
@@ -38,8 +37,7 @@ def records(out: str | os.PathLike) -> list[dict]:
     found = []
     for where, text in texts.items():
         try:
-            found.append(json.loads(text))
-            validate(found[-1])
+            found.append(validate(json.loads(text)))
         except ValueError as error:
             raise SweepError(f"{where}: {error}") from None
     others = (
@@ -59,18 +57,17 @@ def records(out: str | os.PathLike) -> list[dict]:
 def _refuse_several_versions(found: list[dict], out: Path) -> None:
     """Without the plan of a sweep, nothing tells which version is wanted."""
     versions = {(r["notebook_code"], r["code"]) for r in found if "notebook_code" in r}
-    points = Counter(map(point_key, found))
-    [(point, count)] = points.most_common(1)
-    if len(versions) > 1 or count > 1:
-        what = (
-            f"{len(versions)} versions of the notebook or of the package"
-            if len(versions) > 1
-            else f"several versions, or of several sweeps: {count} are of the point {point}"
-        )
-        raise SweepError(
-            f"The records in {out} are of {what}. Sweep with --out {out} again, whose plan then "
-            "tells which are current, or keep each version in a place of its own."
-        )
+    [(point, count)] = Counter(map(point_key, found)).most_common(1)
+    if len(versions) > 1:
+        what = f"{len(versions)} versions of the notebook or of the package"
+    elif count > 1:
+        what = f"several versions, or of several sweeps: {count} are of the point {point}"
+    else:
+        return
+    raise SweepError(
+        f"The records in {out} are of {what}. Sweep with --out {out} again, whose plan then "
+        "tells which are current, or keep each version in a place of its own."
+    )
 
 
 def results(out: str | os.PathLike) -> pd.DataFrame:
@@ -96,24 +93,16 @@ def results(out: str | os.PathLike) -> pd.DataFrame:
 def tidy(found: Iterable[dict]) -> pd.DataFrame:
     """The table of some records; see `results`."""
     found = list(found)
-    parameters = list(dict.fromkeys(name for record in found for name in record["parameters"]))
+    parameters = pd.DataFrame([record["parameters"] for record in found])
     metrics = pd.json_normalize([record["metrics"] for record in found])
-    taken = {*parameters, "error", "seconds", "cpu_seconds", "peak_memory", "host"}
+    machine = pd.DataFrame([record["machine"] for record in found])
+    rest = machine[["seconds", "cpu_seconds", "peak_memory", "host"]]
+    rest.insert(0, "error", [outcome(record) for record in found])
+    taken = {*parameters, *rest}
     metrics = metrics.rename(columns=lambda name: f"metrics.{name}" if name in taken else name)
-    errors = [record["error"] for record in found]
-    rest = pd.DataFrame(
-        {
-            "error": [e and f"{e['type']}: {e['message']}" for e in errors],
-            **{
-                name: [record["machine"][name] for record in found]
-                for name in ("seconds", "cpu_seconds", "peak_memory", "host")
-            },
-        }
-    )
-    table = pd.concat(
-        [pd.DataFrame([record["parameters"] for record in found]), metrics, rest], axis=1
-    ).sort_values(parameters, ignore_index=True, key=_sortable)
-    table.attrs = {"parameters": parameters, "metrics": list(metrics.columns)}
+    table = pd.concat([parameters, metrics, rest], axis=1)
+    table = table.sort_values(list(parameters), ignore_index=True, key=_sortable)
+    table.attrs = {"parameters": list(parameters), "metrics": list(metrics)}
     return table
 
 
