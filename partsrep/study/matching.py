@@ -46,13 +46,8 @@ def match(components_a: np.ndarray, components_b: np.ndarray) -> Matching:
 
     Parameters
     ----------
-    components_a : ndarray (m_a, d)
+    components_a, components_b : ndarray (m_a, d), (m_b, d)
         Parts as rows.
-    components_b : ndarray (m_b, d)
-
-    Returns
-    -------
-    Matching
 
     Raises
     ------

@@ -13,7 +13,7 @@ from ..choices.codes import TopK
 from ..choices.inference import Layer
 from ..choices.parts import Parts
 from ..choices.problem import Problem
-from ..estimators import from_problem
+from ..estimators import NMF, from_problem
 from ..lazy import Lazy, matplotlib
 from ..leastsquares import data_norm
 from ..progress import progress
@@ -127,10 +127,6 @@ def walk(
     **settings
         Of every SAE, such as `max_epochs`.
 
-    Returns
-    -------
-    Walk
-
     Raises
     ------
     ValueError
@@ -151,16 +147,12 @@ def walk(
         for name, problem in problems.items()
     }
     models: dict[str, Any] = {}
+    last = None
     for name, model in progress(list(unfitted.items()), "steps"):
-        if "max_epochs" in model.get_params():
-            model.set_params(**settings)
-        else:
-            model.set_params(init="random")
-        if warm and models:
-            model.set_params(start=list(models.values())[-1])
-        else:
-            model.set_params(n_init=n_init)
-        models[name] = model.fit(D)
+        own = {"init": "random"} if isinstance(model, NMF) else settings
+        begin = {"n_init": n_init} if last is None else {"start": last}
+        models[name] = model.set_params(**own, **begin).fit(D)
+        last = model if warm else None
     first = next(iter(models.values()))
     comparisons = {name: compare(first, model, D) for name, model in models.items()}
     return Walk(dict(problems), models, comparisons)
