@@ -301,10 +301,7 @@ def matched(
 
 @_styled
 def history(
-    histories: Mapping[str, Mapping[str, ArrayLike]],
-    *,
-    x: str = "iteration",
-    y: str = "objective",
+    histories: Mapping[str, Mapping[str, ArrayLike]], *, x: str = "iteration", y: str = "objective"
 ) -> Figure:
     """Plot how fits went; an axis whose values span more than a power of ten is logarithmic.
 
@@ -546,11 +543,7 @@ def seeds(mcc_between: ArrayLike, mcc_seeds: ArrayLike) -> Figure:
 
 @_styled
 def n_components(
-    values: ArrayLike,
-    heldout: ArrayLike,
-    training: ArrayLike,
-    stability: ArrayLike,
-    best: int,
+    values: ArrayLike, heldout: ArrayLike, training: ArrayLike, stability: ArrayLike, best: int
 ) -> Figure:
     """Plot the errors on hidden and on seen entries, and the stability, against the parts.
 
