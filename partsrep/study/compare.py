@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import orth, subspace_angles
+from scipy.linalg import subspace_angles
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -330,7 +330,7 @@ class Comparison(Report, Split, Matching):
         spans = [fit.live_parts[fit.live_parts.any(axis=1)] for fit in (self.a, self.b)]
         if not all(map(len, spans)):
             return np.empty(0)
-        return subspace_angles(*(orth(span.T) for span in spans))[::-1]
+        return subspace_angles(*(span.T for span in spans))[::-1]
 
     @property
     def components_a(self) -> np.ndarray:

@@ -166,10 +166,8 @@ class Choice(Report):
     ----------
     values : ndarray (v,) of int
         The numbers of parts, ascending.
-    heldout : ndarray (v, repeats)
-        The error on the hidden entries.
-    training : ndarray (v, repeats)
-        The error on those that were seen.
+    heldout, training : ndarray (v, repeats)
+        The errors on the entries that were hidden and on those that were seen.
     stability : ndarray (v, repeats·(repeats−1)/2)
         The MCC between each two fits of all entries from random starts.
     """
@@ -288,9 +286,7 @@ def choose_n_components(
     estimator = NMF(tol=ROUGH) if estimator is None else estimator
     if not has_fit_parameter(estimator, "mask"):
         raise ValueError(f"{type(estimator).__name__} cannot hide entries: its fit has no mask.")
-    check_number("holdout", holdout, above=True)
-    if holdout > 0.5:
-        raise ValueError(f"holdout must be at most 0.5, half of the entries; got {holdout!r}.")
+    check_number("holdout", holdout, maximum=0.5, above=True)  # half of the entries
     repeats = check_integer("repeats", repeats, 2)
     rng = check_random_state(random_state)
     masks = [speckle(D.shape, holdout, rng) for _ in range(repeats)]

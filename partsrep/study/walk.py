@@ -35,26 +35,13 @@ def to_topk_sae(k: int) -> dict[str, Problem]:
     sparse = replace(layer, codes=TopK(k))
     unit = replace(sparse, parts=Parts(nonnegative=True, unit=True))
     free = replace(unit, parts=Parts(unit=True))
-    return {
-        "NMF": nmf,
-        "one layer": layer,
-        "k active": sparse,
-        "unit norm": unit,
-        "any sign": free,
-    }
+    return {"NMF": nmf, "one layer": layer, "k active": sparse, "unit norm": unit, "any sign": free}
 
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """The result of :func:`walk`; everything is by step.
-
-    Attributes
-    ----------
-    problems : dict of Problem
-    models : dict of fitted estimators
-    comparisons : dict of Comparison
-        Of the first model (a) with each (b).
-    """
+    """The result of :func:`walk`: by step the problem, the fitted model, and the comparison of the
+    first model (a) with it (b)."""
 
     problems: dict[str, Problem]
     models: dict[str, Any]
