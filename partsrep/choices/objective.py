@@ -30,13 +30,10 @@ class Output:
 
     Parameters
     ----------
-    D : tensor (n, d)
-    Z : tensor (n, m)
-        Pre-activations (those of the last step).
-    H : tensor (n, m)
-        Codes.
-    D_hat : tensor (n, d)
-        The reconstruction.
+    D, D_hat : tensor (n, d)
+        The data and their reconstruction.
+    Z, H : tensor (n, m)
+        Pre-activations (those of the last step) and codes.
     module : partsrep.solvers.autoencoder.Autoencoder
         The weights; its `usage` (m,) is the share of samples on which each unit was active when the
         objective was last evaluated on all data.
@@ -158,8 +155,6 @@ class Weighted(Penalty):
     """A penalty that is its weight ≥ 0 times something."""
 
     weight: float
-
-    degree = 0
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
@@ -293,6 +288,7 @@ class L0(Weighted):
     sparse autoencoders", equation 10.
     """
 
+    degree = 0
     needs = "active"
 
     def __call__(self, output: Output) -> torch.Tensor:
@@ -319,6 +315,7 @@ class KL(Weighted):
     target: float = 0.05
 
     FLOOR: ClassVar[float] = 1e-8
+    degree = 0
     fixes_codes = True
 
     def __post_init__(self):
@@ -368,6 +365,8 @@ class Hoyer(Weighted):
     ----------
     Hoyer (2004), "Non-negative matrix factorization with sparseness constraints", section 3.1.
     """
+
+    degree = 0
 
     def __call__(self, output: Output) -> torch.Tensor:
         H = output.H
@@ -510,6 +509,7 @@ class PriorKL(Weighted):
     "β-VAE", equation 4.
     """
 
+    degree = 0
     needs = "log_variance"
 
     def __call__(self, output: Output) -> torch.Tensor:
@@ -554,6 +554,7 @@ class LogVolume(Weighted):
     per: str = "data"
 
     on = "parts"
+    degree = 0
     columnwise = False
 
     def __post_init__(self):
@@ -602,12 +603,7 @@ class LogVolume(Weighted):
 @dataclass(frozen=True)
 class Beta:
     """Twice the β-divergence, summed over entries (:func:`partsrep.divergences.beta_divergence`);
-    for β = 2 the squared error.
-
-    Parameters
-    ----------
-    beta : float
-    """
+    for β = 2 the squared error."""
 
     beta: float = 2.0
 
@@ -659,14 +655,8 @@ FITS = {
 
 @dataclass(frozen=True)
 class Objective:
-    r"""fit(D, link(H Xᵀ + 1cᵀ)) + penalties, a mean over samples.
-
-    Parameters
-    ----------
-    fit : Beta or Bernoulli
-    link : "linear" or "logistic"
-    penalties : tuple of Penalty
-    """
+    """fit(D, link(H Xᵀ + 1cᵀ)) + penalties, a mean over samples; the link is "linear" or
+    "logistic"."""
 
     fit: Beta | Bernoulli = SQUARED
     link: str = "linear"
@@ -712,15 +702,9 @@ class Objective:
         return values * unit.objective + sum(shifts)
 
     def of_zero_codes(self, D: Any, n_components: int, offset: bool, nonnegative: bool) -> float:
-        """Its value where all codes and, but for the best offset, all weights are zero.
+        """Its value where all codes and, but for the best `offset`, if any, all weights are zero.
 
-        Parameters
-        ----------
-        D : array-like (n, d)
-            Read a few rows at a time.
-        n_components : int
-        offset, nonnegative : bool
-            Whether the reconstruction has an offset, and whether that is at least 0.
+        D is read a few rows at a time; the offset may have to be `nonnegative`.
 
         Examples
         --------
