@@ -320,7 +320,6 @@ def history(
     _filled("histories", histories)
     figure = BookFigure(figsize=(WIDTH, 4.2), layout="constrained")
     axes = figure.subplots()
-    reached = {"x": [], "y": []}
     for place, (name, record) in enumerate(histories.items()):
         record = {"iteration": np.arange(1, 1 + np.size(record.get(y))), **record}
         if not {x, y} <= set(record):
@@ -329,10 +328,8 @@ def history(
         _equal_counts(f"Values in histories[{name!r}]", {x: len(steps), y: len(values)})
         dash = DASHES[(place + place // 4) % 4]
         axes.plot(steps, values, dash, color=COLOURS[place % 4], label=name)
-        reached["x"].extend(steps)
-        reached["y"].extend(values)
-    for axis, values in reached.items():
-        if 0 < 10 * min(values) < max(values):
+    for axis, (low, high) in zip("xy", axes.dataLim.get_points().T, strict=True):
+        if 0 < 10 * low < high:
             axes.set(**{f"{axis}scale": "log"})
     axes.set(xlabel=x, ylabel=y)
     axes.legend()
