@@ -71,31 +71,22 @@ def check_data(
 ) -> Any:
     """Validate the data X (n, d) of an estimator and return them as float32 or float64.
 
+    A ValueError for NaN unless they may be `missing`, infinity, masked entries, negative ones if X
+    has to be `nonnegative`, no samples, no features, one dimension, text, no array, and numbers
+    whose `squares`, if needed, are too large or too small for their precision.
+
     Parameters
     ----------
     reset : bool
-        Whether it is fitted, and learns the number of features, or applied, and compares it.
-    nonnegative : bool
-        Whether negative entries are an error.
+        Whether the estimator is fitted, and learns the number of features; else it compares it.
     in_place : bool
         Whether D is only read, where it lies: memory maps and scipy sparse matrices that store
         each entry once are accepted as they are. Otherwise D is an array in C order that may be
         written to.
-    missing : bool
-        Whether NaN is accepted.
-    squares : bool
-        Whether sums of squares must be possible in the precision.
     stream : bool
         Whether shards are accepted; they stay in their files.
     dtype : dtype or None
         The precision wanted; None: float32 where X is float32 or half precision, else float64.
-
-    Raises
-    ------
-    ValueError
-        NaN, infinity, negative or masked entries, no samples, no features, one dimension, text, no
-        array, numbers whose squares are too large or too small for their precision, if these are
-        needed.
     """
     if np.ma.is_masked(X):
         raise ValueError(

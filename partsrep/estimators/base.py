@@ -117,9 +117,7 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """The number of parts that the model has."""
         return len(self.components_)
 
-    @property
-    def _n_features_out(self) -> int:
-        return self.n_components_
+    _n_features_out = n_components_  # scikit-learn's name
 
     def _n_parts(self, D) -> int:
         """The number of parts asked for: if "auto" that of the start, else as many as features."""

@@ -175,11 +175,12 @@ class Split:
 
     @property
     def loss_a(self) -> float:
-        """‖D − D̂‖²_F."""
+        """‖D − D̂‖²_F of a."""
         return self.a.loss
 
     @property
     def loss_b(self) -> float:
+        """Likewise of b."""
         return self.b.loss
 
     @property
@@ -271,11 +272,14 @@ class Split:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Report, Split, Matching):
-    """The result of :func:`compare`: the :class:`Split` of the training samples, and the
-    :class:`Matching` of the parts.
+    """The result of :func:`compare`: the `Split` of the training samples, and the `Matching`.
 
     Attributes
     ----------
+    pairs, cosines : ndarray (r, 2), ndarray (r,)
+        Part pairs[i, 0] of a goes with part pairs[i, 1] of b, best first; and their cosines.
+    mcc, mcc_alive : float
+        Sum of the cosines / max(m_a, m_b): dead and unmatched parts count 0; mean over live pairs.
     heldout : Split or None
         The same losses, gaps and codes on held-out samples.
     """
@@ -293,6 +297,7 @@ class Comparison(Report, Split, Matching):
 
     @property
     def name_b(self) -> str:
+        """Likewise."""
         return type(self.b.model).__name__
 
     @cached_property
@@ -334,11 +339,12 @@ class Comparison(Report, Split, Matching):
 
     @property
     def components_a(self) -> np.ndarray:
-        """The parts (r, d) in matched order."""
+        """The parts (r, d) of a in matched order."""
         return self.a.model.components_[self.pairs[:, 0]]
 
     @property
     def components_b(self) -> np.ndarray:
+        """Those of b."""
         return self.b.model.components_[self.pairs[:, 1]]
 
     def table(self) -> pd.DataFrame:

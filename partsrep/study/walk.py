@@ -105,12 +105,11 @@ def walk(
     D : array-like (n, d)
     problems : dict of Problem
         By the name of the step, such as :func:`to_topk_sae`; the first is the one to compare with.
-    n_components : int
     warm : bool
         Whether each step begins at the solution of the one before, which keeps it in that basin;
         else each is the best of `n_init` random starts.
-    n_init : int
-    random_state : int
+    n_components, n_init, random_state
+        Of every estimator.
     **settings
         Of every SAE, such as `max_epochs`.
 
