@@ -89,13 +89,10 @@ def encodability(X: Any, patterns: Any, *, tol: float = 0.0) -> Encodability:
     does not help. Where amplitudes fill only a part of the orthant, the condition is sufficient:
     :func:`encodability_on` asks the data.
 
-    What a margin says of a fitted model: 1/margin is the norm of the shortest row for a part of
-    norm 1, so that noise of standard deviation s in the data is noise of s/margin in the code,
-    relative to codes of parts of norm 1. It does not test a fitted NMF. Parts that are linearly
-    independent have positive margins whatever the patterns; and from noisy data about half of the
-    codes that should be zero come out positive (claim T7), so that ``H > 0`` has all pairs
-    together, and the margin is :math:`1/\sqrt{(G^{-1})_{jj}}` with the Gram matrix G of the parts
-    of norm 1, as if there were no patterns. Whether one layer is good enough on given data,
+    1/margin is the norm of the shortest row for a part of norm 1, so that noise of standard
+    deviation s in the data is noise of s/margin in the code. A margin does not test a fitted NMF:
+    from noisy data about half of the codes that should be zero come out positive (claim T7), and
+    ``H > 0`` has all pairs together. Whether one layer is good enough on given data,
     :func:`certificate` tells, also from NMF alone: its `upper` against `nmf.loss_`.
 
     Parameters
@@ -111,9 +108,8 @@ def encodability(X: Any, patterns: Any, *, tol: float = 0.0) -> Encodability:
     -----
     Whether a margin is 0 is decided where the largest entry of each feature is 1, so that it does
     not depend on the units of features: 0 is what is at most 1e-8 there. Parts nearer than 1e-13 to
-    the span of others count as in it. Between that and 1e-8 or so the span itself is known to few
-    digits, and so are margins: their error is about 1e-16 divided by that distance.
-    For a margin below 1e-5 the row is one of those that do it, but need not be the shortest.
+    the span of others count as in it, and up to 1e-8 or so the error of a margin is about 1e-16
+    divided by that distance. For a margin below 1e-5 the row need not be the shortest.
 
     Raises
     ------
