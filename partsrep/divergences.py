@@ -14,11 +14,7 @@ BLOCK = 2**18  # entries of a reconstruction that are computed at a time
 
 
 def beta_divergence(
-    D,
-    H: np.ndarray,
-    components: np.ndarray,
-    beta: float,
-    weights: np.ndarray | None = None,
+    D, H: np.ndarray, components: np.ndarray, beta: float, weights: np.ndarray | None = None
 ) -> float:
     r"""The β-divergence of D from H Xᵀ; β = 2, 1, 0: half the squared error, Kullback–Leibler,
     Itakura–Saito.
@@ -29,17 +25,12 @@ def beta_divergence(
     Parameters
     ----------
     D : ndarray or sparse matrix (n, d)
-        At least 0 unless β = 2; where β ≤ 0 a zero makes the divergence infinite.
-    H : ndarray (n, m)
-    components : ndarray (m, d)
-        Xᵀ.
+        At least 0 unless β = 2; where β ≤ 0 a zero makes the divergence infinite. A sparse one
+        without weights and with β = 1 or 2 costs what its nonzero entries cost.
+    H, components : ndarray (n, m), (m, d)
     beta : float
     weights : None or ndarray (n, d) ≥ 0
         What each entry counts; where it is 0 the data does not matter.
-
-    Notes
-    -----
-    A sparse D without weights and with β = 1 or 2 costs what its nonzero entries cost.
 
     References
     ----------
@@ -55,11 +46,7 @@ def beta_divergence(
 
 
 def beta_divergences(
-    D,
-    H: np.ndarray,
-    components: np.ndarray,
-    beta: float,
-    weights: np.ndarray | None = None,
+    D, H: np.ndarray, components: np.ndarray, beta: float, weights: np.ndarray | None = None
 ) -> np.ndarray:
     """The :func:`beta_divergence` of each sample from its reconstruction, (n,)."""
     seen = D if weights is None or sp.issparse(D) else np.where(weights > 0, D, 0)

@@ -2,6 +2,9 @@
 
 A function takes plain arrays and returns a `matplotlib.figure.Figure`, which a notebook shows once
 when it is the last expression of a cell. Pyplot is not involved and no global setting changes.
+Parts and samples are rows; an `image_shape` (h, w) makes pictures of them. Arrays must be filled
+and finite, and those that go together of one length: else a ValueError says which are not, and so
+it does where there is nothing to show.
 
 One picture serves a white page and a dark one: the background is transparent, the ink a mid-tone
 with a contrast above 4:1 on both, and the colours those of Okabe and Ito (2008), for colour-blind
@@ -224,16 +227,11 @@ def parts(
     components : array (m, d)
         One part a row, as in `components_`. Each is divided by its largest magnitude.
     image_shape : (h, w) or None
-        With h·w = d. None draws each part as a row of a heat map.
+        None draws each part as a row of a heat map.
     titles : m strings, optional
         One for each part.
     columns : int, optional
         Of the montage; by default at most 8, or 5 with titles, as legible on a phone.
-
-    Raises
-    ------
-    ValueError
-        If `components` is no finite, filled matrix, or does not fit the shape or the titles.
 
     Examples
     --------
@@ -283,14 +281,8 @@ def matched(
         The parts of each method by its name, in matched order. Each part is divided by its largest
         magnitude; one that is zero is an empty frame marked dead.
     image_shape : (h, w)
-        With h·w = d.
     cosines : array (m,), optional
         Cosine of each pair, printed beneath it.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to show, shapes or numbers disagree, or values are not finite.
 
     Examples
     --------
@@ -309,10 +301,7 @@ def matched(
 
 @_styled
 def history(
-    histories: Mapping[str, Mapping[str, ArrayLike]],
-    *,
-    x: str = "iteration",
-    y: str = "objective",
+    histories: Mapping[str, Mapping[str, ArrayLike]], *, x: str = "iteration", y: str = "objective"
 ) -> Figure:
     """Plot how fits went; an axis whose values span more than a power of ten is logarithmic.
 
@@ -323,11 +312,6 @@ def history(
     x, y : str
         Keys of the histories; "iteration", where it is no key, counts from 1.
 
-    Raises
-    ------
-    ValueError
-        If there is no fit, a key is missing, lengths disagree, or values are not finite.
-
     Examples
     --------
     >>> history({"NMF": {"objective": [100, 5, 1]}}).axes[0].get_yscale()
@@ -336,7 +320,6 @@ def history(
     _filled("histories", histories)
     figure = BookFigure(figsize=(WIDTH, 4.2), layout="constrained")
     axes = figure.subplots()
-    reached = {"x": [], "y": []}
     for place, (name, record) in enumerate(histories.items()):
         record = {"iteration": np.arange(1, 1 + np.size(record.get(y))), **record}
         if not {x, y} <= set(record):
@@ -345,10 +328,8 @@ def history(
         _equal_counts(f"Values in histories[{name!r}]", {x: len(steps), y: len(values)})
         dash = DASHES[(place + place // 4) % 4]
         axes.plot(steps, values, dash, color=COLOURS[place % 4], label=name)
-        reached["x"].extend(steps)
-        reached["y"].extend(values)
-    for axis, values in reached.items():
-        if 0 < 10 * min(values) < max(values):
+    for axis, (low, high) in zip("xy", axes.dataLim.get_points().T, strict=True):
+        if 0 < 10 * low < high:
             axes.set(**{f"{axis}scale": "log"})
     axes.set(xlabel=x, ylabel=y)
     axes.legend()
@@ -378,11 +359,6 @@ def activations(
         Derivatives, by the names of their functions.
     z : array, optional
         Increasing pre-activations; by default from -3 to 3.
-
-    Raises
-    ------
-    ValueError
-        If there is no function, a derivative has none, or `z` is not finite.
 
     Examples
     --------
@@ -431,11 +407,6 @@ def codes(H: ArrayLike, *, labels: ArrayLike | None = None) -> Figure:
     labels : array (n,), optional
         Classes. Samples are sorted by class, then by their strongest part, then by its strength.
 
-    Raises
-    ------
-    ValueError
-        If `H` is no finite, filled matrix, or does not fit `labels`.
-
     Examples
     --------
     >>> codes([[0, 1], [2, 0], [3, 0]]).axes[0].images[0].get_array().tolist()
@@ -468,12 +439,6 @@ def samples(D: ArrayLike, D_hats: Mapping[str, ArrayLike], image_shape: tuple[in
     D_hats : dict of arrays (n, d)
         Their reconstructions, by the name of the method.
     image_shape : (h, w)
-        With h·w = d.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to show, shapes or numbers disagree, or values are not finite.
 
     Examples
     --------
@@ -483,8 +448,8 @@ def samples(D: ArrayLike, D_hats: Mapping[str, ArrayLike], image_shape: tuple[in
     """
     _filled("D_hats", D_hats)
     names = ["data", *D_hats]
-    rows = [_images(f"D_hats[{name!r}]", D_hats[name], image_shape) for name in D_hats]
-    rows = [_images("D", D, image_shape), *rows]
+    given = {"D": D} | {f"D_hats[{name!r}]": D_hat for name, D_hat in D_hats.items()}
+    rows = [_images(name, values, image_shape) for name, values in given.items()]
     _equal_counts("Samples and reconstructions", dict(zip(names, map(len, rows), strict=True)))
     figure, frames = _rows(names, rows)
     for column, *images in zip(frames.T, *rows, strict=True):
@@ -506,11 +471,6 @@ def comparison(result: object, image_shape: tuple[int, int] | None = None) -> Fi
     image_shape : (h, w), optional
         By default that of `result`. Without one, the cosines between all parts are shown.
 
-    Raises
-    ------
-    ValueError
-        If parts are not finite, or do not fit the shape.
-
     Examples
     --------
     >>> from types import SimpleNamespace
@@ -531,14 +491,10 @@ def comparison(result: object, image_shape: tuple[int, int] | None = None) -> Fi
         axes = _heat(upper, a @ b.T / np.where(norms, norms, 1), "cosine", 1)
         axes.set(xlabel=f"part of {result.name_b}", ylabel=f"part of {result.name_a}")
     else:
-        rows = [
-            _images("components_a", a[:pairs], image_shape),
-            _images("components_b", b[:pairs], image_shape),
-        ]
+        rows = [_images("components", both[:pairs], image_shape) for both in (a, b)]
         figure = _matched([result.name_a, result.name_b], rows, result.cosines, below=4)
         lower = figure.subfigs[1]
-    axes = lower.subplots()
-    place = np.arange(pairs)
+    axes, place = lower.subplots(), np.arange(pairs)
     axes.bar(place - 0.2, result.cosines, 0.4, color=GREEN, label="cosine of parts")
     axes.bar(place + 0.2, result.code_correlation, 0.4, color=PURPLE, label="correlation of codes")
     axes.axhline(0, color=INK, linewidth=0.5)
@@ -562,11 +518,6 @@ def seeds(mcc_between: ArrayLike, mcc_seeds: ArrayLike) -> Figure:
     mcc_between, mcc_seeds : arrays
         MCCs between the methods, and between pairs of NMF's seeds. A bar marks each median.
 
-    Raises
-    ------
-    ValueError
-        If one of them is empty or not finite.
-
     Examples
     --------
     >>> seeds([0.8], [0.9, 0.95]).axes[0].get_xlabel()
@@ -589,11 +540,7 @@ def seeds(mcc_between: ArrayLike, mcc_seeds: ArrayLike) -> Figure:
 
 @_styled
 def n_components(
-    values: ArrayLike,
-    heldout: ArrayLike,
-    training: ArrayLike,
-    stability: ArrayLike,
-    best: int,
+    values: ArrayLike, heldout: ArrayLike, training: ArrayLike, stability: ArrayLike, best: int
 ) -> Figure:
     """Plot the errors on hidden and on seen entries, and the stability, against the parts.
 
@@ -609,11 +556,6 @@ def n_components(
         MCCs between fits from random starts; each is a faint dot, their mean a line.
     best : int
         The number of parts to mark.
-
-    Raises
-    ------
-    ValueError
-        If arrays are empty, not finite, or do not have a row for each value.
 
     Examples
     --------
@@ -676,11 +618,6 @@ def walk(
         The parts of each step in matched order; the first eight are shown as pictures.
     image_shape : (h, w), optional
 
-    Raises
-    ------
-    ValueError
-        If numbers disagree or values are not finite.
-
     Examples
     --------
     >>> figure = walk(["NMF", "SAE"], {"dictionary": [0, 0.1], "encoder": [0, 0.2]}, [1, 0.9])
@@ -728,11 +665,6 @@ def heat_map(
     xlabel, ylabel, label : str
         What the columns, the rows and the colours are.
 
-    Raises
-    ------
-    ValueError
-        If the shape is another, or no value is finite.
-
     Examples
     --------
     >>> names = {"xlabel": "noise", "ylabel": "overlap", "label": "MCC"}
@@ -770,15 +702,10 @@ def trend(
     Parameters
     ----------
     groups : mapping from a label to (x, y)
-        Arrays of equal length, each.
+        At most four.
     xlabel, ylabel : str
     legend : str
         What the labels of the groups are; a single group has no legend.
-
-    Raises
-    ------
-    ValueError
-        If there are no groups, more than four, or one is empty or not finite.
 
     Examples
     --------

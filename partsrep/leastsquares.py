@@ -1,4 +1,10 @@
-"""Least squares in one factor: Gram matrices, sweeps, exact nonnegative codes, losses."""
+"""Least squares in one factor: Gram matrices, sweeps, exact nonnegative codes, losses.
+
+Data D (n, d) are dense or sparse, and never made dense; `weights` (n, d) ≥ 0 say what each entry
+counts, None all once, and 0 hides it. Codes H are (n, m), `components` Xᵀ (m, d). Either factor is
+held as rows: F (m, n) are codes for the parts P (m, d), or parts for codes, with Dᵀ and weightsᵀ.
+Where a function takes a stack, (s, m, n) and (s, m, d), D is dense and without weights.
+"""
 
 import math
 from collections.abc import Iterator
@@ -43,16 +49,7 @@ def normal_equations(
 
     It is :math:`\sum_{ip} w_{ip} (D - F^T P)_{ip}^2` up to a constant. Without weights
     G = P Pᵀ is one matrix; with weights each sample j has its own, :math:`P\,\mathrm{diag}(w_j)
-    P^T`. The same with Dᵀ, codes as rows and weightsᵀ is the quadratic of the parts.
-
-    Parameters
-    ----------
-    D : ndarray or sparse matrix (n, d)
-        Never made dense.
-    P : ndarray (m, d), or (s, m, d)
-        Parts as rows, or a stack of such for a dense D without weights.
-    weights : None or ndarray (n, d) ≥ 0
-        What each entry counts; 0 hides it.
+    P^T`. P may be a stack.
 
     Returns
     -------
@@ -154,19 +151,9 @@ def nnls_sweep(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> None:
 
     Minimises :math:`\tfrac12 \mathrm{tr}(F^T G F) - \langle C, F\rangle` over each row of F in
     turn, the others fixed: :math:`F_k \leftarrow \max(0, F_k + (C_k - G_k F)/G_{kk})`. With G the
-    Gram matrix of one factor and C its product with the data this is HALS for the other factor.
+    Gram matrix of one factor and C its product with the data this is HALS for the other factor; G
+    may be one for each column, (m, m, n), and all three a stack.
 
-    Parameters
-    ----------
-    F : ndarray (m, n) ≥ 0, or a stack (s, m, n)
-        Overwritten.
-    gram : ndarray (m, m) or (m, m, n), or a stack (s, m, m)
-        The matrix G, or one for each column.
-    cross : ndarray (m, n), or a stack (s, m, n)
-        The matrix C.
-
-    Notes
-    -----
     An entry whose partner is zero (G_kk = 0, and so C_k = 0) does not matter to the loss and is
     left as it is, so that it can return once its partner does. If it has a penalty (C_k < 0) it
     goes.
@@ -246,17 +233,8 @@ def nnls_sweeps(
     Gillis and Glineur stop when a sweep moves little against the first. A number that is known
     beforehand is as good, and what happens to one column does not depend on the others.
 
-    Parameters
-    ----------
-    F, gram, cross : ndarray
-        As in :func:`nnls_sweep`; not changed.
-    times : int ≥ 1
-        How many.
-
-    Returns
-    -------
-    ndarray (m, n), of a stack (s, m, n)
-        Better rows, numbers below the smallest normal one set to 0: they slow the processor down.
+    Returns better rows for those of :func:`nnls_sweep`, numbers below the smallest normal one set
+    to 0: they slow the processor down.
 
     References
     ----------
@@ -294,25 +272,18 @@ def exact_nnls(
     r"""Solve :math:`\min_{H \ge 0} \sum_{ip} w_{ip} (D - H X^T)_{ip}^2 + 2 l_1 \|H\|_1
     + l_2 \|H\|_F^2` exactly, sample by sample.
 
+    It is an active-set method: pivoting by blocks of rows, and where that does not end or the parts
+    are nearly dependent, that of Lawson and Hanson (1974).
+
     Parameters
     ----------
-    D : ndarray or sparse matrix (n, d)
-    components : ndarray (m, d)
-        Xᵀ.
+    D, components, weights
     l1, l2 : float ≥ 0
         Penalties of the codes.
-    weights : None or ndarray (n, d) ≥ 0
-        What each entry counts; None counts all once.
     allowed : None or ndarray (n, m) of bool
         Which codes may differ from 0; None allows all.
     guess : None or ndarray (n, m)
         Codes that are nearly right: the solution does not depend on them, its cost does.
-
-    Returns
-    -------
-    H : ndarray (n, m)
-        Each row the solution of an active-set method: pivoting by blocks of rows, and where
-        that does not end or the parts are nearly dependent, that of Lawson and Hanson (1974).
 
     Examples
     --------
@@ -326,19 +297,16 @@ def exact_nnls(
     well_posed = weights is None and allowed is None and _independent(P)
     H = np.empty((D.shape[0], len(P)), components.dtype)
     for rows in blocks(len(H), max(min(ROWS, ENTRIES // len(P) ** 2), 1)):
-        samples, left = D[rows], np.arange(len(H))[rows] - rows.start
+        left = np.arange(len(H))[rows]
         if well_posed:
             near = None if guess is None else guess[rows].T.astype(np.float64)
-            F, solved = _by_pivoting(*with_penalty(*normal_equations(samples, P), l1, l2), near)
+            F, solved = _by_pivoting(*with_penalty(*normal_equations(D[rows], P), l1, l2), near)
             H[rows], left = F.T, left[~solved]
-        if len(left):
-            some = None if weights is None else weights[rows][left]
-            for i, (A, target) in zip(
-                left, _least_squares(samples[left], P, l2, some), strict=True
-            ):
-                # A part of zeros is never used.
-                A = A if allowed is None else A * allowed[rows][i]
-                H[rows.start + i] = _nnls(A, target, l1)
+        some = None if weights is None else weights[left]
+        problems = _least_squares(D[left], P, l2, some) if len(left) else ()
+        for i, (A, target) in zip(left, problems, strict=True):
+            A = A if allowed is None else A * allowed[i]  # a part of zeros is never used
+            H[i] = _nnls(A, target, l1)
     return H
 
 
@@ -424,15 +392,6 @@ def exact_simplex(
     The solution of :math:`\min_{u \ge 0} \|(A - t 1^T) u\|^2 + (1^T u - 1)^2` is a multiple of the
     h wanted: for u = s h and the best s the value rises with the error of h.
 
-    Parameters
-    ----------
-    D, components, l2, weights
-        As in :func:`exact_nnls`.
-
-    Returns
-    -------
-    H : ndarray (n, m)
-
     Examples
     --------
     >>> exact_simplex(np.array([[3.0, 1.0]]), np.array([[0.0, 0.0], [4.0, 0.0]]))
@@ -464,10 +423,8 @@ def _least_squares(
     else:
         for i, root in enumerate(np.sqrt(weights, dtype=np.float64)):
             sample = D[[i]].toarray()[0] if sp.issparse(D) else D[i]
-            yield (
-                np.vstack([root[:, None] * X, ridge]),
-                np.append(root * sample, np.zeros(len(ridge))),
-            )
+            target = np.append(root * sample, np.zeros(len(ridge)))
+            yield np.vstack([root[:, None] * X, ridge]), target
 
 
 def _nnls(A: np.ndarray, target: np.ndarray, l1: float) -> np.ndarray:
@@ -574,11 +531,10 @@ def data_norm(D: Any, weights: np.ndarray | None = None) -> float:
     """‖D‖_F, or √Σ weights ∘ D², summed in double precision; sparse D allowed."""
     if sp.issparse(D):
         D = D.data[None]
-    rows = blocks(len(D), BLOCK)
-    if weights is None:
-        energy = sum(np.einsum("ip,ip->", D[b], D[b], dtype=np.float64) for b in rows)
-    else:
-        energy = sum(
-            np.einsum("ip,ip,ip->", weights[b], D[b], D[b], dtype=np.float64) for b in rows
-        )
+    energy = 0.0
+    for rows in blocks(len(D), BLOCK):
+        if weights is None:
+            energy += np.einsum("ip,ip->", D[rows], D[rows], dtype=np.float64)
+        else:
+            energy += np.einsum("ip,ip,ip->", weights[rows], D[rows], D[rows], dtype=np.float64)
     return float(np.sqrt(energy))

@@ -53,6 +53,8 @@ class History:
     In a stack of autoencoders a quantity may be an array, one number for each.
     """
 
+    solver = ""  # its name
+
     def __init__(self):
         self._began = time.perf_counter()
         self.rows: list[dict[str, Any]] = []
@@ -79,6 +81,7 @@ class History:
     def member(self, index: int) -> History:
         """That of one autoencoder of a stack."""
         own = History()
+        own.solver = self.solver
         own.rows = [
             {name: value[index] if np.ndim(value) else value for name, value in row.items()}
             for row in self.rows

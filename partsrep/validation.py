@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import (
-    check_array,
-    check_non_negative,
-    validate_data,
-)
+from sklearn.utils.validation import check_array, check_non_negative, validate_data
 
 from .lazy import is_tensor, torch
 
@@ -23,11 +19,8 @@ def as_array(X: Any, name: str = "X") -> Any:
     Of a torch tensor, or a list of them, the values on the CPU, without gradients. Half precision
     (float16, bfloat16) becomes float32, which is exact.
 
-    Raises
-    ------
-    ValueError
-        Anything that numpy cannot read as an array, such as a DataLoader, a generator or a path; a
-        tensor without values; shards, which are not in memory.
+    A ValueError for anything that numpy cannot read as an array, such as a DataLoader, a generator
+    or a path; a tensor without values; shards, which are not in memory.
 
     Examples
     --------
@@ -76,41 +69,24 @@ def check_data(
     stream: bool = False,
     dtype: Any = None,
 ) -> Any:
-    """Validate the data matrix of an estimator and return it as float32 or float64.
+    """Validate the data X (n, d) of an estimator and return them as float32 or float64.
+
+    A ValueError for NaN unless they may be `missing`, infinity, masked entries, negative ones if X
+    has to be `nonnegative`, no samples, no features, one dimension, text, no array, and numbers
+    whose `squares`, if needed, are too large or too small for their precision.
 
     Parameters
     ----------
-    estimator : estimator
-        The estimator that is fitted (`reset=True`) or applied.
-    X : array-like or sparse matrix (n, d)
-        The book's D.
     reset : bool
-        Whether the number of features is learned or compared.
-    nonnegative : bool
-        Whether negative entries are an error.
+        Whether the estimator is fitted, and learns the number of features; else it compares it.
     in_place : bool
         Whether D is only read, where it lies: memory maps and scipy sparse matrices that store
         each entry once are accepted as they are. Otherwise D is an array in C order that may be
         written to.
-    missing : bool
-        Whether NaN is accepted.
-    squares : bool
-        Whether sums of squares must be possible in the precision.
     stream : bool
         Whether shards are accepted; they stay in their files.
     dtype : dtype or None
         The precision wanted; None: float32 where X is float32 or half precision, else float64.
-
-    Returns
-    -------
-    D : ndarray, CSR or CSC matrix, or Shards (n, d)
-
-    Raises
-    ------
-    ValueError
-        NaN, infinity, negative or masked entries, no samples, no features, one dimension, text, no
-        array, numbers whose squares are too large or too small for their precision, if these are
-        needed.
     """
     if np.ma.is_masked(X):
         raise ValueError(
@@ -197,28 +173,10 @@ def peak(D: Any) -> float:
 
 
 def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Validate a mask or weights against the data.
+    """The data, zero where a mask or weights ≥ 0 (n, d) hide them, and the weights.
 
-    Parameters
-    ----------
-    mask : array-like (n, d)
-        Boolean, or weights ≥ 0; 0 and False hide an entry.
-    D : ndarray or sparse matrix (n, d)
-        NaN only where it is hidden.
-    columns : bool
-        Whether every column must be seen somewhere.
-
-    Returns
-    -------
-    D : ndarray (n, d)
-        Zero where it is hidden.
-    weights : ndarray (n, d)
-
-    Raises
-    ------
-    ValueError
-        Another shape, negative or infinite weights, a row or column that is wholly hidden, NaN in
-        the data where it is seen, sparse data.
+    A ValueError for another shape, negative or infinite weights, a row that is wholly hidden, or a
+    column if all `columns` must be seen, NaN in the data where it is seen, and sparse data.
     """
     if sp.issparse(D):
         raise ValueError("mask= needs a dense array of data; call X.toarray() if it fits.")
@@ -289,25 +247,10 @@ def check_choice(name: str, value: Any, choices: Any) -> None:
 
 
 def check_kind(name: str, value: Any, names: dict[str, Any], objects: str, kind: type) -> Any:
-    """The choice that a name stands for, or the object given in its place.
+    """The choice among `names` that a name stands for, or the object of a `kind` in its place.
 
-    Parameters
-    ----------
-    name : str
-        The setting.
-    value : str or object
-    names : dict
-        The choices that have a name.
-    objects : str
-        How the others are written, one after the other: ``"TopK(k) JumpReLU(threshold)"``.
-    kind : type
-        The base class of such choices.
-
-    Raises
-    ------
-    ValueError
-        Any other name or object: it lists what is accepted, and says what to write where a class, a
-        name or another library's object stands for one of these.
+    The error for any other lists what is accepted, with `objects` such as ``"TopK(k) Simplex()"``,
+    and says what to write where a class, a name or another library's object stands for one.
 
     Examples
     --------

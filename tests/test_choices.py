@@ -394,7 +394,7 @@ def test_beta_divergence_in_blocks_without_hidden_data_and_at_zero(seed):
         (lambda: JumpReLU(float("nan")), "got nan"),
         (lambda: L1(-0.1), "L1's weight must be"),
         (lambda: KL(1, target=0), "KL's target must be a finite number above 0"),
-        (lambda: KL(1, target=1), "KL's target must be below 1"),
+        (lambda: KL(1, target=1), "KL's target must be a finite number above 0 and below 1"),
         (
             lambda: L1(1.0, on="encoder"),
             "on='encoder' is not known; choose one of 'codes', 'parts'",

@@ -811,7 +811,7 @@ def test_the_tags_say_whether_data_may_be_negative():
         (NMF(3, alpha_W=-1), "alpha_W must be a finite number of at least 0; got -1"),
         (NMF(3, alpha_H="other"), "alpha_H must be a finite number"),
         (NMF(3, alpha_W="same"), "alpha_W must be a finite number"),
-        (NMF(3, l1_ratio=1.5), "l1_ratio must be at most 1; got 1.5"),
+        (NMF(3, l1_ratio=1.5), "l1_ratio must be .* at most 1; got 1.5"),
         (NMF(3, solver="sgd"), "solver='sgd' is not known; choose one of 'cd', 'mu'"),
         (NMF(3, beta_loss="poisson"), "beta_loss='poisson' is not known"),
         (NMF(3, beta_loss=np.inf, solver="mu"), "beta_loss must be a finite number"),

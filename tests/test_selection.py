@@ -263,7 +263,7 @@ GOOD = random_matrix(0, 8, 6) + 0.1
         (GOOD, [2, 2], {}, r"different numbers of parts.*\[2, 2\]"),
         (GOOD, [9], {}, "at most n_samples = 8"),
         (GOOD, [2], {"holdout": 0}, "holdout must be a finite number above 0"),
-        (GOOD, [2], {"holdout": 0.6}, "holdout must be at most 0.5"),
+        (GOOD, [2], {"holdout": 0.6}, "holdout must be .* at most 0.5"),
         (GOOD, [2], {"repeats": 1}, "repeats must be an integer of at least 2"),
         (GOOD, [2], {"estimator": SAE()}, "SAE cannot hide entries"),
     ],

@@ -22,8 +22,27 @@ STEPS = 5
 PROJECTION_STEPS = 100
 
 
+class Combinations(PartSet):
+    """What a cone and a hull of samples share."""
+
+    of_samples = True
+    centred = False  # whether the mean of the samples has no effect
+
+    def bind(self, D) -> "BoundCone":
+        """Begin a fit to the samples D (n, d), dense or sparse."""
+        return BoundCone(self, D, spectral_norm(D, self.centred))
+
+    def nearest_weights(self, A: np.ndarray) -> np.ndarray:
+        """Nearest weights that are allowed."""
+        raise NotImplementedError
+
+    def project_tensor(self, trained: "Tensor") -> "Tensor":
+        """Nearest weights that are allowed."""
+        return through_numpy(self.nearest_weights, trained)
+
+
 @dataclass(frozen=True)
-class Cone(PartSet):
+class Cone(Combinations):
     r"""The set {X : Xᵀ = A D, A ≥ 0}: parts are nonnegative combinations of samples, convex NMF.
 
     The data may have any sign.
@@ -44,24 +63,17 @@ class Cone(PartSet):
            [0. , 0.5]])
     """
 
-    of_samples = True
     homogeneous = True
 
-    def bind(self, D) -> "BoundCone":
-        """Begin a fit in the cone of the samples D (n, d), dense or sparse."""
-        return BoundCone(self, D, spectral_norm(D))
-
     def nearest_weights(self, A: np.ndarray) -> np.ndarray:
-        """Nearest weights that are allowed."""
         return np.maximum(A, 0)
 
     def project_tensor(self, trained: "Tensor") -> "Tensor":
-        """Nearest weights that are allowed."""
         return trained.clamp(min=0)
 
 
 @dataclass(frozen=True)
-class Hull(PartSet):
+class Hull(Combinations):
     r"""The set {X : Xᵀ = A D, A ≥ 0, A1 = 1}: parts are means of samples, archetypes.
 
     With codes on the simplex too this is archetypal analysis.
@@ -78,21 +90,10 @@ class Hull(PartSet):
     array([[1., 1.]])
     """
 
-    of_samples = True
-
-    def bind(self, D) -> "BoundCone":
-        """Begin a fit in the convex hull of the samples D (n, d), dense or sparse."""
-        # The mean has no effect on differences of weights with the same sum. A sparse D would
-        # not survive its subtraction, and its own norm is a bound.
-        return BoundCone(self, D, spectral_norm(D, centred=True))
+    centred = True  # it has none on differences of weights with the same sum
 
     def nearest_weights(self, A: np.ndarray) -> np.ndarray:
-        """Nearest weights that are allowed."""
         return project_simplex(A.T).T
-
-    def project_tensor(self, trained: "Tensor") -> "Tensor":
-        """Nearest weights that are allowed."""
-        return through_numpy(self.nearest_weights, trained)
 
 
 class Descent(NamedTuple):
@@ -112,15 +113,8 @@ class BoundCone(PartSet):
     `project` begins at the nearest parts, and `improve` goes on from those returned last, by
     accelerated projected gradient steps in A on q(A D). The momentum lasts from call to call,
     because G and C change little, and is dropped where q would rise. Row k has its own step,
-    1/(λ G_kk σ²), with λ the largest eigenvalue of G scaled to a unit diagonal and σ the norm that
-    bounds what samples do to parts.
-
-    Parameters
-    ----------
-    allowed : Cone or Hull
-    D : ndarray or sparse matrix (n, d)
-    norm : float
-        σ.
+    1/(λ G_kk σ²), with λ the largest eigenvalue of G scaled to a unit diagonal and σ the `norm`
+    that bounds what samples do to parts.
 
     References
     ----------
@@ -131,7 +125,7 @@ class BoundCone(PartSet):
 
     of_samples = True
 
-    def __init__(self, allowed: Cone | Hull, D, norm: float):
+    def __init__(self, allowed: Combinations, D, norm: float):
         self.allowed, self.D, self.norm = allowed, D, norm
         self._reached: Descent | None = None
 
@@ -210,7 +204,8 @@ class BoundCone(PartSet):
 
 
 def spectral_norm(D, centred: bool = False) -> float:
-    """The largest singular value, of D less its mean if `centred`; for a sparse D a bound on it."""
+    """The largest singular value, of D less its mean if `centred`; for a sparse D, which would not
+    survive the subtraction, a bound on it."""
     if sp.issparse(D):
         start = np.ones(min(D.shape), D.dtype)  # ARPACK's own start is random
         return float(sp.linalg.svds(D, k=1, v0=start, return_singular_vectors=False)[0])

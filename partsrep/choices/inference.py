@@ -6,28 +6,18 @@ NMF solves a nonnegative least-squares problem for each sample; an autoencoder a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 from ..lazy import torch
 from ..validation import check_fields, check_integer
 
 
-class Trained(Protocol):
-    """What an inference sees of an autoencoder."""
-
-    bias: torch.Tensor | None
-
-    @property
-    def components(self) -> torch.Tensor: ...
-
-    @property
-    def U(self) -> torch.Tensor: ...
-
-    def activate(self, Z: torch.Tensor) -> torch.Tensor: ...
-
-
 class Inference:
-    """What holds for an inference unless it says otherwise."""
+    """What holds for an inference unless it says otherwise.
+
+    It is called on data and a :class:`partsrep.solvers.autoencoder.Autoencoder`, whose weights
+    `components`, `U`, `bias` and `activate` it uses.
+    """
 
     #: Whether U is the decoder, U = Xᵀ, and whether it then has a factor for each unit.
     tied = False
@@ -55,7 +45,7 @@ class Inference:
         """Whether the data and the codes say how large the parts are."""
         return self.tied and not self.gain and self.has_encoder
 
-    def __call__(self, D: torch.Tensor, module: Trained) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, D: torch.Tensor, module: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """The pre-activations and the codes that a module's weights give."""
         raise NotImplementedError
 
@@ -110,15 +100,13 @@ class Layer(Inference):
         if self.gain and not self.tied:
             raise ValueError("gain=True needs tied=True: weights of its own have any gain.")
         if self.nonnegative and self.tied:
-            raise ValueError(
-                "nonnegative=True needs tied=False: tied weights have the parts' sign."
-            )
+            raise ValueError("nonnegative=True needs tied=False: tied ones have the parts' sign.")
 
     @property
     def single_layer(self) -> bool:
         return self.steps == 1
 
-    def __call__(self, D: torch.Tensor, module: Trained) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, D: torch.Tensor, module: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """The last pre-activations and the codes that a module's weights give."""
         U = module.U
         drive = D @ U.mT
@@ -171,7 +159,7 @@ class Pursuit(Inference):
     def most_active(self) -> int:
         return self.k
 
-    def __call__(self, D: torch.Tensor, module: Trained) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, D: torch.Tensor, module: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """The first pre-activations and the codes that a module's parts give."""
         norms = module.components.norm(dim=-1)
         norms = torch.where(norms > 0, norms, 1)

@@ -30,20 +30,14 @@ class Output:
 
     Parameters
     ----------
-    D : tensor (n, d)
-    Z : tensor (n, m)
-        Pre-activations (those of the last step).
-    H : tensor (n, m)
-        Codes.
-    D_hat : tensor (n, d)
-        The reconstruction.
+    D, D_hat : tensor (n, d)
+        The data and their reconstruction.
+    Z, H : tensor (n, m)
+        Pre-activations (those of the last step) and codes.
     module : partsrep.solvers.autoencoder.Autoencoder
         The weights; its `usage` (m,) is the share of samples on which each unit was active when the
         objective was last evaluated on all data.
-
-    Notes
-    -----
-    All but D may have an axis more in front, one autoencoder each; so has the objective then.
+        All but D may have an axis more in front, one autoencoder each; so has the objective then.
     """
 
     D: torch.Tensor
@@ -118,8 +112,7 @@ class Penalty:
         self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """The half step with the penalty."""
-        if self.elastic is None:
-            raise NotImplementedError
+        assert self.elastic is not None  # else `is_quadratic` is not
         return with_penalty(gram, cross, *self.elastic)
 
     def of_zero_codes(self, n_components: int) -> float:
@@ -158,15 +151,24 @@ def none(what: Any, reason: str) -> ValueError:
 
 
 @dataclass(frozen=True)
-class Norm(Penalty):
-    """A norm of codes or parts."""
+class Weighted(Penalty):
+    """A penalty that is its weight ≥ 0 times something."""
 
     weight: float
+
+    def __post_init__(self):
+        check_fields(self, check_number, "weight")
+
+
+@dataclass(frozen=True)
+class Norm(Weighted):
+    """A norm of codes or parts."""
+
     on: str = "codes"
     per: str = "sample"
 
     def __post_init__(self):
-        check_fields(self, check_number, "weight")
+        super().__post_init__()
         check_choice("on", self.on, ("codes", "parts"))
         check_choice("per", self.per, ("sample", "entry", "data"))
 
@@ -233,9 +235,8 @@ class L1(Norm):
         """The same penalty; by norm the plain one at parts of norm 1."""
         if not self.by_norm:
             return super().counterpart(problem)
-        return replace(
-            self, by_norm=False
-        ), "the same penalty of the codes, at parts of norm 1 (T11)"
+        plain = replace(self, by_norm=False)
+        return plain, "the same penalty of the codes, at parts of norm 1 (T11)"
 
     @property
     def elastic(self) -> tuple[float, float]:
@@ -271,7 +272,7 @@ class L2(Norm):
 
 
 @dataclass(frozen=True)
-class L0(Penalty):
+class L0(Weighted):
     r"""weight · mean number of active codes, for JumpReLU with learned thresholds.
 
     The number's gradient is the thresholds' straight-through one.
@@ -287,13 +288,8 @@ class L0(Penalty):
     sparse autoencoders", equation 10.
     """
 
-    weight: float
-
     degree = 0
     needs = "active"
-
-    def __post_init__(self):
-        check_fields(self, check_number, "weight")
 
     def __call__(self, output: Output) -> torch.Tensor:
         module = output.module
@@ -302,7 +298,7 @@ class L0(Penalty):
 
 
 @dataclass(frozen=True)
-class KL(Penalty):
+class KL(Weighted):
     r"""weight · :math:`\sum_j KL(p \| \hat p_j)`, p̂_j the mean activation of unit j.
 
     :math:`KL(p\|q) = p \log(p/q) + (1-p) \log((1-p)/(1-q))`, infinite where q ≥ 1. A unit that
@@ -316,7 +312,6 @@ class KL(Penalty):
         The wanted mean activation p.
     """
 
-    weight: float
     target: float = 0.05
 
     FLOOR: ClassVar[float] = 1e-8
@@ -324,10 +319,8 @@ class KL(Penalty):
     fixes_codes = True
 
     def __post_init__(self):
-        check_fields(self, check_number, "weight")
-        check_fields(self, check_number, "target", above=True)
-        if self.target >= 1:
-            raise ValueError(f"KL's target must be below 1; got {self.target!r}.")
+        super().__post_init__()
+        check_fields(self, check_number, "target", maximum=1, above=True, below=True)
 
     def __call__(self, output: Output) -> torch.Tensor:
         return self.of_means(output.H.mean(dim=-2))
@@ -357,7 +350,7 @@ class KL(Penalty):
 
 
 @dataclass(frozen=True)
-class Hoyer(Penalty):
+class Hoyer(Weighted):
     r"""weight · mean over samples of 1 − sparseness(h_i).
 
     The sparseness :math:`(\sqrt m - \|h\|_1 / \|h\|_2) / (\sqrt m - 1)` lies between 0 (all codes
@@ -373,12 +366,7 @@ class Hoyer(Penalty):
     Hoyer (2004), "Non-negative matrix factorization with sparseness constraints", section 3.1.
     """
 
-    weight: float
-
     degree = 0
-
-    def __post_init__(self):
-        check_fields(self, check_number, "weight")
 
     def __call__(self, output: Output) -> torch.Tensor:
         H = output.H
@@ -433,7 +421,7 @@ class Decay(Penalty):
 
 
 @dataclass(frozen=True)
-class AuxK(Penalty):
+class AuxK(Weighted):
     r"""weight · mean squared error of what idle units make of the reconstruction's residual.
 
     The idle units' k largest pre-activations (of each sample, those above 0) are decoded without
@@ -459,7 +447,7 @@ class AuxK(Penalty):
     zipf: bool = False
 
     def __post_init__(self):
-        check_fields(self, check_number, "weight")
+        super().__post_init__()
         if self.k is not None:
             check_fields(self, check_integer, "k")
 
@@ -504,7 +492,7 @@ class AuxK(Penalty):
 
 
 @dataclass(frozen=True)
-class PriorKL(Penalty):
+class PriorKL(Weighted):
     r"""weight · mean over samples of KL(q(z|d) ‖ N(0, I)), the rate of a variational code.
 
     :math:`\tfrac12 \sum_j (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)`; for Gaussian codes.
@@ -521,13 +509,8 @@ class PriorKL(Penalty):
     "β-VAE", equation 4.
     """
 
-    weight: float
-
     degree = 0
     needs = "log_variance"
-
-    def __post_init__(self):
-        check_fields(self, check_number, "weight")
 
     def __call__(self, output: Output) -> torch.Tensor:
         log_variance = output.module.log_variance_of(output.D)
@@ -536,7 +519,7 @@ class PriorKL(Penalty):
 
 
 @dataclass(frozen=True)
-class LogVolume(Penalty):
+class LogVolume(Weighted):
     r"""weight · :math:`\log\det(P P^T + \delta I)`, the volume that the rows of P span.
 
     It binds only where the other factor has a penalty too or a fixed norm or sum.
@@ -567,7 +550,6 @@ class LogVolume(Penalty):
     (3.912, 3.912)
     """
 
-    weight: float
     delta: float = 0.1
     per: str = "data"
 
@@ -576,7 +558,7 @@ class LogVolume(Penalty):
     columnwise = False
 
     def __post_init__(self):
-        check_fields(self, check_number, "weight")
+        super().__post_init__()
         check_fields(self, check_number, "delta", above=True)
         check_choice("per", self.per, ("sample", "entry", "data"))
 
@@ -621,12 +603,7 @@ class LogVolume(Penalty):
 @dataclass(frozen=True)
 class Beta:
     """Twice the β-divergence, summed over entries (:func:`partsrep.divergences.beta_divergence`);
-    for β = 2 the squared error.
-
-    Parameters
-    ----------
-    beta : float
-    """
+    for β = 2 the squared error."""
 
     beta: float = 2.0
 
@@ -665,27 +642,21 @@ class Bernoulli:
         return -float(np.sum(xlogy(mean, D_hat) + xlogy(1 - mean, 1 - D_hat)))
 
 
+SQUARED = Beta(2.0)
 #: Data-fits by name.
 FITS = {
-    "squared": Beta(2.0),
-    "frobenius": Beta(2.0),
+    "squared": SQUARED,
+    "frobenius": SQUARED,
     "kullback-leibler": Beta(1.0),
     "itakura-saito": Beta(0.0),
     "bernoulli": Bernoulli(),
 }
-SQUARED = Beta(2.0)
 
 
 @dataclass(frozen=True)
 class Objective:
-    r"""fit(D, link(H Xᵀ + 1cᵀ)) + penalties, a mean over samples.
-
-    Parameters
-    ----------
-    fit : Beta or Bernoulli
-    link : "linear" or "logistic"
-    penalties : tuple of Penalty
-    """
+    """fit(D, link(H Xᵀ + 1cᵀ)) + penalties, a mean over samples; the link is "linear" or
+    "logistic"."""
 
     fit: Beta | Bernoulli = SQUARED
     link: str = "linear"
@@ -731,15 +702,9 @@ class Objective:
         return values * unit.objective + sum(shifts)
 
     def of_zero_codes(self, D: Any, n_components: int, offset: bool, nonnegative: bool) -> float:
-        """Its value where all codes and, but for the best offset, all weights are zero.
+        """Its value where all codes and, but for the best `offset`, if any, all weights are zero.
 
-        Parameters
-        ----------
-        D : array-like (n, d)
-            Read a few rows at a time.
-        n_components : int
-        offset, nonnegative : bool
-            Whether the reconstruction has an offset, and whether that is at least 0.
+        D is read a few rows at a time; the offset may have to be `nonnegative`.
 
         Examples
         --------
@@ -756,7 +721,7 @@ class Objective:
         mean = total / n
         best = 0.0 if self.link == "linear" else 0.5
         if offset:
-            best = np.maximum(mean, best if self.link == "logistic" else 0) if nonnegative else mean
+            best = np.maximum(mean, best) if nonnegative else mean
         loss = max(self.fit.of_constant(mean, energy / n, best), 0.0)
         return loss + sum(penalty.of_zero_codes(n_components) for penalty in self.penalties)
 

@@ -20,14 +20,10 @@ class Problem:
 
     Parameters
     ----------
-    parts : PartSet
-        What X, and an offset c, may be.
-    codes : Codes
-        What H may be.
-    inference : Inference
-        How H comes from D.
-    objective : Objective
-        What is minimised.
+    parts, codes : PartSet, Codes
+        What X, with an offset c, and H may be.
+    inference, objective : Inference, Objective
+        How H comes from D, and what is minimised.
 
     Examples
     --------

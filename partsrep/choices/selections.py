@@ -15,12 +15,17 @@ TIE = 100  # last digits of the largest value, within which values are equal but
 STRIDE = 61  # between the entries that a first guess of a batch's threshold looks at
 
 
+@dataclass(frozen=True)
 class Selection(Codes):
-    """Nonnegative codes, the largest of a batch."""
+    """Nonnegative codes, the largest of a batch: k a sample on average."""
 
     k: int
+
     homogeneous = True
     from_batch = True
+
+    def __post_init__(self):
+        check_fields(self, check_integer, "k")
 
     @property
     def sparsity(self) -> int:
@@ -62,12 +67,7 @@ class BatchTopK(Selection):
             [0., 0.]])
     """
 
-    k: int
-
     varies = "k"
-
-    def __post_init__(self):
-        check_fields(self, check_integer, "k")
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
         return largest_kept(Z.flatten(-2), self.k * Z.shape[-2]).view_as(Z)
@@ -119,11 +119,10 @@ class FeatureChoice(Selection):
     [58, 28, 20, 14]
     """
 
-    k: int
     zipf: float = 0.0
 
     def __post_init__(self):
-        check_fields(self, check_integer, "k")
+        super().__post_init__()
         check_fields(self, check_number, "zipf")
 
     def budgets(self, n_samples: int, n_components: int) -> np.ndarray:

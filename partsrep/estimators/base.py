@@ -7,15 +7,11 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    clone,
-)
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array
 
+from ..lazy import sklearn
 from ..leastsquares import ENTRIES, blocks, squared_error
 from ..progress import progress
 from ..solvers.scale import power_of_four
@@ -72,7 +68,8 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         >>> round(NMF(1).fit(D).score(D), 6)
         1.0
         """
-        error = spread = unit = seen = mean = origin = 0.0
+        error = unit = 0.0
+        origin, seen = None, sklearn.preprocessing.StandardScaler()
         for block in _blocks_of_samples(X):
             D_hat = self.inverse_transform(codes_of(self, block))
             D = np.asarray(block.toarray() if sp.issparse(block) else block, dtype=np.float64)
@@ -81,22 +78,17 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             D, D_hat = D / unit, D_hat / unit
             error += squared_error(D, D_hat)
             # Seen from the first sample, constant features are exactly 0.
-            origin = origin if seen else D[0]
-            D = D - origin
-            now = D.mean(axis=0)
-            step, share = now - mean, len(D) / (seen + len(D))
-            # The spread within these samples, and between them and those before.
-            spread += squared_error(D, now) + seen * share * float(step @ step)
-            mean, seen = mean + share * step, seen + len(D)
+            origin = D[0] if origin is None else origin
+            seen.partial_fit(D - origin)
+        spread = float(seen.var_.sum() * seen.n_samples_seen_)
         if spread == 0:
             return 1.0 if error == 0 else -np.inf
         return 1 - error / spread
 
     def _check_codes(self, H) -> Any:
         """Codes (n, m), any sign, of any container, as numbers of floating point."""
-        H = check_array(
-            H, accept_sparse=("csr", "csc"), dtype=(np.float64, np.float32), input_name="codes X"
-        )
+        dtypes = np.float64, np.float32
+        H = check_array(H, accept_sparse=("csr", "csc"), dtype=dtypes, input_name="codes X")
         if H.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {H.shape[1]} columns, but there are {self.n_components_} parts: "
@@ -127,24 +119,19 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """The number of parts that the model has."""
         return len(self.components_)
 
-    @property
-    def _n_features_out(self) -> int:
-        return self.n_components_
+    _n_features_out = n_components_  # scikit-learn's name
 
     def _n_parts(self, D) -> int:
-        """The number of parts asked for: that of the start, or as many as features, if "auto"; as
-        many as features if None."""
-        if self.n_components is None:
-            return D.shape[1]
+        """The number of parts asked for: if "auto" that of the start, else as many as features."""
         if isinstance(self.n_components, str):
             check_choice("n_components", self.n_components, ("auto",))
-            if self.start is None:
-                return D.shape[1]
             if isinstance(self.start, tuple):
                 return np.shape(self.start[1])[-1]
-            return len(self.start.components_)
-        check_integer("n_components", self.n_components)
-        return int(self.n_components)
+            if self.start is not None:
+                return len(self.start.components_)
+        elif self.n_components is not None:
+            return check_integer("n_components", self.n_components)
+        return D.shape[1]
 
     def _check_start(self) -> None:
         if self.start is None:
@@ -186,7 +173,7 @@ def as_seeds(seeds: int | Iterable[int], least: int = 1) -> list[int]:
 
 
 def restarts(estimator: BaseEstimator, D, seeds: int | Iterable[int]) -> list[BaseEstimator]:
-    """Fit clones of an estimator from random starts, one for each seed, by :func:`fit_all`.
+    """Fit clones of an estimator from random starts, one for each seed in order (:func:`fit_all`).
 
     Parameters
     ----------
@@ -198,10 +185,6 @@ def restarts(estimator: BaseEstimator, D, seeds: int | Iterable[int]) -> list[Ba
         The data.
     seeds : int or iterable of int
         Each becomes a `random_state`; a number of seeds stands for 0, 1, 2 and so on.
-
-    Returns
-    -------
-    list of fitted estimators, in the order of the seeds.
 
     Raises
     ------
@@ -216,22 +199,17 @@ def restarts(estimator: BaseEstimator, D, seeds: int | Iterable[int]) -> list[Ba
     >>> len(restarts(NMF(n_components=4), D, seeds=3))
     3
     """
-
-    def begun_at(seed: int) -> BaseEstimator:
-        fresh = clone(estimator).set_params(random_state=seed)
-        given = fresh.get_params().get("init", "random")
-        if given not in BY_SEED and getattr(fresh, "start", None) is None:
-            fresh.set_params(init="random")
-        return fresh
-
-    seeds = as_seeds(seeds)
-    if "random_state" not in clone(estimator).get_params():
+    seeds, recipe = as_seeds(seeds), clone(estimator)
+    if "random_state" not in recipe.get_params():
         raise ValueError(f"{estimator!r} has no random_state: each seed would give the same fit.")
-    return fit_all([begun_at(seed) for seed in seeds], D)
+    begun = recipe.get_params().get("init", "random") in BY_SEED
+    if not begun and getattr(recipe, "start", None) is None:
+        recipe.set_params(init="random")
+    return fit_all([clone(recipe).set_params(random_state=seed) for seed in seeds], D)
 
 
 def fit_all(estimators: Iterable[BaseEstimator], D) -> list[BaseEstimator]:
-    """Fit estimators on the same data, as one stack where they can.
+    """Fit estimators on the same data, as one stack where they can, and return them.
 
     Autoencoders can if they differ only in `random_state`, in the k of TopK or BatchTopK and in the
     weights of penalties: one fit then serves a whole grid. NMFs can if they differ only in
@@ -243,10 +221,6 @@ def fit_all(estimators: Iterable[BaseEstimator], D) -> list[BaseEstimator]:
     estimators : iterable of NMF or SAE
     D : array-like (n, d)
         The data.
-
-    Returns
-    -------
-    list of the same estimators, fitted.
 
     Examples
     --------

@@ -362,17 +362,9 @@ class NMF(PartsModel):
 
     def _check_data(self, X, mask, *, reset: bool) -> tuple[Any, np.ndarray | None]:
         # What a mask hides may be anything, so that signs are checked when it is hidden.
-        masked = mask is not None
-        nonnegative = self._nonnegative()
-        D = check_data(
-            self,
-            X,
-            reset=reset,
-            nonnegative=nonnegative and not masked,
-            in_place=True,
-            missing=masked,
-            squares=False,
-        )
+        masked, nonnegative = mask is not None, self._nonnegative()
+        how = {"in_place": True, "missing": masked, "squares": False}
+        D = check_data(self, X, reset=reset, nonnegative=nonnegative and not masked, **how)
         if masked:
             D, mask = check_mask(mask, D, columns=reset)
             if nonnegative:
@@ -404,7 +396,8 @@ class NMF(PartsModel):
 
     def check(self) -> None:
         """Raise a ValueError if the solver cannot take a choice that the arguments name."""
-        self._solver.check(self.problem)
+        problem = self.problem  # first, since it says what is no choice at all
+        self._solver.check(problem)
 
     @property
     def _fit_to(self) -> Beta:
@@ -412,19 +405,15 @@ class NMF(PartsModel):
         if isinstance(self.beta_loss, str):
             check_choice("beta_loss", self.beta_loss, BETAS)
             return FITS[self.beta_loss]
-        check_number("beta_loss", self.beta_loss, -np.inf)
-        return Beta(float(self.beta_loss))
+        return Beta(check_number("beta_loss", self.beta_loss, -np.inf))
 
     def _penalties(self) -> Iterator[Penalty]:
         """scikit-learn's alphas, which count against half the error of an entry, and more."""
-        for name in ("alpha_W", "alpha_H", "l1_ratio"):
-            if (name, getattr(self, name)) != ("alpha_H", "same"):
-                check_number(name, getattr(self, name))
-        if self.l1_ratio > 1:
-            raise ValueError(f"l1_ratio must be at most 1; got {self.l1_ratio!r}.")
-        alpha_H = self.alpha_W if self.alpha_H == "same" else self.alpha_H
-        for on, alpha in (("codes", float(self.alpha_W)), ("parts", float(alpha_H))):
-            l1, l2 = 2 * alpha * self.l1_ratio, alpha * (1 - self.l1_ratio)
+        alpha_W = check_number("alpha_W", self.alpha_W)
+        alpha_H = alpha_W if self.alpha_H == "same" else check_number("alpha_H", self.alpha_H)
+        l1_ratio = check_number("l1_ratio", self.l1_ratio, maximum=1)
+        for on, alpha in (("codes", alpha_W), ("parts", alpha_H)):
+            l1, l2 = 2 * alpha * l1_ratio, alpha * (1 - l1_ratio)
             yield from [L1(l1, on=on, per="entry")] if l1 else []
             yield from [L2(l2, on=on, per="entry")] if l2 else []
         given = [] if self.penalty is None else self.penalty
@@ -460,17 +449,12 @@ class NMF(PartsModel):
     def _solver(self) -> ModuleType:
         """The module that solves the problem."""
         check_choice("solver", self.solver, ("cd", "mu"))
-        inference = self._inference
-        if inference not in (NNLS(), Layer(tied=True)):
-            raise ValueError(
-                f"NMF cannot solve with inference={inference!r}: give NNLS() or "
-                "Layer(tied=True), or take SAE for encoders of their own."
-            )
-        solver = SOLVERS.get((self.solver, inference))
+        solver = SOLVERS.get((self.solver, self._inference))
         if solver is None:
             raise ValueError(
-                f"solver={self.solver!r} cannot solve with inference={inference!r}: use "
-                "solver='cd' for projective NMF."
+                f"solver={self.solver!r} cannot solve with inference={self._inference!r}: give "
+                "NNLS(), or Layer(tied=True) with solver='cd', or take SAE for encoders of their "
+                "own."
             )
         return solver
 
@@ -534,9 +518,8 @@ class NMF(PartsModel):
         self.kkt_residual_ = history.last["residual"]
         self.history_ = history.arrays()
         objective = self.problem_.against_data(D.shape).objective
-        self.history_["objective"] = objective.measured_back(
-            self.history_["objective"], unit, len(components)
-        )
+        values = self.history_["objective"]
+        self.history_["objective"] = objective.measured_back(values, unit, len(components))
         if self.n_iter_ >= self._settings.max_iter and self.tol > 0:
             warnings.warn(
                 f"Maximum number of iterations {self._settings.max_iter} reached. Increase it "
@@ -575,17 +558,16 @@ class NMF(PartsModel):
                 raise ValueError(f"Array passed to NMF (input {name}) is full of zeros.")
         return given
 
-    def _start(
-        self, D, m: int, problem: Problem, unit: Unit, rng: np.random.RandomState
-    ) -> Factors:
+    def _start(self, D, m: int, problem: Problem, unit: Unit, rng) -> Factors:
         """Codes and parts to begin from, in the unit of D, not yet within what is allowed."""
         if self.start is None:
             return starts.begin(D, m, problem, self._named_start(D, m, problem), rng)
-        if isinstance(self.start, tuple):
-            H = check_factor(self.start[0], "H", (D.shape[0], m), D.dtype) / unit.codes
-            X = check_factor(self.start[1], "X", (D.shape[1], m), D.dtype) / unit.parts
-            return Factors(H, X.T)
-        X = check_factor(self.start.components_.T, "X", (D.shape[1], m), D.dtype) / unit.parts
+        given = isinstance(self.start, tuple)
+        X = self.start[1] if given else self.start.components_.T
+        X = check_factor(X, "X", (D.shape[1], m), D.dtype) / unit.parts
+        if given:
+            H = check_factor(self.start[0], "H", (D.shape[0], m), D.dtype)
+            return Factors(H / unit.codes, X.T)
         components = problem.parts.bind(D).project(X.T.copy())
         return Factors(ReLU().infer(D, components), components)
 
@@ -653,25 +635,17 @@ def non_negative_factorization(
 
     Parameters
     ----------
-    X : array-like or sparse matrix (n, d)
-        The book's D.
-    W, H : None or array-like (n, m), (m, d)
-        Codes and parts to begin from where `init` is "custom".
-    n_components, init, solver, beta_loss, tol, max_iter, alpha_W, alpha_H, l1_ratio, random_state
-        As for :class:`NMF`.
-    verbose, shuffle
-        Likewise.
+    X, W, H
+        As for :meth:`NMF.fit`.
     update_H : bool
         Whether the parts may change; if not, only the codes for the given H are found.
+    n_components, init, solver, beta_loss, tol, max_iter, alpha_W, alpha_H, l1_ratio, random_state
+        As for :class:`NMF`; so are `verbose` and `shuffle`.
 
     Returns
     -------
-    W : ndarray (n, m)
-        Codes.
-    H : ndarray (m, d)
-        Parts.
-    n_iter : int
-        Iterations.
+    W, H, n_iter : ndarray (n, m), ndarray (m, d), int
+        Codes, parts and the number of iterations.
 
     Examples
     --------

@@ -139,8 +139,8 @@ class SAE(PartsModel):
     loss_ : float
         ‖D − D̂‖²_F on the training data, without penalties.
     history_ : dict of arrays
-        "objective" (mean over samples, penalties included), "seconds", "solver", from Adam and
-        variable projection "alive" too, and from Adam "step".
+        "objective" (mean over samples, penalties included), "seconds", from Adam and variable
+        projection "alive", from Adam "step"; and "solver", its name.
     n_iter_ : int
         Epochs or rounds of the last solver.
     module_ : torch.nn.Module
@@ -301,7 +301,7 @@ class SAE(PartsModel):
         module.freeze(some)
         frozen, _ = adam.squared_error(module, some)
         self._adopt(module)
-        self.history_ = history.arrays()
+        self.history_ = history.arrays() | {"solver": history.solver}
         self.n_iter_ = len(self.history_["objective"])
         self.loss_, active = adam.squared_error(module, D)
         for doubt in self._doubts(D, history, (frozen - selected) / len(some), active):

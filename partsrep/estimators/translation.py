@@ -17,8 +17,6 @@ def from_problem(problem: Problem, n_components: int | str = "auto", **settings)
 
     Parameters
     ----------
-    problem : Problem
-    n_components : int or "auto"
     **settings
         Of the estimator, such as `random_state`, `start` and `n_init`.
 

@@ -130,12 +130,12 @@ def solve(
     """
     D = widened(D)
     problem = problem.against_data(D.shape)
-    begun, rough = iter(begun), rounded(D, problem, weights)
-    tol, max_iter = settings.tol, settings.max_iter
+    begun, rough, tol = iter(begun), rounded(D, problem, weights), settings.tol
+    to_the_end = partial(descend, max_iter=settings.max_iter)
     size = max(STACK // max(D.shape), 1) if _stacks(D, problem, weights) else 1
     while group := list(islice(begun, size)):
         bound = replace(problem, parts=problem.parts.bind(D))
-        factors = [_allowed(D, rough, *start[:2], bound, weights) for start in group]
+        factors = [_allowed(D, rough, start, bound, weights) for start in group]
         H, components = (np.stack(f) if len(f) > 1 else f[0] for f in zip(*factors, strict=True))
         histories = [History() for _ in group]
         del group, factors  # codes may be large
@@ -143,17 +143,11 @@ def solve(
             kkt_residual(D, *fit, bound, weights) <= NEAR for fit in _members(H, components)
         )
         if rough is not D and not near:
-            coarse = max(tol, COARSE)
-            H, components = descend(
-                rough, H, components, bound, histories, tol=coarse, max_iter=max_iter, gain=FINE
-            )
-        H, components = descend(
-            D, H, components, bound, histories, weights=weights, tol=tol, max_iter=max_iter
-        )
+            coarse: Any = {"tol": max(tol, COARSE), "gain": FINE}
+            H, components = to_the_end(rough, H, components, bound, histories, **coarse)
+        H, components = to_the_end(D, H, components, bound, histories, weights=weights, tol=tol)
         for fit, history in zip(_members(H, components), histories, strict=True):
-            H, components = _refined(
-                D, *fit, bound, history, weights=weights, tol=tol, max_iter=max_iter
-            )
+            H, components = _refined(D, *fit, bound, history, settings, weights)
             weights_of_samples = bound.parts.weights if bound.parts.of_samples else None
             yield Factors(H, components, weights_of_samples), history
 
@@ -170,14 +164,10 @@ def widened(D: Any) -> Any:
 
 
 def _allowed(
-    D: Any,
-    rough: Any,
-    H: np.ndarray,
-    components: np.ndarray,
-    problem: Problem,
-    weights: np.ndarray | None,
+    D: Any, rough: Any, start: Factors, problem: Problem, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """A start within what is allowed, at the scale of the data."""
+    H, components, _ = start
     if not _plain(problem):
         components = problem.parts.project(components)
         H = infer(D, components, problem, weights=weights)
@@ -186,9 +176,8 @@ def _allowed(
             H = infer(D, components, problem, weights=weights)
         return H, components
     H, components = np.maximum(H, 0), np.maximum(components, 0)
-    if problem.objective == Objective():
-        return starts.rescaled(rough, H, components)
-    return H, components
+    plain = problem.objective == Objective()
+    return starts.rescaled(rough, H, components) if plain else (H, components)
 
 
 def _members(H: np.ndarray, components: np.ndarray) -> Iterable[tuple[np.ndarray, np.ndarray]]:
@@ -202,24 +191,15 @@ def _refined(
     components: np.ndarray,
     problem: Problem,
     history: History,
-    *,
+    settings: Settings,
     weights: np.ndarray | None,
-    tol: float,
-    max_iter: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Go on from where a descent ended until the residual is small with the best codes too."""
+    tol, max_iter = settings.tol, settings.max_iter
     for halvings in range(REFINEMENTS):
         if halvings:
-            H, components = descend(
-                D,
-                H,
-                components,
-                problem,
-                [history],
-                weights=weights,
-                tol=tol / 2**halvings,
-                max_iter=max_iter,
-            )
+            ends: Any = {"tol": tol / 2**halvings, "max_iter": max_iter, "weights": weights}
+            H, components = descend(D, H, components, problem, [history], **ends)
         H = infer(D, components, problem, weights=weights, guess=H)
         residual = kkt_residual(D, H, components, problem, weights)
         if residual <= tol or history.iterations == max_iter or not problem.codes.exact:
@@ -255,12 +235,11 @@ def descend(
     D : ndarray or sparse matrix (n, d)
     H, components : ndarray
         The start, (n, m) and (m, d), within what is allowed; not changed. Or a stack of starts,
-        (s, n, m) and (s, m, d), of a problem that stacks: each descends by itself, until it is
-        done.
+        (s, n, m) and (s, m, d), of a problem that stacks: each descends by itself.
     problem : Problem
         Its parts are bound to D if they depend on it.
     histories : list of History
-        One for each start. They go on from here; objectives include the penalties.
+        One for each start, which go on from here.
     weights : ndarray (n, d) ≥ 0 or None
         Of the squared errors. Where a weight is 0, D must be 0.
     tol : float
@@ -272,11 +251,6 @@ def descend(
         Stop also when an iteration lowers the objective by less than this share.
     extrapolate : bool
         Whether extrapolation may be switched on.
-
-    Returns
-    -------
-    H : ndarray (n, m) or (s, n, m)
-    components : ndarray (m, d) or (s, m, d)
 
     References
     ----------

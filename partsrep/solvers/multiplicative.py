@@ -109,25 +109,15 @@ def infer(
     """
     size = D.shape[0] if sp.issparse(D) else max(BLOCK // D.shape[1], 1)
     components, problem = components.astype(np.float64), problem.against_data(D.shape)
-    codes = [
-        _codes(
-            D[rows].astype(np.float64),
-            components,
-            problem,
-            None if weights is None else weights[rows],
-            settings,
-        )
-        for rows in blocks(D.shape[0], size)
-    ]
+    codes = []
+    for rows in blocks(D.shape[0], size):
+        some = None if weights is None else weights[rows]
+        codes.append(_codes(D[rows].astype(np.float64), components, problem, some, settings))
     return np.concatenate(codes)
 
 
 def _codes(
-    D: Any,
-    P: np.ndarray,
-    problem: Problem,
-    weights: np.ndarray | None,
-    settings: Settings,
+    D: Any, P: np.ndarray, problem: Problem, weights: np.ndarray | None, settings: Settings
 ) -> np.ndarray:
     """Those of a few samples, which leave when they are done."""
     beta, terms, tol = problem.objective.beta, problem.objective.terms("codes"), settings.tol
@@ -154,20 +144,14 @@ def _codes(
 
 
 def _multiply(
-    F: np.ndarray,
-    P: np.ndarray,
-    D: Any,
-    weights: np.ndarray | None,
-    beta: float,
-    terms: Terms,
+    F: np.ndarray, P: np.ndarray, D: Any, weights: np.ndarray | None, beta: float, terms: Terms
 ) -> float:
     """Update the rows F of D ≈ FᵀP in place; returns the scale-free residual before the update:
     the norm of F ∘ gradient, relative to that of F ∘ ∇⁺."""
     gamma = 1 / (2 - beta) if beta < 1 else 1 / (beta - 1) if beta > 2 else 1.0
     down, up = _halves(F, P, D, weights, beta)
-    elastic = terms.elastic
-    assert elastic is not None  # what `check` has seen
-    l1, l2 = elastic
+    assert terms.elastic is not None  # what `check` has seen
+    l1, l2 = terms.elastic
     up = up + l1 + l2 * F
     up[up == 0] = 1  # the partner is zero, and so is ∇⁻
     residual = np.linalg.norm(F * (up - down)) / (np.linalg.norm(F * up) or 1.0)

@@ -37,10 +37,7 @@ def kkt_residual(
 
     Parameters
     ----------
-    D : ndarray or sparse matrix (n, d)
-    H : ndarray (n, m)
-    components : ndarray (m, d)
-        Xᵀ.
+    D, H, components : ndarray (n, d) or sparse matrix, ndarray (n, m), ndarray (m, d)
     problem : Problem or None
         None: NMF, both factors nonnegative. Parts that depend on the data must be bound to D.
     weights : ndarray (n, d) ≥ 0 or None
@@ -59,24 +56,17 @@ def kkt_residual(
     return max(_violation(D, H, P, problem, weights) for P in signs) / unit
 
 
-def _violation(
-    D: Any,
-    H: np.ndarray,
-    components: np.ndarray,
-    problem: Problem,
-    weights: np.ndarray | None,
-) -> float:
+def _violation(D: Any, H: np.ndarray, P: np.ndarray, problem: Problem, weights: Any) -> float:
     """The norm of what violates the optimality conditions."""
-    weights_T = None if weights is None else weights.T
     of_codes, of_parts = problem.objective.terms("codes"), problem.objective.terms("parts")
-    residuals = [
-        allowed.residual(F[:, block], *terms.quadratic(F[:, block], gram, cross))
-        for allowed, terms, F, equations in (
-            (problem.codes, of_codes, H.T, (D, components, weights)),
-            (problem.parts, of_parts, components, (D.T, H.T, weights_T)),
-        )
-        for block, gram, cross in equations_by_block(
-            *equations, allowed.columnwise and terms.columnwise
-        )
-    ]
+    weights_T = None if weights is None else weights.T
+    residuals = []
+    for allowed, terms, F, equations in (
+        (problem.codes, of_codes, H.T, (D, P, weights)),
+        (problem.parts, of_parts, P, (D.T, H.T, weights_T)),
+    ):
+        apart = allowed.columnwise and terms.columnwise
+        for block, gram, cross in equations_by_block(*equations, apart):
+            begin = F[:, block]
+            residuals.append(allowed.residual(begin, *terms.quadratic(begin, gram, cross)))
     return float(np.linalg.norm(np.array(residuals)))

@@ -130,7 +130,7 @@ def train(
 
         record()
         if optimum is not None:
-            history.last["solver"] = "principal components"
+            history.solver = "principal components"
             module.put(descent.weights)
             return history
         try:
@@ -265,7 +265,10 @@ def in_turn(
             norms += norms == 0
             P, F, V = P / norms, F * norms, V * norms
         lowest.append(loss.min())
-        if len(lowest) > LATEST and patience * (lowest[-1 - LATEST] - lowest[-1]) < GAIN * lowest[-1]:
+        if (
+            len(lowest) > LATEST
+            and patience * (lowest[-1 - LATEST] - lowest[-1]) < GAIN * lowest[-1]
+        ):
             break
     return V, P
 

@@ -1,6 +1,8 @@
-"""Where a solver begins. Codes and parts are returned as H (n, m) and components (m, d).
+"""Where a solver begins.
 
-The starts are raw: what their scale is, each says. :func:`rescaled` gives them that of the data.
+A start of `STARTS` takes the data D (n, d), dense or sparse, the number m of parts and a
+RandomState, and returns codes H (n, m) and components (m, d). They are raw: what their scale is,
+each says. :func:`rescaled` gives them that of the data.
 """
 
 from collections.abc import Callable
@@ -50,18 +52,6 @@ def random(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray
     Drawn in the order in which scikit-learn draws them: one seed gives the same start there. Where
     D̄ ≤ 0, as signed data may have it, the root mean square takes its place.
 
-    Parameters
-    ----------
-    D : ndarray or sparse matrix (n, d)
-    n_components : int
-        The number of parts m.
-    rng : RandomState
-
-    Returns
-    -------
-    H : ndarray (n, m)
-    components : ndarray (m, d)
-
     Examples
     --------
     >>> H, components = random(np.ones((4, 3)), 2, np.random.RandomState(0))
@@ -91,21 +81,10 @@ def nndsvd(
     ----------
     D : ndarray or sparse matrix (n, d) ≥ 0
     n_components : int
-        The number of parts m ≤ min(n, d).
-    rng : RandomState
+        At most min(n, d), else there is a ValueError.
     fill : None, "mean" or "random"
         What zeros get: nothing (NNDSVD), :math:`\sqrt{\bar D / m}` (NNDSVDa), or half-normal
         numbers of a hundredth of it (NNDSVDar).
-
-    Returns
-    -------
-    H : ndarray (n, m)
-    components : ndarray (m, d)
-
-    Raises
-    ------
-    ValueError
-        If there are more parts than singular pairs.
 
     References
     ----------
@@ -130,10 +109,11 @@ def nndsvd(
     P[:, 0], Qt[0] = np.abs(P[:, 0]), np.abs(Qt[0])
     H, components = np.zeros_like(P), np.zeros_like(Qt)
     for j, (p, s, q) in enumerate(zip(P.T, S, Qt, strict=True)):
-        halves = [(np.maximum(sign * p, 0), np.maximum(sign * q, 0)) for sign in (-1, 1)]
-        norms = [(np.linalg.norm(p), np.linalg.norm(q)) for p, q in halves]
-        heavier = max((0, 1), key=lambda half: norms[half][0] * norms[half][1])
-        (p, q), (p_norm, q_norm) = halves[heavier], norms[heavier]
+        halves = []
+        for sign in (-1, 1):
+            p_half, q_half = np.maximum(sign * p, 0), np.maximum(sign * q, 0)
+            halves.append((p_half, q_half, np.linalg.norm(p_half), np.linalg.norm(q_half)))
+        p, q, p_norm, q_norm = max(halves, key=lambda half: half[2] * half[3])
         if p_norm > 0 and q_norm > 0:
             H[:, j] = (s * q_norm / p_norm) ** 0.5 * p
             components[j] = (s * p_norm / q_norm) ** 0.5 * q
@@ -164,17 +144,8 @@ def wide_cone(D, components: np.ndarray, rng: np.random.RandomState) -> np.ndarr
     which the samples have least. Parts with a sign of their own, in contrast, can lie where no
     sample has a positive share of any: then no step leads from codes of zero.
 
-    Parameters
-    ----------
-    D : ndarray or sparse matrix (n, d)
-    components : ndarray (m, d)
-        What they have across the axis says how the cone is turned about it.
-    rng : RandomState
-        Draws the height of the cone.
-
-    Returns
-    -------
-    ndarray (m, d)
+    What the given parts have across the axis says how the cone is turned about it; its height is
+    drawn.
 
     References
     ----------
@@ -236,7 +207,7 @@ def spa_rows(D, n_components: int) -> np.ndarray:
     D : ndarray or sparse matrix (n, d) ≥ 0
         CSR, if sparse: rows are picked from it.
     n_components : int
-        The number of rows m ≤ n.
+        The number of rows m; above n it is a ValueError.
 
     Returns
     -------
@@ -244,11 +215,6 @@ def spa_rows(D, n_components: int) -> np.ndarray:
         Distinct rows, in the order of choice. Of equals the first is taken. When no row is left
         that is independent of the chosen ones, the largest (by sum) of those not chosen follow;
         they may repeat chosen ones, and rows of zeros come last.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer rows than parts.
 
     References
     ----------
@@ -289,22 +255,8 @@ def spa_rows(D, n_components: int) -> np.ndarray:
 
 
 def spa(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that :func:`spa_rows` finds as parts, and exact codes for them; nothing is drawn.
-
-    Parameters
-    ----------
-    D : ndarray or sparse matrix (n, d) ≥ 0
-    n_components : int
-        The number of parts m ≤ n.
-    rng : RandomState
-        Not used.
-
-    Returns
-    -------
-    H : ndarray (n, m)
-        Nonnegative least squares: no scalar makes the start fit better.
-    components : ndarray (m, d)
-        Rows of D, dense.
+    """The rows of D ≥ 0 that :func:`spa_rows` finds as parts, and exact codes for them; nothing is
+    drawn, and no scalar makes the start fit better.
 
     Examples
     --------
@@ -317,19 +269,7 @@ def spa(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, n
 
 
 def data_samples(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct rows of D, drawn at random, as parts, and exact codes for them.
-
-    Parameters
-    ----------
-    D : ndarray or sparse matrix (n, d)
-    n_components : int
-        The number of parts m ≤ n.
-    rng : RandomState
-
-    Returns
-    -------
-    H : ndarray (n, m)
-    components : ndarray (m, d)
+    """Distinct rows of D, drawn at random, as parts, and exact codes for them: m ≤ n.
 
     Examples
     --------
@@ -386,22 +326,17 @@ STARTS: dict[str, Callable[..., tuple[np.ndarray, np.ndarray]]] = {
 
 
 def begin(
-    D: Any,
-    n_components: int,
-    problem: Problem,
-    init: str,
-    rng: np.random.RandomState,
+    D: Any, n_components: int, problem: Problem, init: str, rng: np.random.RandomState
 ) -> Factors:
     """Codes and parts for a problem by a start of `STARTS`, not yet within what is allowed."""
     codes, parts = problem.codes, problem.parts
     if init == "random" and parts.of_samples:
         return Factors(*data_samples(D, n_components, rng))
     H, components = STARTS[init](D, n_components, rng)
-    signed = not (parts.nonnegative or parts.of_samples)
-    if signed and codes == ReLU() and problem.objective == Objective():  # semi-NMF
+    if parts.signed and codes == ReLU() and problem.objective == Objective():  # semi-NMF
         components = wide_cone(D, components, rng)
     # Where parts or codes have a scale of their own, the start has it too.
-    if not (parts.homogeneous or parts.of_samples):
+    if parts.has_scale:
         sizes = np.abs(components).mean(axis=1, keepdims=True)
         components = components / np.where(sizes > 0, sizes, 1)
     elif not codes.homogeneous:

@@ -136,9 +136,9 @@ class Training:
         for problem, objective, (module, history) in found:
             module.problem = problem
             module.measure(unit)
+            history.solver = history.solver or training.solver.name
             for row in history.rows:
                 row["objective"] = objective.measured_back(row["objective"], unit, m)
-                row.setdefault("solver", training.solver.name)
         return runs, interrupt
 
     def _solve(

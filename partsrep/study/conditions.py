@@ -19,6 +19,7 @@ from ..leastsquares import data_norm, exact_nnls, linear_encoder, squared_error
 from ..validation import check_integer, check_matrix, check_number
 from .enclosure import loss_lower_bound, nearest_units
 from .matching import unit_rows
+from .report import Report
 
 EPS = float(np.finfo(float).eps)
 ROUNDING = 1e-13  # of the largest singular value: a direction that is smaller is rounding
@@ -88,13 +89,10 @@ def encodability(X: Any, patterns: Any, *, tol: float = 0.0) -> Encodability:
     does not help. Where amplitudes fill only a part of the orthant, the condition is sufficient:
     :func:`encodability_on` asks the data.
 
-    What a margin says of a fitted model: 1/margin is the norm of the shortest row for a part of
-    norm 1, so that noise of standard deviation s in the data is noise of s/margin in the code,
-    relative to codes of parts of norm 1. It does not test a fitted NMF. Parts that are linearly
-    independent have positive margins whatever the patterns; and from noisy data about half of the
-    codes that should be zero come out positive (claim T7), so that ``H > 0`` has all pairs
-    together, and the margin is :math:`1/\sqrt{(G^{-1})_{jj}}` with the Gram matrix G of the parts
-    of norm 1, as if there were no patterns. Whether one layer is good enough on given data,
+    1/margin is the norm of the shortest row for a part of norm 1, so that noise of standard
+    deviation s in the data is noise of s/margin in the code. A margin does not test a fitted NMF:
+    from noisy data about half of the codes that should be zero come out positive (claim T7), and
+    ``H > 0`` has all pairs together. Whether one layer is good enough on given data,
     :func:`certificate` tells, also from NMF alone: its `upper` against `nmf.loss_`.
 
     Parameters
@@ -106,17 +104,12 @@ def encodability(X: Any, patterns: Any, *, tol: float = 0.0) -> Encodability:
     tol : float ≥ 0
         A margin up to this does not count as encodable.
 
-    Returns
-    -------
-    Encodability
-
     Notes
     -----
     Whether a margin is 0 is decided where the largest entry of each feature is 1, so that it does
     not depend on the units of features: 0 is what is at most 1e-8 there. Parts nearer than 1e-13 to
-    the span of others count as in it. Between that and 1e-8 or so the span itself is known to few
-    digits, and so are margins: their error is about 1e-16 divided by that distance.
-    For a margin below 1e-5 the row is one of those that do it, but need not be the shortest.
+    the span of others count as in it, and up to 1e-8 or so the error of a margin is about 1e-16
+    divided by that distance. For a margin below 1e-5 the row need not be the shortest.
 
     Raises
     ------
@@ -261,10 +254,6 @@ def encodability_on(
         relative to the largest code of that. So neither the units of features nor the sizes of
         parts matter. Below 1e-9 it is that.
 
-    Returns
-    -------
-    DataEncodability
-
     Examples
     --------
     The third part is the sum of the others: its codes cannot be computed, but it is not needed.
@@ -307,8 +296,7 @@ def encodability_on(
         H = best
     else:  # which codes are nearest depends on the units
         H = exact_nnls(D * units, (X * units[:, None]).T)
-    U, b = _units(D, H, bias, tol)
-    error = np.abs(np.maximum(D @ U.T + b, 0) - H).max(axis=0) / _peaks(H)
+    U, b, error = _units(D, H, bias, tol)
     codes = error <= tol
 
     def reconstructs(U: np.ndarray, b: np.ndarray) -> bool:
@@ -334,10 +322,8 @@ def encodability_on(
             return answer(True, (fewer, 0 * b), reason)
     unique = _unique_codes(X, best)
     if unique.any():
-        own = best[unique]
-        fitted_U, fitted_b = _units(D[unique], own, bias, tol)
-        missed = np.abs(np.maximum(D[unique] @ fitted_U.T + fitted_b, 0) - own).max(axis=0)
-        missed = np.flatnonzero(missed > tol * _peaks(best))
+        *_, missed = _units(D[unique], best[unique], bias, tol, _peaks(best))
+        missed = np.flatnonzero(missed > tol)
         if len(missed):
             reason = (
                 f"no unit gives the codes of part {missed[0]}, on {unique.sum()} samples with "
@@ -347,14 +333,19 @@ def encodability_on(
     return answer(None, None, "no layer was found, and no proof that there is none")
 
 
-def _units(D: np.ndarray, H: np.ndarray, bias: bool, tol: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rows (m, d) and biases (m,) of the units that come nearest to codes."""
+def _units(
+    D: np.ndarray, H: np.ndarray, bias: bool, tol: float, sizes: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows (m, d) and biases (m,) of the units that come nearest to codes, and their errors (m,)
+    relative to sizes, by default the largest codes."""
     P, size, V = np.linalg.svd(D, full_matrices=False)
     # With weights so large that a direction shows, rounding would show as much.
     real = size > 10 * EPS / tol * size[0]
     back = V[real] / size[real, None] * len(D) ** 0.5
     units = list(nearest_units(P[:, real] * len(D) ** 0.5, H, H, bias))
-    return np.array([unit.u for unit in units]) @ back, np.array([unit.b for unit in units])
+    U, b = np.array([unit.u for unit in units]) @ back, np.array([unit.b for unit in units])
+    error = np.abs(np.maximum(D @ U.T + b, 0) - H).max(axis=0)
+    return U, b, error / (_peaks(H) if sizes is None else sizes)
 
 
 def _independent_and_enough(
@@ -460,8 +451,8 @@ def noise_law(X: Any, activity: Any) -> NoiseLaw:
     return NoiseLaw(mass, gap, gap / (d - m) if d > m else np.inf, float(values[0] ** -0.5))
 
 
-@dataclass(frozen=True, eq=False)
-class Certificate:
+@dataclass(frozen=True, eq=False, repr=False)
+class Certificate(Report):
     """How far the best autoencoder can be from an NMF: the result of :func:`certificate`.
 
     Attributes
@@ -470,9 +461,6 @@ class Certificate:
         S* − L(nmf) lies between them.
     sae : SAE
         Whose loss is at most L(nmf) + upper.
-    strict : bool
-        lower > 0: there is a proof, checked in exact arithmetic, that every such autoencoder stays
-        above L(nmf).
     terms : dict of float
         The losses behind the bounds: "nmf" is L(nmf); "svd" and "floor" are below S*, the second
         0 if nothing was proved; the others are those of autoencoders.
@@ -488,6 +476,8 @@ class Certificate:
 
     @property
     def strict(self) -> bool:
+        """lower > 0: there is a proof, checked in exact arithmetic, that every such autoencoder
+        stays above L(nmf)."""
         return self.lower > 0
 
     def table(self) -> pd.DataFrame:
@@ -496,12 +486,7 @@ class Certificate:
         table["loss − L(nmf)"] = table["loss"] - self.terms["nmf"]
         return table
 
-    def _repr_html_(self) -> str:
-        return f"<p>{self._headline()}</p>{self.table().to_html()}"
-
-    def __repr__(self) -> str:
-        return f"{self._headline()}\n{self.table()}"
-
+    @property
     def _headline(self) -> str:
         strict = "strict" if self.strict else "not strict"
         return f"{self.lower:.4g} ≤ S* − L(nmf) ≤ {self.upper:.4g}, {strict}: {self.reason}"
@@ -532,10 +517,6 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     D : array-like (n, d) ≥ 0
     max_epochs : int
         Most iterations of each of the two fits.
-
-    Returns
-    -------
-    Certificate
 
     Raises
     ------

@@ -8,7 +8,6 @@ solution, which is then found again and checked in whole numbers of any length.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from math import lcm
@@ -35,16 +34,10 @@ TRIES = 6  # of an exact proof, for as many parts
 EXACT = 120  # samples of an exact proof: its time grows with their fourth power
 
 
-@dataclass(frozen=True, eq=False)
-class Enclosure:
+class Enclosure(NamedTuple):
     r"""Bounds of all H ≥ 0, X ≥ 0 with ‖D − H Xᵀ‖_F ≤ error, up to the order of the parts.
 
     Each part j is scaled to :math:`X_{p_j j} = 1` at its own feature p_j.
-
-    Attributes
-    ----------
-    H_least, H_most : ndarray (n, m)
-    X_least, X_most : ndarray (d, m)
     """
 
     H_least: np.ndarray
@@ -64,17 +57,9 @@ def fooling_set(
     which leaves room for an error. So m such entries need m parts, and each part of a factorization
     with m has the largest share of just one of them.
 
-    Parameters
-    ----------
-    D : ndarray (n, d)
-    H, X : ndarray (n, m), (d, m)
-        A factorization that says where to look; nothing rests on it.
-    least : float
-        How large a part's share of its entry must be, relative to the largest entry of D.
-
-    Returns
-    -------
-    list of (sample, feature), or None if the search finds no such entries
+    They are pairs (sample, feature), or None if the search finds none. H and X are a factorization
+    that says where to look, and nothing rests on it; `least` is how large a part's share of its
+    entry must be, relative to the largest entry of D.
 
     Examples
     --------
@@ -143,18 +128,8 @@ def enclose(D: np.ndarray, entries: list[tuple[int, int]], error: float) -> Encl
     All this is rounded outward: the bounds hold in exact arithmetic, for the floats in D as they
     are.
 
-    Parameters
-    ----------
-    D : ndarray (n, d) ≥ 0
-    entries : list of m (sample, feature)
-        From :func:`fooling_set`.
-    error : float > 0
-        The ε.
-
-    Returns
-    -------
-    Enclosure, or None where the error is too large for parts to get their names, or so small that
-    no factorization has it.
+    The `entries` are from :func:`fooling_set`. None where the error is too large for parts to get
+    their names, or so small that no factorization has it.
 
     Examples
     --------
@@ -239,15 +214,9 @@ def nearest_units(
     ReLU makes 0 of everything below. So t > 0 says that no unit gives such codes, as far as the
     solver's floats can be believed; :func:`refuted` does not believe them.
 
-    Parameters
-    ----------
-    D : ndarray (n, r)
-        Samples as rows. The solver wants columns of a size and far from parallel: give it a basis
-        of the features, such as :func:`column_space`.
-    least, most : ndarray (n, m)
-        Infinite where a code may be anything above.
-    bias : bool
-        Whether there is a b; else it is 0.
+    The solver wants columns of D (n, r) of a size and far from parallel: give it a basis of the
+    features, such as :func:`column_space`. The bounds `least` and `most` (n, m) are infinite where
+    a code may be anything above. Without a `bias` b is 0.
 
     Examples
     --------
@@ -285,14 +254,8 @@ def refuted(D: np.ndarray, low: np.ndarray, high: np.ndarray, dual: np.ndarray) 
     of :func:`nearest_units` says; these have one y up to scale, in whole numbers, and it is
     checked.
 
-    Parameters
-    ----------
-    D : ndarray (n, d)
-        The samples themselves, taken as exact numbers.
-    low, high : ndarray (n,)
-        Bounds of the unit's codes, exact too.
-    dual : ndarray (2, n)
-        Of :class:`NearestUnit`: which rows to try.
+    The samples D themselves and the bounds `low` and `high` (n,) are taken as exact numbers; `dual`
+    is that of :class:`NearestUnit`.
 
     Examples
     --------
@@ -348,19 +311,11 @@ def _only_relation(A: np.ndarray) -> np.ndarray | None:
 
 
 def column_space(D: np.ndarray) -> np.ndarray:
-    r"""Orthonormal columns that span the features of samples, whatever their units.
+    r"""Orthonormal columns (n, r) that span the features of samples, whatever their units.
 
     A direction in which samples differ by no more than the rounding of their entries is still one
     that an encoder can use, if only with huge weights. In floats it would be noise. So features
     that are nearly combinations of others are replaced by what these leave, computed exactly.
-
-    Parameters
-    ----------
-    D : ndarray (n, d)
-
-    Returns
-    -------
-    ndarray (n, r)
 
     Examples
     --------
@@ -398,19 +353,9 @@ def loss_lower_bound(
     :func:`nearest_units` looks for such a unit, and :func:`refuted` proves it in exact arithmetic.
     The largest ε of a list with this proof gives the bound ε².
 
-    Parameters
-    ----------
-    D : ndarray (n, d) ≥ 0
-    H, X : ndarray (n, m), (d, m)
-        An NMF. The proof does not rest on it, but the search for one does.
-    above : float ≥ 0
-        A bound that is not above this is of no use.
-
-    Returns
-    -------
-    bound : float
-        0 where no proof is found.
-    reason : str
+    H and X are an NMF of D ≥ 0. The proof does not rest on it, but the search for one does. A bound
+    that is not above `above` is of no use. Returned are the bound, 0 where no proof is found, and
+    the reason.
 
     Examples
     --------
@@ -449,13 +394,9 @@ def loss_lower_bound(
                 continue
             if inputs is None:
                 inputs = column_space(D) * len(D) ** 0.5
-            found = zip(
-                nearest_units(inputs, bounds.H_least, bounds.H_most),
-                bounds.H_least.T,
-                bounds.H_most.T,
-                entries,
-                strict=True,
-            )
+            low, high = bounds.H_least, bounds.H_most
+            units = nearest_units(inputs, low, high)
+            found = zip(units, low.T, high.T, entries, strict=True)
             missed = (row for row in found if row[0].violation > VIOLATION * row[2].max())
             reason = "a layer gives codes within all bounds that were found"
             for layer, low, high, (i, p) in islice(missed, TRIES):
@@ -465,7 +406,5 @@ def loss_lower_bound(
                         f"layer gives the codes of the part that makes feature {p} of sample "
                         f"{first[i]}"
                     )
-                reason = (
-                    "no layer was found that gives the codes, and no exact proof that none does"
-                )
+                reason = "no layer was found that gives the codes, and no proof that none does"
     return 0.0, reason

@@ -12,10 +12,8 @@ class Matching:
 
     Attributes
     ----------
-    pairs : ndarray (r, 2) of int
-        Rows (i, j): part i of the first goes with part j of the second.
-    cosines : ndarray (r,)
-        The cosine of each pair.
+    pairs, cosines : ndarray (r, 2) of int, ndarray (r,)
+        Rows (i, j): part i of the first goes with part j of the second; and the cosine of each.
     mcc : float
         Sum of the cosines / max(m_a, m_b): 1 for equal parts; dead and unmatched parts
         count 0.
@@ -46,13 +44,8 @@ def match(components_a: np.ndarray, components_b: np.ndarray) -> Matching:
 
     Parameters
     ----------
-    components_a : ndarray (m_a, d)
+    components_a, components_b : ndarray (m_a, d), (m_b, d)
         Parts as rows.
-    components_b : ndarray (m_b, d)
-
-    Returns
-    -------
-    Matching
 
     Raises
     ------

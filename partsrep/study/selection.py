@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, repeat
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from ..leastsquares import data_norm, factorization_loss
 from ..progress import progress
 from ..validation import check_integer, check_matrix, check_number
 from .matching import match, unit_rows
+from .report import Report
 
 figures = Lazy("partsrep.figures")
 NEIGHBOURS = 0.3  # of the fits: so many must have found a part for it to be kept
@@ -79,15 +80,11 @@ def consensus(fits: Iterable[Any], *, threshold: float | None = None) -> Consens
     Parameters
     ----------
     fits : iterable of R ≥ 2 fitted models
-        With ``components_`` of one shape (m, d), such as from :func:`partsrep.restarts`.
+        With ``components_`` of one shape, such as from :func:`partsrep.restarts`.
     threshold : float > 0 or None
         Two parts at distance t have the cosine 1 − t²/2. None: the median of all distances plus
         three robust standard deviations (1.4826 times the median absolute deviation each), but at
         least 0.1 (cosine 0.995): where all parts are found each time, how closely matters little.
-
-    Returns
-    -------
-    Consensus
 
     Raises
     ------
@@ -159,8 +156,8 @@ def consensus(fits: Iterable[Any], *, threshold: float | None = None) -> Consens
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Choice:
+@dataclass(frozen=True, eq=False, repr=False)
+class Choice(Report):
     """Fits with several numbers of parts: the result of :func:`choose_n_components`.
 
     Errors are squared and relative to the energy of the entries they are over.
@@ -169,10 +166,8 @@ class Choice:
     ----------
     values : ndarray (v,) of int
         The numbers of parts, ascending.
-    heldout : ndarray (v, repeats)
-        The error on the hidden entries.
-    training : ndarray (v, repeats)
-        The error on those that were seen.
+    heldout, training : ndarray (v, repeats)
+        The errors on the entries that were hidden and on those that were seen.
     stability : ndarray (v, repeats·(repeats−1)/2)
         The MCC between each two fits of all entries from random starts.
     """
@@ -181,6 +176,8 @@ class Choice:
     heldout: np.ndarray
     training: np.ndarray
     stability: np.ndarray
+
+    _digits = ".3g"
 
     @property
     def standard_error(self) -> np.ndarray:
@@ -210,17 +207,9 @@ class Choice:
             self.values, self.heldout, self.training, self.stability, self.best
         )
 
-    def _repr_html_(self) -> str:
-        return f"<p>{self._headline()}</p>{self._text().to_html()}"
-
-    def __repr__(self) -> str:
-        return f"{self._headline()}\n{self._text()}"
-
+    @property
     def _headline(self) -> str:
         return f"{self.best} parts: the fewest within one standard error of the least error"
-
-    def _text(self) -> pd.DataFrame:
-        return self.table().map("{:.3g}".format)
 
 
 def choose_n_components(
@@ -232,7 +221,7 @@ def choose_n_components(
     repeats: int = 5,
     random_state: int | np.random.RandomState | None = 0,
 ) -> Choice:
-    """Choose the number of parts by how well hidden entries are predicted.
+    """Choose the number of parts by how well hidden entries are predicted: a :class:`Choice`.
 
     For each number of parts and each of several masks, a share of the entries is hidden, the same
     masks for all numbers. The model is fitted to the others and predicts the hidden ones: too few
@@ -254,10 +243,6 @@ def choose_n_components(
     repeats : int ≥ 2
         So many masks, and so many random starts.
     random_state : int, RandomState or None
-
-    Returns
-    -------
-    Choice
 
     Raises
     ------
@@ -301,9 +286,7 @@ def choose_n_components(
     estimator = NMF(tol=ROUGH) if estimator is None else estimator
     if not has_fit_parameter(estimator, "mask"):
         raise ValueError(f"{type(estimator).__name__} cannot hide entries: its fit has no mask.")
-    check_number("holdout", holdout, above=True)
-    if holdout > 0.5:
-        raise ValueError(f"holdout must be at most 0.5, half of the entries; got {holdout!r}.")
+    check_number("holdout", holdout, maximum=0.5, above=True)  # half of the entries
     repeats = check_integer("repeats", repeats, 2)
     rng = check_random_state(random_state)
     masks = [speckle(D.shape, holdout, rng) for _ in range(repeats)]
@@ -316,12 +299,8 @@ def choose_n_components(
         warnings.simplefilter("always", ConvergenceWarning)
         for m in progress(values, "numbers of parts"):
             model = clone(estimator).set_params(n_components=m)
-            errors.append(
-                [
-                    _errors(clone(model).set_params(random_state=seed), D, mask)
-                    for mask, seed in zip(masks, seeds, strict=True)
-                ]
-            )
+            begun = [clone(model).set_params(random_state=seed) for seed in seeds]
+            errors.append(list(map(_errors, begun, repeat(D), masks)))
             parts = [fit.components_ for fit in restarts(model, D, seeds)]
             stability.append([match(one, other).mcc for one, other in combinations(parts, 2)])
     _tell_once(told)
@@ -338,22 +317,8 @@ def choose_n_components(
 def speckle(shape: tuple[int, int], holdout: float, rng: np.random.RandomState) -> np.ndarray:
     """Hide a share of the entries of a matrix, as evenly over rows and columns as it divides.
 
-    Parameters
-    ----------
-    shape : (n, d)
-        Both at least 2.
-    holdout : float in (0, 0.5]
-    rng : RandomState
-
-    Returns
-    -------
-    ndarray (n, d) of bool
-        True where an entry is seen. No row and no column is hidden as a whole.
-
-    Raises
-    ------
-    ValueError
-        If there is only one row or column.
+    The mask is True where an entry is seen, and hides no row and no column as a whole, for a share
+    in (0, 0.5]. A ValueError if there is only one row or column.
 
     Examples
     --------

@@ -17,6 +17,7 @@ from ..lazy import Lazy, matplotlib
 from ..validation import check_integer, check_matrix
 from .compare import Fit
 from .matching import match, unit_rows
+from .report import Report
 
 # The rule, on scales where 0 is chance. Of the reference with itself, 1 being equal parts: so much.
 # Of the other method with it, 1 being as much as with itself: so much.
@@ -27,25 +28,16 @@ MIXTURES = 20  # of each kind that says what chance is, for each fit of the refe
 STARTS = 5  # of each fit of NMF, if it does not say itself how many
 
 
-@dataclass(frozen=True, eq=False)
-class Verdict:
+@dataclass(frozen=True, eq=False, repr=False)
+class Verdict(Report):
     """The result of :func:`verdict`.
 
     Attributes
     ----------
-    agree : True, False or None
-        None: undetermined.
-    mcc : float
-        Mean MCC between the methods, over all pairs of their fits.
-    seed_mcc : float
-        Mean MCC between two fits of the reference, over all pairs.
     chance : float
         What the reference's parts match with no method at all: the larger of the mean MCC with as
         many random samples and with as many random convex mixtures of the parts themselves, scaled
         to norm 1. Parts without zeros are much alike, and so is all that is made of them.
-    agreement : float
-        (mcc − chance) / (seed_mcc − chance): 0 is chance, 1 as much as the reference has with
-        itself. NaN where the denominator is at most 0.02.
     interval : (float, float)
         From 2.5 % to 97.5 % of the bootstrap distribution of mcc − seed_mcc.
     agreement_interval : (float, float)
@@ -70,16 +62,22 @@ class Verdict:
     fits_b: list
     names: tuple[str, str]
 
+    _digits = "z.3f"
+
     @property
     def mcc(self) -> float:
+        """Mean MCC between the methods, over all pairs of their fits."""
         return float(self.between.mean())
 
     @property
     def seed_mcc(self) -> float:
+        """Mean MCC between two fits of the reference, over all pairs."""
         return float(np.nanmean(self.within))
 
     @property
     def agreement(self) -> float:
+        """(mcc − chance) / (seed_mcc − chance): 0 is chance, 1 as much as the reference has with
+        itself. NaN where the denominator is at most 0.02."""
         return float(_agreement(self.mcc, self.seed_mcc, self.chance))
 
     @property
@@ -90,6 +88,7 @@ class Verdict:
 
     @property
     def agree(self) -> bool | None:
+        """None: undetermined."""
         low, high = self.agreement_interval
         if not self.determined or low <= AGREED <= high:
             return None
@@ -113,6 +112,8 @@ class Verdict:
             f"[{low:z.2f}, {high:z.2f}] against {AGREED}"
         )
 
+    _headline = reason
+
     def table(self) -> pd.DataFrame:
         """One row a quantity."""
         rows = {
@@ -132,20 +133,8 @@ class Verdict:
 
     def plot(self) -> matplotlib.figure.Figure:
         """The MCCs between the methods beside those from seed to seed."""
-        return figures.seeds(
-            self.between.ravel(), self.within[np.triu_indices_from(self.within, 1)]
-        )
-
-    def _repr_html_(self) -> str:
-        return f"<p>{self.reason}</p>{self._text().to_html()}"
-
-    def __repr__(self) -> str:
-        return f"{self.reason}\n{self._text()}"
-
-    def _text(self) -> pd.DataFrame:
-        return self.table().map(
-            lambda entry: f"{entry:z.3f}" if isinstance(entry, float) else entry
-        )
+        within = self.within[np.triu_indices_from(self.within, 1)]
+        return figures.seeds(self.between.ravel(), within)
 
 
 def verdict(
@@ -182,10 +171,6 @@ def verdict(
         Of the bootstrap.
     random_state : int, RandomState or None
         Of the bootstrap, and of the samples and mixtures that say what chance is.
-
-    Returns
-    -------
-    Verdict
 
     Raises
     ------
@@ -253,8 +238,7 @@ def _chance(fits: list[np.ndarray], D: np.ndarray, rng: np.random.RandomState) -
 def _interval(draws: np.ndarray) -> tuple[float, float]:
     """From 2.5 % to 97.5 %; NaN if all draws are."""
     known = draws[~np.isnan(draws)]
-    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
-    return float(low), float(high)
+    return tuple(np.percentile(known, [2.5, 97.5]).tolist()) if len(known) else (np.nan, np.nan)
 
 
 def _bootstrap(

@@ -13,7 +13,7 @@ from ..choices.codes import TopK
 from ..choices.inference import Layer
 from ..choices.parts import Parts
 from ..choices.problem import Problem
-from ..estimators import from_problem
+from ..estimators import NMF, from_problem
 from ..lazy import Lazy, matplotlib
 from ..leastsquares import data_norm
 from ..progress import progress
@@ -35,26 +35,13 @@ def to_topk_sae(k: int) -> dict[str, Problem]:
     sparse = replace(layer, codes=TopK(k))
     unit = replace(sparse, parts=Parts(nonnegative=True, unit=True))
     free = replace(unit, parts=Parts(unit=True))
-    return {
-        "NMF": nmf,
-        "one layer": layer,
-        "k active": sparse,
-        "unit norm": unit,
-        "any sign": free,
-    }
+    return {"NMF": nmf, "one layer": layer, "k active": sparse, "unit norm": unit, "any sign": free}
 
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """The result of :func:`walk`; everything is by step.
-
-    Attributes
-    ----------
-    problems : dict of Problem
-    models : dict of fitted estimators
-    comparisons : dict of Comparison
-        Of the first model (a) with each (b).
-    """
+    """The result of :func:`walk`: by step the problem, the fitted model, and the comparison of the
+    first model (a) with it (b)."""
 
     problems: dict[str, Problem]
     models: dict[str, Any]
@@ -118,18 +105,13 @@ def walk(
     D : array-like (n, d)
     problems : dict of Problem
         By the name of the step, such as :func:`to_topk_sae`; the first is the one to compare with.
-    n_components : int
     warm : bool
         Whether each step begins at the solution of the one before, which keeps it in that basin;
         else each is the best of `n_init` random starts.
-    n_init : int
-    random_state : int
+    n_components, n_init, random_state
+        Of every estimator.
     **settings
         Of every SAE, such as `max_epochs`.
-
-    Returns
-    -------
-    Walk
 
     Raises
     ------
@@ -151,16 +133,12 @@ def walk(
         for name, problem in problems.items()
     }
     models: dict[str, Any] = {}
+    last = None
     for name, model in progress(list(unfitted.items()), "steps"):
-        if "max_epochs" in model.get_params():
-            model.set_params(**settings)
-        else:
-            model.set_params(init="random")
-        if warm and models:
-            model.set_params(start=list(models.values())[-1])
-        else:
-            model.set_params(n_init=n_init)
-        models[name] = model.fit(D)
+        own = {"init": "random"} if isinstance(model, NMF) else settings
+        begin = {"n_init": n_init} if last is None else {"start": last}
+        models[name] = model.set_params(**own, **begin).fit(D)
+        last = model if warm else None
     first = next(iter(models.values()))
     comparisons = {name: compare(first, model, D) for name, model in models.items()}
     return Walk(dict(problems), models, comparisons)
