@@ -17,7 +17,7 @@ from ..validation import check_factor
 from . import Settings, Weights, adam, alternating, hals, projection, starts
 
 # A start is the best of so many on so many samples, as far as they have so many codes together.
-STARTS, ENOUGH, CODES = 6, 8192, 2**23
+STARTS, ENOUGH, CODES = 8, 8192, 2**23
 NEAR_ENOUGH = Settings(tol=1e-3, max_iter=1000)  # of NMFs to begin from
 # Autoencoders that train as one stack have at most so many weights and codes of a batch together.
 STACK = 2**23
