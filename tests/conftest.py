@@ -1,5 +1,6 @@
 """What several folders of tests share: all of them draw the same numbers at every run."""
 
+import signal
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -17,6 +18,15 @@ settings.load_profile("ci")
 # Hypothesis also draws constants that it reads in the package's loaded modules: load all of them.
 for module in walk_packages(partsrep.__path__, "partsrep."):
     import_module(module.name)
+
+
+@pytest.fixture
+def heard_sigint():
+    """SIGINT as in a shell's foreground: in the background it is ignored, and what a test starts
+    inherits that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

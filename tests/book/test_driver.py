@@ -196,6 +196,7 @@ def test_warning_of_a_page_keeps_the_last_book(project):
     assert snapshot(project / "build/html") == before
 
 
+@pytest.mark.usefixtures("heard_sigint")
 def test_interrupted_book_resumes(project, capsys):
     before = snapshot(project / "build/html")
     write_notebook(project / "notebooks/first.ipynb", f"{GOOD}\nprint('new')")
@@ -235,6 +236,7 @@ def family(project: Path) -> list[psutil.Process]:
     return [one for one in found if Path(one.info["cwd"] or "/").is_relative_to(project)]
 
 
+@pytest.mark.usefixtures("heard_sigint")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
 @pytest.mark.parametrize("where", ["notebook", "page"])
 def test_a_driver_that_alone_is_stopped_leaves_no_process(project, where, how):

@@ -301,6 +301,7 @@ def test_killed_workers_and_kernels_of_a_cluster_end_no_sweep(scheduler, tmp_pat
     assert again == {orphan: 2}, "the point in flight was run again, and no other"
 
 
+@pytest.mark.usefixtures("heard_sigint")
 @pytest.mark.parametrize("send", [os.killpg, os.kill], ids=["terminal", "driver alone"])
 def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path, send):
     slow(tmp_path, pause=600)
@@ -335,6 +336,7 @@ def test_a_kernel_server_without_a_worker_ends_during_an_import(tmp_path, monkey
         server.process.stdout.close()
 
 
+@pytest.mark.usefixtures("heard_sigint")
 @pytest.mark.parametrize("module", ["numpy", "dask"])
 def test_ctrl_c_during_imports_is_quiet(tmp_path, module):
     """Of the package itself, or of the sweep: the driver has not begun."""
