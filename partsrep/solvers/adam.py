@@ -22,7 +22,9 @@ REVIVALS = 5  # times that dead units are reinitialised
 # An objective so many times that of the start, or of codes of zero, has blown up; a run of which
 # nothing else remains has diverged.
 BLOWN_UP = 10
+CODES = 2**22  # that are computed at once
 ROWS = 2**14  # samples that are looked at together between epochs
+SEEN = 2**12  # samples on which the objective is measured after each epoch
 # What a penalty needs that the activation offers.
 NEEDS = {
     "active": "learned thresholds, which {!r} has not: give JumpReLU a bandwidth, or take L1.",
@@ -64,8 +66,8 @@ def train(
 ) -> History:
     """Minimise the module's objective by Adam, in place; the best epoch is what stays.
 
-    The rules, all of which see the objective on the whole data after each epoch. In a stack each
-    autoencoder goes by them on its own, and comes out as it would alone:
+    The rules see the objective after each epoch, on all samples or on 4096 that are drawn once. In
+    a stack each autoencoder goes by them on its own, and comes out as it would alone:
 
     * A weight array's step is `learning_rate` times its root mean square at the start; of
       thresholds at least times the norm of an encoder row.
@@ -98,12 +100,15 @@ def train(
     history, tol, learning_rate = History(), settings.tol, settings.learning_rate
     assert learning_rate is not None  # whoever trains has chosen one
     optimiser = RelativeAdam(module, learning_rate)
+    seen = D if len(D) <= SEEN else batch(D, _sample(len(D)), module)
     step = torch.ones(shape, dtype=torch.float64)
     waited = torch.zeros(shape, dtype=torch.int64)
     revivals = torch.zeros_like(waited)
 
-    def record() -> torch.Tensor:
-        value = evaluate(module, D)
+    def record(uses: torch.Tensor | None = None) -> torch.Tensor:
+        value = evaluate(module, seen)
+        if uses is not None:
+            module.usage.copy_(uses / len(D))
         alive = (module.usage > 0).sum(dim=-1)
         history.add(
             objective=value.numpy()[()],
@@ -116,15 +121,18 @@ def train(
     kept = [weights.detach().clone() for weights in optimiser.weights]
     try:
         for _ in progress(range(settings.max_iter), "SAE, Adam"):
+            uses = torch.zeros_like(module.usage, dtype=torch.int64)
             for rows in _batches(len(D), settings.batch_size, generators, shape):
                 module.zero_grad()
-                _objective(module, batch(D, rows, module), generators[0]).sum().backward()
+                value, active = _objective(module, batch(D, rows, module), generators[0])
+                value.sum().backward()
+                uses += active
                 module.project_gradient()
                 optimiser.step(step)
                 module.project()
             optimiser.flush()
 
-            value = record()
+            value = record(uses)
             better = value < best
             best = torch.where(better, value, best)
             _copy(kept, optimiser.weights, better)
@@ -189,7 +197,7 @@ class RelativeAdam:
         self.rates = [learning_rate * size for size in largest]
         # What is 1 but for rounding is 1: then `step` has nothing to shorten.
         shares = [size / most for size, most in zip(sizes, largest, strict=True)]
-        self.shares = [torch.where(share > 1 - 1e-6, 1, share) for share in shares]
+        self.shares = [torch.where(share > 1 - 1e-6, 1, share).double().cpu() for share in shares]
         # Running means of the gradient and of its square.
         self.moments = {
             weights: (torch.zeros_like(weights), torch.zeros_like(weights))
@@ -200,15 +208,16 @@ class RelativeAdam:
     @torch.no_grad()
     def step(self, step: torch.Tensor) -> None:
         """One step of so much of the first one, a number for each member of the stack."""
-        factors = [(share * step.to(share)) for share in self.shares]
-        # Adam's own step is the same for all: what is shorter is shortened afterwards.
-        whole = all(bool((factor == 1).all()) for factor in factors)
-        before = None if whole else [weights.clone() for weights in self.weights]
         slopes = [weights.grad for weights in self.weights if weights.grad is not None]
-        for weights, slope, rate, count in zip(
-            self.weights, slopes, self.rates, self.steps, strict=True
+        for weights, slope, rate, share, count in zip(
+            self.weights, slopes, self.rates, self.shares, self.steps, strict=True
         ):
             mean, square = self.moments[weights]
+            factor = share * step
+            # Adam's own step is the same for all: what is shorter is shortened afterwards.
+            longest = float(factor.max())
+            alike = factor.ndim == 0 or bool((factor == longest).all())
+            before = None if alike else weights.clone()
             # Gradients scale with the data: the usual eps of 1e-8 would not.
             adam(
                 [weights],
@@ -217,7 +226,7 @@ class RelativeAdam:
                 [square],
                 [],
                 [count],
-                lr=rate,
+                lr=rate * longest,
                 beta1=0.9,
                 beta2=0.999,
                 eps=1e-30,
@@ -226,10 +235,8 @@ class RelativeAdam:
                 maximize=False,
                 fused=True,
             )
-        if before is None:
-            return
-        for weights, old, factor in zip(self.weights, before, factors, strict=True):
-            weights.copy_(torch.lerp(old, weights, _like(factor, weights)))
+            if before is not None and longest > 0:
+                weights.copy_(torch.lerp(before, weights, _like(factor / longest, weights)))
 
     def forget(self, members: torch.Tensor) -> None:
         """Begin anew with the moments of some members of the stack."""
@@ -250,14 +257,14 @@ def evaluate(module: Autoencoder, D: Any) -> torch.Tensor:
     generator = torch.Generator(module.usage.device).manual_seed(0)
     shape = module.usage.shape[:-1]
     value = torch.zeros(shape, dtype=torch.float64, device=module.usage.device)
-    active = torch.zeros_like(module.usage, dtype=torch.int64)
+    uses = torch.zeros_like(module.usage, dtype=torch.int64)
     with torch.no_grad():
-        for rows in blocks(len(D), ROWS):
-            output = module(batch(D, rows, module), generator)
-            count = output.H.shape[-2]
-            value = value + count * module.problem.objective(output).double()
-            active = active + (output.H != 0).sum(dim=-2)
-        module.usage.copy_(active / len(D))
+        for rows in blocks(len(D), max(1, min(ROWS, CODES // module.usage.numel()))):
+            samples = batch(D, rows, module)
+            objective, active = _objective(module, samples, generator)
+            value = value + len(samples) * objective.double()
+            uses += active
+        module.usage.copy_(uses / len(D))
     return (value / len(D)).cpu()
 
 
@@ -273,14 +280,19 @@ def squared_error(module: Autoencoder, D: Any) -> tuple[float, bool]:
     return error, active
 
 
-def _objective(module: Autoencoder, D: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """The objective of a batch in training, by the selected codes alone where that is faster."""
-    stack = module.usage.shape[:-1].numel() if D.ndim == 2 else 1
-    n, d, m = stack * D.shape[:-1].numel(), D.shape[-1], module.usage.shape[-1]
-    active = float(module.usage.sum(dim=-1).max())
-    if module.frozen is None and sparse_step.is_faster(module.problem, n, d, m, active):
-        return sparse_step.sparse_loss(module, D)
-    return module.problem.objective(module(D, generator))
+def _objective(
+    module: Autoencoder, D: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The objective of a batch, and on how many samples each unit is active."""
+    if module.frozen is None and sparse_step.applies(module.problem):
+        return sparse_step.layer_loss(module, D)
+    output = module(D, generator)
+    return module.problem.objective(output), (output.H.detach() != 0).sum(dim=-2)
+
+
+def _sample(n: int) -> np.ndarray:
+    """Some of so many rows, the same each time."""
+    return np.sort(np.random.RandomState(0).choice(n, SEEN, replace=False))
 
 
 def _batches(n: int, batch_size: int, generators: list[torch.Generator], shape: tuple):
@@ -298,7 +310,8 @@ def batch(D: Any, rows: Any, module: Autoencoder) -> torch.Tensor:
     if isinstance(rows, slice):
         samples = D[rows]
     else:
-        samples = D[rows.flatten().numpy()].reshape(*rows.shape, -1)
+        rows = np.asarray(rows)
+        samples = D[rows.ravel()].reshape(*rows.shape, -1)
     return torch.tensor(samples).to(module.usage)
 
 

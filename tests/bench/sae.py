@@ -85,7 +85,7 @@ def sparse_step(case: Case, activation: str, start: torch.Tensor) -> Callable:
 
     def step(D: torch.Tensor) -> torch.Tensor:
         module.zero_grad()
-        loss = quick.sparse_loss(module, D)
+        loss, _ = quick.layer_loss(module, D)
         loss.backward()
         module.project_gradient()
         optimiser.step(whole)
@@ -167,7 +167,7 @@ def stack(scale: float) -> list[dict]:
     def together() -> None:
         for i in range(case.steps):
             module.zero_grad()
-            quick.sparse_loss(module, batches[i % BATCHES]).sum().backward()
+            quick.layer_loss(module, batches[i % BATCHES])[0].sum().backward()
             module.project_gradient()
             optimiser.step(whole)
             module.project()
