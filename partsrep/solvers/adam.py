@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from torch.optim.adam import adam
 
 from ..choices.codes import ReLU
 from ..choices.problem import Problem
@@ -121,14 +120,12 @@ def train(
     kept = [weights.detach().clone() for weights in optimiser.weights]
     try:
         for _ in progress(range(settings.max_iter), "SAE, Adam"):
-            uses = torch.zeros_like(module.usage, dtype=torch.int64)
+            uses = torch.zeros_like(module.usage, dtype=torch.float64)
+            optimiser.shorten(step)
             for rows in _batches(len(D), settings.batch_size, generators, shape):
-                module.zero_grad()
-                value, active = _objective(module, batch(D, rows, module), generators[0])
-                value.sum().backward()
-                uses += active
+                uses += _learn(module, batch(D, rows, module), generators[0])
                 module.project_gradient()
-                optimiser.step(step)
+                optimiser.step()
                 module.project()
             optimiser.flush()
 
@@ -203,40 +200,46 @@ class RelativeAdam:
             weights: (torch.zeros_like(weights), torch.zeros_like(weights))
             for weights in self.weights
         }
-        self.steps = [weights.new_zeros((), dtype=torch.float32) for weights in self.weights]
+        self.counts = [weights.new_zeros((), dtype=torch.float32) for weights in self.weights]
+        self.shorten(torch.ones(module.usage.shape[:-1]))
+
+    def shorten(self, step: torch.Tensor) -> None:
+        """Take so much of the first step from now on, a number for each member of the stack."""
+        factors = [share * step for share in self.shares]
+        # Adam's own step is the same for all: what is shorter is shortened afterwards.
+        self.lengths = [rate * float(f.max()) for rate, f in zip(self.rates, factors, strict=True)]
+        self.factors = [
+            None if bool((factor == factor.max()).all()) else _like(factor / factor.max(), weights)
+            for weights, factor in zip(self.weights, factors, strict=True)
+        ]
 
     @torch.no_grad()
-    def step(self, step: torch.Tensor) -> None:
-        """One step of so much of the first one, a number for each member of the stack."""
-        slopes = [weights.grad for weights in self.weights if weights.grad is not None]
-        for weights, slope, rate, share, count in zip(
-            self.weights, slopes, self.rates, self.shares, self.steps, strict=True
+    def step(self) -> None:
+        """One step."""
+        for weights, count, length, factor in zip(
+            self.weights, self.counts, self.lengths, self.factors, strict=True
         ):
             mean, square = self.moments[weights]
-            factor = share * step
-            # Adam's own step is the same for all: what is shorter is shortened afterwards.
-            longest = float(factor.max())
-            alike = factor.ndim == 0 or bool((factor == longest).all())
-            before = None if alike else weights.clone()
+            before = None if factor is None else weights.clone()
+            count += 1
             # Gradients scale with the data: the usual eps of 1e-8 would not.
-            adam(
+            torch._fused_adam_(
                 [weights],
-                [slope],
+                [weights.grad],
                 [mean],
                 [square],
                 [],
                 [count],
-                lr=rate * longest,
+                lr=length,
                 beta1=0.9,
                 beta2=0.999,
-                eps=1e-30,
                 weight_decay=0,
+                eps=1e-30,
                 amsgrad=False,
                 maximize=False,
-                fused=True,
             )
-            if before is not None and longest > 0:
-                weights.copy_(torch.lerp(before, weights, _like(factor / longest, weights)))
+            if before is not None:
+                weights.copy_(torch.lerp(before, weights, factor))
 
     def forget(self, members: torch.Tensor) -> None:
         """Begin anew with the moments of some members of the stack."""
@@ -257,11 +260,15 @@ def evaluate(module: Autoencoder, D: Any) -> torch.Tensor:
     generator = torch.Generator(module.usage.device).manual_seed(0)
     shape = module.usage.shape[:-1]
     value = torch.zeros(shape, dtype=torch.float64, device=module.usage.device)
-    uses = torch.zeros_like(module.usage, dtype=torch.int64)
+    uses = torch.zeros_like(module.usage, dtype=torch.float64)
     with torch.no_grad():
         for rows in blocks(len(D), max(1, min(ROWS, CODES // module.usage.numel()))):
             samples = batch(D, rows, module)
-            objective, active = _objective(module, samples, generator)
+            if _by_hand(module):
+                objective, active = sparse_step.layer_loss(module, samples)
+            else:
+                output = module(samples, generator)
+                objective, active = module.problem.objective(output), _uses(output.H)
             value = value + len(samples) * objective.double()
             uses += active
         module.usage.copy_(uses / len(D))
@@ -280,14 +287,24 @@ def squared_error(module: Autoencoder, D: Any) -> tuple[float, bool]:
     return error, active
 
 
-def _objective(
-    module: Autoencoder, D: torch.Tensor, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The objective of a batch, and on how many samples each unit is active."""
-    if module.frozen is None and sparse_step.applies(module.problem):
-        return sparse_step.layer_loss(module, D)
+def _learn(module: Autoencoder, D: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The weights' gradients on a batch; returns on how many samples each unit is active."""
+    for weights in module.parameters():
+        weights.grad = None
+    if _by_hand(module):
+        return sparse_step.layer_loss(module, D, learn=True)[1]
     output = module(D, generator)
-    return module.problem.objective(output), (output.H.detach() != 0).sum(dim=-2)
+    module.problem.objective(output).sum().backward()
+    return _uses(output.H)
+
+
+def _by_hand(module: Autoencoder) -> bool:
+    return module.frozen is None and sparse_step.applies(module.problem)
+
+
+def _uses(H: torch.Tensor) -> torch.Tensor:
+    """On how many samples each unit is active."""
+    return H.detach().sign().abs().sum(dim=-2)
 
 
 def _sample(n: int) -> np.ndarray:

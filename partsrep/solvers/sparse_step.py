@@ -2,7 +2,7 @@
 
 Of the five dense products of a step, D Uᵀ stays, for it says what is selected. The reconstruction,
 the gradient of the codes and those of both weights are sums over the selected entries alone, where
-these are few; elsewhere they are dense. Autograd sees a single function, :func:`layer_loss`.
+these are few; elsewhere they are dense, but still without a graph.
 """
 
 import warnings
@@ -10,7 +10,6 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag, linear, pad
 
 from ..choices.codes import places
@@ -109,77 +108,9 @@ def _sums(
     )
 
 
-class _LayerLoss(torch.autograd.Function):
-    """:func:`layer_loss`, of a stack member by member."""
-
-    @staticmethod
-    def forward(ctx, D, U, P, b, c, codes, sparse):
-        *stack, m, d = P.shape
-        Z = linear(D, U, b) if not stack else D @ U.mT
-        if stack and b is not None:
-            Z += b.unsqueeze(-2)
-        parts = P.detach()  # with a graph of its own a product would be slower
-        limited = isinstance(codes.sparsity, int)  # the same for a whole stack
-        count = codes.sparsity * (Z.numel() // m) if limited else None
-        if not limited:
-            H = codes(Z)
-            count = int(H.count_nonzero())
-        if sparse is None:
-            sparse = Z.numel() * d >= WORK and count <= DENSITY * Z.numel()
-        ctx.support = None
-        if sparse:
-            entries = codes.support(Z) if limited else places(H.flatten() > 0)
-            ctx.support = support = Support(entries, Z.shape)
-            # Only TopK selects what may be negative.
-            H = Z.flatten().index_select(0, entries).relu()
-            parts = parts.flatten(0, -2)
-            E = support.product(H, parts).view(*Z.shape[:-1], d)
-            uses = torch.bincount(support.col[H > 0], minlength=len(parts)).view(*stack, m)
-        else:
-            H = codes(Z) if limited else H
-            E = H @ parts
-            uses = (H > 0).sum(dim=-2)
-        if c is not None:
-            E += c.unsqueeze(-2)
-        E -= D
-        ctx.save_for_backward(D, parts, H, E)
-        ctx.like = U, P, b, c
-        ctx.mark_non_differentiable(uses)
-        return torch.linalg.vector_norm(E, dim=(-2, -1)).square() / Z.shape[-2], uses
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, slope, _):
-        D, parts, H, E = ctx.saved_tensors
-        U, P, b, c = ctx.like
-        support, factor = ctx.support, 2 / E.shape[-2] * slope
-        if support is None:
-            E = factor[..., None, None] * E
-            G = E @ parts.mT
-            G *= H > 0
-            of_U, of_P = G.mT @ D, H.mT @ E
-            of_b, of_c = G.sum(dim=-2), E.sum(dim=-2)
-        else:
-            rows = E.flatten(0, -2)
-            each = factor.flatten().index_select(0, support.member)
-            G = each * support.sampled_product(rows, parts) * (H > 0)
-            of_U = support.transposed_product(G, D.flatten(0, -2)).view_as(U)
-            of_P = support.transposed_product(each * H, rows).view_as(P)
-            of_b = G.new_zeros(len(parts)).index_add_(0, support.col, G).view(P.shape[:-1])
-            of_c = factor.unsqueeze(-1) * E.sum(dim=-2)
-        return (
-            None,
-            of_U,
-            of_P,
-            None if b is None else of_b,
-            None if c is None else of_c,
-            None,
-            None,
-        )
-
-
+@torch.no_grad()
 def layer_loss(
-    module: Autoencoder, D: torch.Tensor, sparse: bool | None = None
+    module: Autoencoder, D: torch.Tensor, learn: bool = False, sparse: bool | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     r"""‖D − D̂‖²/n of a batch in training, where :func:`applies`, and how often units are active.
 
@@ -191,15 +122,17 @@ def layer_loss(
     module : Autoencoder
         Or a stack of them.
     D : tensor (n, d)
-        Or one for each member of a stack, (…, n, d). Has no gradient.
+        Or one for each member of a stack, (…, n, d).
+    learn : bool
+        Whether the weights get these gradients, in a stack each of its own loss.
     sparse : None or bool
         Whether the products run over the selected codes alone; None: where a CPU is faster so.
 
     Returns
     -------
     loss : tensor ()
-        For a stack (…,).
-    uses : tensor (m,) of int
+        For a stack (…,). It has no graph.
+    uses : tensor (m,)
         Samples on which each unit is active; for a stack (…, m).
 
     Examples
@@ -208,14 +141,67 @@ def layer_loss(
     >>> from partsrep.choices.inference import Layer
     >>> D, parts = torch.tensor([[3.0, 1.0], [2.0, 4.0]]), torch.eye(2)
     >>> module = Autoencoder(Problem(codes=TopK(1), inference=Layer()), parts, parts)
-    >>> loss, uses = layer_loss(module, D)
-    >>> loss.backward()
+    >>> loss, uses = layer_loss(module, D, learn=True)
     >>> loss.item(), uses, module.dictionary.grad
-    (2.5, tensor([1, 1]), tensor([[ 0., -3.],
+    (2.5, tensor([1., 1.]), tensor([[ 0., -3.],
             [-8.,  0.]]))
     """
-    weights = module.U, module.components, module.bias, module.offset
-    return _LayerLoss.apply(D, *weights, module.problem.codes, sparse)
+    with torch.enable_grad():  # tied encoders and parts made of samples are functions of weights
+        weights = module.U, module.components, module.bias, module.offset
+    U, P, b, c = (None if w is None else w.detach() for w in weights)
+    codes = module.problem.codes
+    *stack, m, d = P.shape
+    Z = linear(D, U, b) if not stack else D @ U.mT
+    if stack and b is not None:
+        Z += b.unsqueeze(-2)
+    n = Z.shape[-2]
+    if isinstance(codes.sparsity, int):  # the same for a whole stack
+        H, count = None, codes.sparsity * (Z.numel() // m)
+    else:
+        H = codes(Z)
+        uses = H.sign().sum(dim=-2)  # a fraction of the time that (H > 0).sum takes
+        count = uses.sum()
+    if sparse is None:
+        sparse = Z.numel() * d >= WORK and count <= DENSITY * Z.numel()
+    if sparse:
+        entries = codes.support(Z) if H is None else places(H.flatten() > 0)
+        support, flat = Support(entries, Z.shape), P.flatten(0, -2)
+        # Only TopK selects what may be negative.
+        H = Z.flatten().index_select(0, entries).relu()
+        E = support.product(H, flat).view(*Z.shape[:-1], d)
+        active = H.sign()
+        uses = torch.zeros_like(flat[:, 0]).index_add_(0, support.col, active).view(*stack, m)
+    else:
+        H = codes(Z) if H is None else H
+        E = H @ P
+        active = H.sign()
+        uses = active.sum(dim=-2)
+    if c is not None:
+        E += c.unsqueeze(-2)
+    E -= D
+    loss = torch.linalg.vector_norm(E, dim=(-2, -1)).square() / n
+    if not learn:
+        return loss, uses
+    E *= 2 / n
+    if sparse:
+        rows = E.flatten(0, -2)
+        G = support.sampled_product(rows, flat).mul_(active)
+        slopes = [
+            support.transposed_product(G, D.flatten(0, -2)).view_as(P),
+            support.transposed_product(H, rows).view_as(P),
+            torch.zeros_like(flat[:, 0]).index_add_(0, support.col, G).view(*stack, m),
+        ]
+    else:
+        G = (E @ P.mT).mul_(active)
+        slopes = [G.mT @ D, H.mT @ E, G.sum(dim=-2)]
+    for tensor, slope in zip(weights, [*slopes, E.sum(dim=-2)], strict=True):
+        if tensor is None:
+            continue
+        if tensor.is_leaf:
+            tensor.grad = slope if tensor.grad is None else tensor.grad + slope
+        else:
+            tensor.backward(slope, retain_graph=True)
+    return loss, uses
 
 
 def applies(problem: Problem) -> bool:

@@ -81,16 +81,15 @@ def sparse_step(case: Case, activation: str, start: torch.Tensor) -> Callable:
     optimiser = RelativeAdam(module, LEARNING_RATE)
     # One rate for both arrays, as the peer has it.
     optimiser.rates = [LEARNING_RATE] * len(optimiser.rates)
-    whole = torch.ones(())
+    optimiser.shorten(torch.ones(()))
 
     def step(D: torch.Tensor) -> torch.Tensor:
         module.zero_grad()
-        loss, _ = quick.layer_loss(module, D)
-        loss.backward()
+        loss, _ = quick.layer_loss(module, D, learn=True)
         module.project_gradient()
-        optimiser.step(whole)
+        optimiser.step()
         module.project()
-        return loss.detach()
+        return loss
 
     return step
 
@@ -162,14 +161,13 @@ def stack(scale: float) -> list[dict]:
     starts = torch.stack([start.roll(i, dims=1) for i in range(seeds)])
     module = Autoencoder(problem, starts, starts)
     optimiser = RelativeAdam(module, LEARNING_RATE)
-    whole = torch.ones(seeds)
 
     def together() -> None:
         for i in range(case.steps):
             module.zero_grad()
-            quick.layer_loss(module, batches[i % BATCHES])[0].sum().backward()
+            quick.layer_loss(module, batches[i % BATCHES], learn=True)
             module.project_gradient()
-            optimiser.step(whole)
+            optimiser.step()
             module.project()
 
     alone = [dense_step(case, "topk", start) for start in starts]
