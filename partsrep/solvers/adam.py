@@ -17,13 +17,13 @@ from .autoencoder import Autoencoder
 
 PATIENCE = 10  # epochs without a gain before the step is halved
 SMALLEST_STEP = 1e-3  # of the first step: then training is over
-REVIVALS = 5  # times that dead units are reinitialised
+LAST = 0.2  # of all epochs, over which the step falls to zero
 # An objective so many times that of the start, or of codes of zero, has blown up; a run of which
 # nothing else remains has diverged.
 BLOWN_UP = 10
 CODES = 2**22  # that are computed at once
 ROWS = 2**14  # samples that are looked at together between epochs
-SEEN = 2**12  # samples on which the objective is measured after each epoch
+SEEN = 2**11  # samples on which the objective is measured after each epoch, of many more
 # What a penalty needs that the activation offers.
 NEEDS = {
     "active": "learned thresholds, which {!r} has not: give JumpReLU a bandwidth, or take L1.",
@@ -65,13 +65,15 @@ def train(
 ) -> History:
     """Minimise the module's objective by Adam, in place; the best epoch is what stays.
 
-    The rules see the objective after each epoch, on all samples or on 4096 that are drawn once. In
+    The rules see the objective after each epoch, on all samples or on 2048 that are drawn once. In
     a stack each autoencoder goes by them on its own, and comes out as it would alone:
 
     * A weight array's step is `learning_rate` times its root mean square at the start; of
       thresholds at least times the norm of an encoder row.
-    * After 10 epochs without a gain of a part `tol`, dead units are reinitialised from the
-      worst reconstructed samples (at most five times); if there are none, the step is halved.
+    * In the last fifth of `max_epochs` the step falls linearly to zero.
+    * After 10 epochs without a gain of a part `tol` the step is halved.
+    * Units that were active on no sample of an epoch are reinitialised from badly reconstructed
+      ones, as long as the step is the first one.
     * An epoch that ends with an objective that is not finite is undone and the step is halved. If
       nothing was better than the start, a warning says so.
     * Training ends when the step is below a thousandth of the first one, or at `max_epochs`.
@@ -99,10 +101,9 @@ def train(
     history, tol, learning_rate = History(), settings.tol, settings.learning_rate
     assert learning_rate is not None  # whoever trains has chosen one
     optimiser = RelativeAdam(module, learning_rate)
-    seen = D if len(D) <= SEEN else batch(D, _sample(len(D)), module)
+    seen = D if len(D) <= 2 * SEEN else batch(D, _sample(len(D)), module)
     step = torch.ones(shape, dtype=torch.float64)
     waited = torch.zeros(shape, dtype=torch.int64)
-    revivals = torch.zeros_like(waited)
 
     def record(uses: torch.Tensor | None = None) -> torch.Tensor:
         value = evaluate(module, seen)
@@ -119,10 +120,14 @@ def train(
     best = reference = record()
     kept = [weights.detach().clone() for weights in optimiser.weights]
     try:
-        for _ in progress(range(settings.max_iter), "SAE, Adam"):
+        for epoch in progress(range(settings.max_iter), "SAE, Adam"):
             uses = torch.zeros_like(module.usage, dtype=torch.float64)
             optimiser.shorten(step)
-            for rows in _batches(len(D), settings.batch_size, generators, shape):
+            batches = _batches(len(D), settings.batch_size, generators, shape)
+            for i, rows in enumerate(batches):
+                left = 1 - (epoch + i / len(batches)) / settings.max_iter
+                if left < LAST:
+                    optimiser.shorten(step * left / LAST)
                 uses += _learn(module, batch(D, rows, module), generators[0])
                 module.project_gradient()
                 optimiser.step()
@@ -141,14 +146,15 @@ def train(
             stalled = (broken | (waited >= PATIENCE)) & (step > 0)
             waited[stalled] = 0
             dead = module.usage == 0
-            anew = stalled & ~broken & dead.any(dim=-1).cpu() & (revivals < REVIVALS)
-            revivals += anew
+            # A shorter step would leave them where they are put.
+            long = (step == 1) & (epoch + 1 < (1 - LAST) * settings.max_iter)
+            anew = long & ~broken & dead.any(dim=-1).cpu()
             for member, generator in zip(members, generators, strict=True):
                 if anew[member]:
                     _revive(module, D, member, dead[member], optimiser, generator)
             _copy(optimiser.weights, kept, broken)
             optimiser.forget(broken)
-            step = torch.where(stalled & ~anew, step / 2, step)
+            step = torch.where(stalled, step / 2, step)
             step[step < SMALLEST_STEP] = 0
             if not step.any():
                 break
@@ -251,7 +257,7 @@ class RelativeAdam:
         """Set to 0 the means that are below the smallest normal number, as those of dead units are
         after a while: they slow the processor down."""
         for mean, _ in self.moments.values():
-            mean.masked_fill_(mean.abs() < torch.finfo(mean.dtype).tiny, 0)
+            torch.hardshrink(mean, torch.finfo(mean.dtype).tiny, out=mean)
 
 
 def evaluate(module: Autoencoder, D: Any) -> torch.Tensor:
@@ -309,7 +315,8 @@ def _uses(H: torch.Tensor) -> torch.Tensor:
 
 def _sample(n: int) -> np.ndarray:
     """Some of so many rows, the same each time."""
-    return np.sort(np.random.RandomState(0).choice(n, SEEN, replace=False))
+    # Not by the generator of the starts, which may be samples: they are fitted best.
+    return np.sort(np.random.default_rng(0).choice(n, SEEN, replace=False))
 
 
 def _batches(n: int, batch_size: int, generators: list[torch.Generator], shape: tuple):
@@ -348,7 +355,7 @@ def _copy(
 ) -> None:
     if members.any():
         for own, other in zip(to, source, strict=True):
-            own.copy_(torch.where(_like(members, own), other, own))
+            own.copy_(other if members.all() else torch.where(_like(members, own), other, own))
 
 
 @torch.no_grad()
@@ -364,7 +371,8 @@ def _revive(
     n = len(D)
     seen = slice(0, n) if n <= ROWS else torch.randperm(n, generator=generator)[:ROWS]
     samples = batch(D, seen, module)
-    residual = samples - module(samples).D_hat[member]
+    output = module(samples)
+    residual, H = samples - output.D_hat[member], output.H[member]
     if not residual.any():
         return
     chosen = torch.multinomial(
@@ -375,7 +383,10 @@ def _revive(
         parts = module.samples[chosen]
         weights = torch.nn.functional.one_hot(chosen, n).to(module.dictionary)
     else:
-        weights = parts = module.problem.parts.project_tensor(residual[chosen])
+        # The code of that sample is to be like others, or where they compete it is never active.
+        active = H[H > 0]
+        level = active.mean() if len(active) else 1
+        weights = parts = module.problem.parts.project_tensor(residual[chosen] / level)
     energy = parts.square().sum(dim=1, keepdim=True)
     module.dictionary[member][dead] = weights
     if module.encoder is not None:
@@ -387,5 +398,7 @@ def _revive(
     renewed = {module.dictionary, module.encoder, module.bias, *module.learned.values()}
     for weights, moments in optimiser.moments.items():
         if weights in renewed:
-            for moment in moments:
-                moment[member][dead] = 0
+            mean, square = (moment[member] for moment in moments)
+            mean[dead] = 0
+            # Zeros would make the first steps three times as long.
+            square[dead] = square[~dead].mean(dim=0) if not dead.all() else 0
