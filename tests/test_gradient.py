@@ -186,7 +186,7 @@ def test_what_a_dead_unit_keeps_of_its_gradient_does_not_become_subnormal():
     optimiser = RelativeAdam(module, 0.03)
     tiny = torch.finfo(torch.float64).tiny
     for mean, square in optimiser.moments.values():
-        mean[0], mean[1], mean[2], square[:] = tiny / 4, -tiny / 4, -tiny, tiny / 4
+        mean[0], mean[1], mean[2], square[:] = tiny / 4, -tiny / 4, -2 * tiny, tiny / 4
     optimiser.flush()
     for mean, square in optimiser.moments.values():
-        assert not mean[:2].any() and (mean[2] == -tiny).all() and (square == tiny / 4).all()
+        assert not mean[:2].any() and (mean[2] == -2 * tiny).all() and (square == tiny / 4).all()

@@ -215,7 +215,9 @@ class RelativeAdam:
         # Adam's own step is the same for all: what is shorter is shortened afterwards.
         self.lengths = [rate * float(f.max()) for rate, f in zip(self.rates, factors, strict=True)]
         self.factors = [
-            None if bool((factor == factor.max()).all()) else _like(factor / factor.max(), weights)
+            None
+            if bool((factor == factor.max()).all())
+            else _like((factor / factor.max()).to(weights), weights)
             for weights, factor in zip(self.weights, factors, strict=True)
         ]
 
