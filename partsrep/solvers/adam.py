@@ -72,8 +72,8 @@ def train(
       thresholds at least times the norm of an encoder row.
     * In the last fifth of `max_epochs` the step falls linearly to zero.
     * After 10 epochs without a gain of a part `tol` the step is halved.
-    * Units that were active on no sample of an epoch are reinitialised from badly reconstructed
-      ones, as long as the step is the first one.
+    * After an epoch that is the best so far, units that were active on no sample of it are
+      reinitialised from badly reconstructed ones, as long as the step is the first one.
     * An epoch that ends with an objective that is not finite is undone and the step is halved. If
       nothing was better than the start, a warning says so.
     * Training ends when the step is below a thousandth of the first one, or at `max_epochs`.
@@ -146,9 +146,10 @@ def train(
             stalled = (broken | (waited >= PATIENCE)) & (step > 0)
             waited[stalled] = 0
             dead = module.usage == 0
-            # A shorter step would leave them where they are put.
+            # A shorter step would leave them where they are put. Those that a penalty wants dead
+            # raise the objective until they are, and then it is not below that of before.
             long = (step == 1) & (epoch + 1 < (1 - LAST) * settings.max_iter)
-            anew = long & ~broken & dead.any(dim=-1).cpu()
+            anew = long & better & dead.any(dim=-1).cpu()
             for member, generator in zip(members, generators, strict=True):
                 if anew[member]:
                     _revive(module, D, member, dead[member], optimiser, generator)
