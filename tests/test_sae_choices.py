@@ -303,7 +303,7 @@ class TestWhatTrainingSays:
     def test_that_it_stopped_short(self, solver):
         D = digits(100)
         assert "while the objective still fell" in said(
-            SAE(6, decoder="nonnegative", solver=solver, max_epochs=3, random_state=0), D
+            SAE(6, decoder="nonnegative", solver=solver, max_epochs=3, tol=1e-6, random_state=0), D
         )
         long = {"max_epochs": 3000, "tol": 1e-3, "random_state": 0}
         assert said(SAE(6, decoder="nonnegative", solver=solver, **long), D) == ""

@@ -17,6 +17,7 @@ from .autoencoder import Autoencoder
 
 PATIENCE = 10  # epochs without a gain before the step is halved
 SMALLEST_STEP = 1e-3  # of the first step: then training is over
+REVIVALS = 5  # times that dead units are reinitialised in spite of penalties
 LAST = 0.2  # of all epochs, over which the step falls to zero
 # An objective so many times that of the start, or of codes of zero, has blown up; a run of which
 # nothing else remains has diverged.
@@ -73,7 +74,8 @@ def train(
     * In the last fifth of `max_epochs` the step falls linearly to zero.
     * After 10 epochs without a gain of a part `tol` the step is halved.
     * After an epoch that is the best so far, units that were active on no sample of it are
-      reinitialised from badly reconstructed ones, as long as the step is the first one.
+      reinitialised from badly reconstructed ones, as long as the step is the first one. With
+      penalties, which may want units dead, that is done at most five times, in place of a halving.
     * An epoch that ends with an objective that is not finite is undone and the step is halved. If
       nothing was better than the start, a warning says so.
     * Training ends when the step is below a thousandth of the first one, or at `max_epochs`.
@@ -104,6 +106,7 @@ def train(
     seen = D if len(D) <= 2 * SEEN else batch(D, _sample(len(D)), module)
     step = torch.ones(shape, dtype=torch.float64)
     waited = torch.zeros(shape, dtype=torch.int64)
+    revivals = torch.zeros_like(waited)
 
     def record(uses: torch.Tensor | None = None) -> torch.Tensor:
         value = evaluate(module, seen)
@@ -146,16 +149,18 @@ def train(
             stalled = (broken | (waited >= PATIENCE)) & (step > 0)
             waited[stalled] = 0
             dead = module.usage == 0
-            # A shorter step would leave them where they are put. Those that a penalty wants dead
-            # raise the objective until they are, and then it is not below that of before.
-            long = (step == 1) & (epoch + 1 < (1 - LAST) * settings.max_iter)
-            anew = long & better & dead.any(dim=-1).cpu()
+            # A shorter step would leave units where they are put.
+            due = better & (step == 1) & (epoch + 1 < (1 - LAST) * settings.max_iter)
+            if module.problem.objective.penalties:  # which may want them dead
+                due = stalled & ~broken & (revivals < REVIVALS)
+            anew = due & dead.any(dim=-1).cpu()
+            revivals += anew
             for member, generator in zip(members, generators, strict=True):
                 if anew[member]:
                     _revive(module, D, member, dead[member], optimiser, generator)
             _copy(optimiser.weights, kept, broken)
             optimiser.forget(broken)
-            step = torch.where(stalled, step / 2, step)
+            step = torch.where(stalled & ~anew, step / 2, step)
             step[step < SMALLEST_STEP] = 0
             if not step.any():
                 break
