@@ -24,7 +24,7 @@ LAST = 0.2  # of all epochs, over which the step falls to zero
 BLOWN_UP = 10
 CODES = 2**22  # that are computed at once
 ROWS = 2**14  # samples that are looked at together between epochs
-SEEN = 2**11  # samples on which the objective is measured after each epoch, of many more
+SEEN = 2**11  # samples that are looked at after each epoch, of many more
 # What a penalty needs that the activation offers.
 NEEDS = {
     "active": "learned thresholds, which {!r} has not: give JumpReLU a bandwidth, or take L1.",
@@ -377,7 +377,7 @@ def _revive(
 ) -> None:
     """Point each dead unit at the residual of a badly reconstructed sample, drawn by its error."""
     n = len(D)
-    seen = slice(0, n) if n <= ROWS else torch.randperm(n, generator=generator)[:ROWS]
+    seen = slice(0, n) if n <= SEEN else torch.randperm(n, generator=generator)[:SEEN]
     samples = batch(D, seen, module)
     output = module(samples)
     residual, H = samples - output.D_hat[member], output.H[member]
