@@ -24,7 +24,7 @@ LAST = 0.2  # of all epochs, over which the step falls to zero
 BLOWN_UP = 10
 CODES = 2**22  # that are computed at once
 ROWS = 2**14  # samples that are looked at together between epochs
-SEEN = 2**11  # samples that are looked at after each epoch, of many more
+SEEN = 2**10  # samples that are looked at after each epoch, of many more
 # What a penalty needs that the activation offers.
 NEEDS = {
     "active": "learned thresholds, which {!r} has not: give JumpReLU a bandwidth, or take L1.",
@@ -66,7 +66,7 @@ def train(
 ) -> History:
     """Minimise the module's objective by Adam, in place; the best epoch is what stays.
 
-    The rules see the objective after each epoch, on all samples or on 2048 that are drawn once. In
+    The rules see the objective after each epoch, on all samples, or of more than 4096 on 1024. In
     a stack each autoencoder goes by them on its own, and comes out as it would alone:
 
     * A weight array's step is `learning_rate` times its root mean square at the start; of
@@ -103,7 +103,7 @@ def train(
     history, tol, learning_rate = History(), settings.tol, settings.learning_rate
     assert learning_rate is not None  # whoever trains has chosen one
     optimiser = RelativeAdam(module, learning_rate)
-    seen = D if len(D) <= 2 * SEEN else batch(D, _sample(len(D)), module)
+    seen = D if len(D) <= 4 * SEEN else batch(D, _sample(len(D)), module)
     step = torch.ones(shape, dtype=torch.float64)
     waited = torch.zeros(shape, dtype=torch.int64)
     revivals = torch.zeros_like(waited)

@@ -159,8 +159,8 @@ def layer_loss(
         H, count = None, codes.sparsity * (Z.numel() // m)
     else:
         H = codes(Z)
-        uses = H.sign().sum(dim=-2)  # a fraction of the time that (H > 0).sum takes
-        count = uses.sum()
+        active = H.sign()  # takes a fraction of the time of H > 0
+        count = active.sum()
     if sparse is None:
         sparse = Z.numel() * d >= WORK and count <= DENSITY * Z.numel()
     if sparse:
@@ -172,9 +172,10 @@ def layer_loss(
         active = H.sign()
         uses = torch.zeros_like(flat[:, 0]).index_add_(0, support.col, active).view(*stack, m)
     else:
-        H = codes(Z) if H is None else H
+        if H is None:
+            H = codes(Z)
+            active = H.sign()
         E = H @ P
-        active = H.sign()
         uses = active.sum(dim=-2)
     if c is not None:
         E += c.unsqueeze(-2)
@@ -189,12 +190,16 @@ def layer_loss(
         slopes = [
             support.transposed_product(G, D.flatten(0, -2)).view_as(P),
             support.transposed_product(H, rows).view_as(P),
-            torch.zeros_like(flat[:, 0]).index_add_(0, support.col, G).view(*stack, m),
         ]
+        if b is not None:
+            of_b = torch.zeros_like(flat[:, 0]).index_add_(0, support.col, G).view(*stack, m)
     else:
         G = (E @ P.mT).mul_(active)
-        slopes = [G.mT @ D, H.mT @ E, G.sum(dim=-2)]
-    for tensor, slope in zip(weights, [*slopes, E.sum(dim=-2)], strict=True):
+        slopes = [G.mT @ D, H.mT @ E]
+        if b is not None:
+            of_b = G.sum(dim=-2)
+    slopes += [None if b is None else of_b, None if c is None else E.sum(dim=-2)]
+    for tensor, slope in zip(weights, slopes, strict=True):
         if tensor is None:
             continue
         if tensor.is_leaf:
