@@ -11,7 +11,7 @@ from partsrep.choices.objective import Objective
 from partsrep.choices.parts import DECODERS, Parts
 from partsrep.choices.problem import Problem
 from partsrep.solvers import Settings
-from partsrep.solvers.adam import RelativeAdam, train
+from partsrep.solvers.adam import SEEN, RelativeAdam, evaluate, train
 from partsrep.solvers.autoencoder import Autoencoder
 
 
@@ -175,7 +175,7 @@ def test_its_steps_are_those_of_adam_relative_to_the_weights():
         for model in (module, twin):
             model.zero_grad()
             model.problem.objective(model(D[10 * i :])).backward()
-        ours.step(torch.tensor(1.0))
+        ours.step()
         theirs.step()
     for own, other in zip(module.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(own, other)
@@ -186,7 +186,52 @@ def test_what_a_dead_unit_keeps_of_its_gradient_does_not_become_subnormal():
     optimiser = RelativeAdam(module, 0.03)
     tiny = torch.finfo(torch.float64).tiny
     for mean, square in optimiser.moments.values():
-        mean[0], mean[1], mean[2], square[:] = tiny / 4, -tiny / 4, -tiny, tiny / 4
+        mean[0], mean[1], mean[2], square[:] = tiny / 4, -tiny / 4, -2 * tiny, tiny / 4
     optimiser.flush()
     for mean, square in optimiser.moments.values():
-        assert not mean[:2].any() and (mean[2] == -tiny).all() and (square == tiny / 4).all()
+        assert not mean[:2].any() and (mean[2] == -2 * tiny).all() and (square == tiny / 4).all()
+
+
+def test_of_many_samples_some_say_how_an_epoch_ended_and_all_which_units_are_dead():
+    rng = np.random.RandomState(0)
+    D = torch.tensor(rng.exponential(size=(5 * SEEN, 8)) * (rng.uniform(size=(5 * SEEN, 8)) < 0.3))
+    rare = 17  # only one sample, which hardly is among those seen, activates the last unit
+    D[:, -1] = 0
+    D[rare] = torch.eye(8)[-1]
+    parts = torch.eye(8, dtype=torch.float64)
+    module = Autoencoder(Problem(inference=Layer()), parts, 0.8 * parts)
+    history = descended(module, D, max_iter=4, learning_rate=0.001)
+    assert (history["alive"][1:] == 8).all()
+    every = float(evaluate(module, D))
+    assert every == pytest.approx(history["objective"].min(), rel=0.2)
+    assert every < history["objective"][0]
+
+
+@pytest.mark.parametrize("codes", [ReLU(), TopK(2)])
+def test_a_reinitialised_unit_is_active_among_others(codes):
+    """Where codes compete, its code has to be as large as theirs, whatever the parts' scale."""
+    for scale in (0.01, 100.0):
+        module, D = module_and_data(Problem(codes=codes, inference=Layer()))
+        with torch.no_grad():
+            module.encoder[-1] *= -1
+            module.dictionary *= scale
+            module.encoder /= scale
+        module.scale_to(D)
+        history = descended(module, D, max_iter=10)
+        assert history["alive"][0] == 5 and history["alive"][-1] == 6
+
+
+def test_the_step_falls_in_the_last_fifth():
+    module, D = module_and_data(Problem(inference=Layer()))
+    lengths, step = [], RelativeAdam.step
+
+    def noted(self):
+        lengths.append(self.lengths[0])
+        step(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RelativeAdam, "step", noted)
+        descended(module, D, max_iter=10, batch_size=50)
+    first = lengths[0]
+    np.testing.assert_allclose(lengths[:32], first)
+    np.testing.assert_allclose(np.array(lengths[32:]) / first, np.arange(8, 0, -1) / 8)

@@ -305,7 +305,7 @@ class TestWhatTrainingSays:
         sae = SAE(6, decoder="nonnegative", solver=solver, random_state=0)
         if solver == "projection":  # else the search for a start has done most of the work
             sae.set_params(start=SAE(6, solver="adam", max_epochs=1, random_state=0).fit(D))
-        assert "while the objective still fell" in said(sae.set_params(max_epochs=3), D)
+        assert "while the objective still fell" in said(sae.set_params(max_epochs=3, tol=1e-6), D)
         assert said(sae.set_params(max_epochs=3000, tol=1e-3), D) == ""
 
     def test_that_penalties_outweigh_all_codes(self):

@@ -1,4 +1,5 @@
-"""The sparse step against formulas written out in double precision, and against dense autograd."""
+"""The step of a layer, sparse and dense, against formulas written out in double precision, and
+against dense autograd."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -14,7 +15,8 @@ from partsrep.choices.jumprelu import JumpReLU
 from partsrep.choices.objective import L1, Objective
 from partsrep.choices.problem import Problem
 from partsrep.choices.selections import BatchTopK, FeatureChoice
-from partsrep.solvers.sparse_step import is_faster, sparse_loss
+from partsrep.solvers import sparse_step
+from partsrep.solvers.sparse_step import applies, layer_loss
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-10}
 CODES = [TopK(3), BatchTopK(3), ReLU(), JumpReLU(0.7), FeatureChoice(3), FeatureChoice(2, zipf=1.0)]
@@ -83,55 +85,56 @@ def close(tensor, array, tolerance):
 @pytest.mark.parametrize("codes", CODES)
 @pytest.mark.parametrize(("bias", "offset"), [(True, True), (False, False)])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_codes_loss_and_gradients_are_those_of_the_formulas(codes, bias, offset, precision):
+@pytest.mark.parametrize("sparse", [True, False])
+def test_codes_loss_and_gradients_are_those_of_the_formulas(codes, bias, offset, precision, sparse):
     arrays = data_and_weights(bias=bias, offset=offset, precision=precision)
     D, *weights = tensors(arrays)
-    value = sparse_loss(network(codes, *weights), D.detach())
-    (3 * value).backward()
+    value, uses = layer_loss(network(codes, *weights), D.detach(), True, sparse)
 
     H, expected, slopes = reference(codes, *arrays)
     tolerance = TOLERANCE[precision]
     assert H.any() and not H[3].any() and not H[:, 7].any()
     assert value.dtype == D.dtype
+    np.testing.assert_array_equal(uses, (H > 0).sum(axis=0))
     close(value, expected, tolerance)
     for tensor, slope in zip(weights, slopes, strict=True):
         if tensor is not None:
-            close(tensor.grad, 3 * slope, tolerance)
+            close(tensor.grad, slope, tolerance)
 
 
 @pytest.mark.parametrize("codes", CODES)
 @pytest.mark.parametrize("own_batches", [False, True])
-def test_a_stack_does_what_its_members_do_alone(codes, own_batches):
+@pytest.mark.parametrize("sparse", [True, False])
+def test_a_stack_does_what_its_members_do_alone(codes, own_batches, sparse):
     members = [tensors(data_and_weights(seed=seed)) for seed in range(3)]
     if not own_batches:
         members = [[members[0][0], *weights] for _, *weights in members]
     D, *stack = (torch.stack(parts).detach() for parts in zip(*members, strict=True))
     stack = [weights.requires_grad_() for weights in stack]
-    values = sparse_loss(network(codes, *stack), D if own_batches else D[0])
-    counts = torch.tensor([1.0, -2.0, 3.0])  # each member's gradient has a factor of its own
-    (counts * values).sum().backward()
+    values, uses = layer_loss(network(codes, *stack), D if own_batches else D[0], True, sparse)
     for i, (own, *weights) in enumerate(members):
-        alone = sparse_loss(network(codes, *weights), own.detach())
-        (counts[i] * alone).backward()
+        alone, active = layer_loss(network(codes, *weights), own.detach(), True, sparse)
         torch.testing.assert_close(values[i], alone)
+        assert torch.equal(uses[i], active)
         for stacked, single in zip(stack, weights, strict=True):
             torch.testing.assert_close(stacked.grad[i], single.grad)
 
 
-def test_a_tied_encoder_gets_both_gradients():
+@pytest.mark.parametrize("sparse", [True, False])
+def test_a_tied_encoder_gets_both_gradients(sparse):
     arrays = data_and_weights()[:2]
     D, U = tensors(arrays)
-    sparse_loss(network(TopK(3), U, U), D.detach()).backward()
+    layer_loss(network(TopK(3), U, U), D.detach(), True, sparse)
     _, _, (of_U, of_components, *_) = reference(TopK(3), *arrays, arrays[1], None, None)
     close(U.grad, of_U + of_components, 1e-10)
 
 
 @pytest.mark.parametrize("codes", CODES)
-def test_a_batch_without_any_selected_code_has_no_gradient_but_the_offset_s(codes):
+@pytest.mark.parametrize("sparse", [True, False])
+def test_a_batch_without_any_selected_code_has_no_gradient_but_the_offset_s(codes, sparse):
     D, U, components, _, c = tensors(data_and_weights())
     D = -D.detach().abs()
-    value = sparse_loss(network(codes, U, components, None, c), D)
-    value.backward()
+    value, _ = layer_loss(network(codes, U, components, None, c), D, True, sparse)
     assert value.item() == pytest.approx((c - D).square().sum(dim=1).mean().item())
     assert not U.grad.any() and not components.grad.any() and c.grad.any()
 
@@ -147,22 +150,21 @@ def test_300_steps_go_where_dense_autograd_goes(codes):
     def dense(batch, U, components, b):
         Z = batch @ U.T + b
         kept = torch.tensor(allowed(codes, Z.detach().numpy()))
-        return (batch - torch.where(kept, Z, 0) @ components).square().sum(dim=1).mean()
+        loss = (batch - torch.where(kept, Z, 0) @ components).square().sum(dim=1).mean()
+        loss.backward()
+        return loss
 
     def sparse(batch, U, components, b):
-        return sparse_loss(network(codes, U, components, b), batch)
+        return layer_loss(network(codes, U, components, b), batch, learn=True, sparse=True)[0]
 
-    def curve(step):
+    def curve(learn):
         weights = [torch.nn.Parameter(start.clone()) for _ in range(2)]
         weights.append(torch.nn.Parameter(start.new_zeros(m)))
         optimiser, losses = torch.optim.Adam(weights, lr=3e-3, fused=True), []
         for i in range(300):
-            batch = D[n * (i % 8) : n * (i % 8 + 1)]
             optimiser.zero_grad()
-            value = step(batch, *weights)
-            value.backward()
+            losses.append(learn(D[n * (i % 8) : n * (i % 8 + 1)], *weights).item())
             optimiser.step()
-            losses.append(value.item())
         return np.array(losses)
 
     ours, theirs = curve(sparse), curve(dense)
@@ -193,22 +195,29 @@ def test_a_batch_selection_is_exact_whatever_its_sample_of_entries_says():
         assert (np.diff(places) > 0).all()
 
 
-SPARSE = Problem(codes=TopK(32), inference=Layer())
+PLAIN = Problem(codes=TopK(32), inference=Layer())
 
 
-def test_where_few_of_many_codes_are_active_it_is_faster():
-    assert is_faster(SPARSE, 1024, 512, 4096)
-    assert is_faster(replace(SPARSE, codes=BatchTopK(8)), 256, 784, 128)
-    assert not is_faster(SPARSE, 1024, 512, 128)
-    assert not is_faster(replace(SPARSE, codes=TopK(2)), 64, 64, 64)
+@pytest.mark.parametrize("codes", CODES)
+@pytest.mark.parametrize(("m", "sparse"), [(400, True), (8, False)])
+def test_the_products_are_sparse_where_few_of_many_codes_are_active(codes, m, sparse, monkeypatch):
+    """Of ReLU's codes few are active here too, if there are many."""
+    D, U, components, b, _ = tensors(data_and_weights(n=300, d=400, m=m))
+    b = b.detach() - 1.5 * (D @ U.T).std() * (m > 100)
+    chosen = []
+
+    class Noted(sparse_step.Support):
+        def __init__(self, *arguments):
+            chosen.append(True)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(sparse_step, "Support", Noted)
+    layer_loss(network(codes, U.detach(), components.detach(), b), D.detach())
+    assert bool(chosen) is sparse
 
 
-@pytest.mark.parametrize("codes", [ReLU(), JumpReLU(0.5)])
-def test_what_does_not_limit_its_codes_is_faster_once_they_are_few(codes):
-    problem = replace(SPARSE, codes=codes)
-    assert not is_faster(problem, 1024, 512, 4096)
-    assert not is_faster(problem, 1024, 512, 4096, active=1000)
-    assert is_faster(problem, 1024, 512, 4096, active=30.5)
+def test_it_is_for_codes_that_are_selected():
+    assert all(applies(replace(PLAIN, codes=codes)) for codes in CODES)
 
 
 @pytest.mark.parametrize(
@@ -223,5 +232,5 @@ def test_what_does_not_limit_its_codes_is_faster_once_they_are_few(codes):
         {"objective": Objective(link="logistic")},
     ],
 )
-def test_other_problems_are_for_the_dense_step(change):
-    assert not is_faster(replace(SPARSE, **change), 1024, 512, 4096, active=10)
+def test_other_problems_are_for_autograd(change):
+    assert not applies(replace(PLAIN, **change))

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from torch.optim.adam import adam
 
 from ..choices.codes import ReLU
 from ..choices.problem import Problem
@@ -18,11 +17,14 @@ from .autoencoder import Autoencoder
 
 PATIENCE = 10  # epochs without a gain before the step is halved
 SMALLEST_STEP = 1e-3  # of the first step: then training is over
-REVIVALS = 5  # times that dead units are reinitialised
+REVIVALS = 5  # times that dead units are reinitialised in spite of penalties
+LAST = 0.2  # of all epochs, over which the step falls to zero
 # An objective so many times that of the start, or of codes of zero, has blown up; a run of which
 # nothing else remains has diverged.
 BLOWN_UP = 10
+CODES = 2**22  # that are computed at once
 ROWS = 2**14  # samples that are looked at together between epochs
+SEEN = 2**10  # samples that are looked at after each epoch, of many more
 # What a penalty needs that the activation offers.
 NEEDS = {
     "active": "learned thresholds, which {!r} has not: give JumpReLU a bandwidth, or take L1.",
@@ -64,13 +66,16 @@ def train(
 ) -> History:
     """Minimise the module's objective by Adam, in place; the best epoch is what stays.
 
-    The rules, all of which see the objective on the whole data after each epoch. In a stack each
-    autoencoder goes by them on its own, and comes out as it would alone:
+    The rules see the objective after each epoch, on all samples, or of more than 4096 on 1024. In
+    a stack each autoencoder goes by them on its own, and comes out as it would alone:
 
     * A weight array's step is `learning_rate` times its root mean square at the start; of
       thresholds at least times the norm of an encoder row.
-    * After 10 epochs without a gain of a part `tol`, dead units are reinitialised from the
-      worst reconstructed samples (at most five times); if there are none, the step is halved.
+    * In the last fifth of `max_epochs` the step falls linearly to zero.
+    * After 10 epochs without a gain of a part `tol` the step is halved.
+    * After an epoch that is the best so far, units that were active on no sample of it are
+      reinitialised from badly reconstructed ones, as long as the step is the first one. With
+      penalties, which may want units dead, that is done at most five times, in place of a halving.
     * An epoch that ends with an objective that is not finite is undone and the step is halved. If
       nothing was better than the start, a warning says so.
     * Training ends when the step is below a thousandth of the first one, or at `max_epochs`.
@@ -98,12 +103,15 @@ def train(
     history, tol, learning_rate = History(), settings.tol, settings.learning_rate
     assert learning_rate is not None  # whoever trains has chosen one
     optimiser = RelativeAdam(module, learning_rate)
+    seen = D if len(D) <= 4 * SEEN else batch(D, _sample(len(D)), module)
     step = torch.ones(shape, dtype=torch.float64)
     waited = torch.zeros(shape, dtype=torch.int64)
     revivals = torch.zeros_like(waited)
 
-    def record() -> torch.Tensor:
-        value = evaluate(module, D)
+    def record(uses: torch.Tensor | None = None) -> torch.Tensor:
+        value = evaluate(module, seen)
+        if uses is not None:
+            module.usage.copy_(uses / len(D))
         alive = (module.usage > 0).sum(dim=-1)
         history.add(
             objective=value.numpy()[()],
@@ -115,16 +123,21 @@ def train(
     best = reference = record()
     kept = [weights.detach().clone() for weights in optimiser.weights]
     try:
-        for _ in progress(range(settings.max_iter), "SAE, Adam"):
-            for rows in _batches(len(D), settings.batch_size, generators, shape):
-                module.zero_grad()
-                _objective(module, batch(D, rows, module), generators[0]).sum().backward()
+        for epoch in progress(range(settings.max_iter), "SAE, Adam"):
+            uses = torch.zeros_like(module.usage, dtype=torch.float64)
+            optimiser.shorten(step)
+            batches = _batches(len(D), settings.batch_size, generators, shape)
+            for i, rows in enumerate(batches):
+                left = 1 - (epoch + i / len(batches)) / settings.max_iter
+                if left < LAST:
+                    optimiser.shorten(step * left / LAST)
+                uses += _learn(module, batch(D, rows, module), generators[0])
                 module.project_gradient()
-                optimiser.step(step)
+                optimiser.step()
                 module.project()
             optimiser.flush()
 
-            value = record()
+            value = record(uses)
             better = value < best
             best = torch.where(better, value, best)
             _copy(kept, optimiser.weights, better)
@@ -136,7 +149,11 @@ def train(
             stalled = (broken | (waited >= PATIENCE)) & (step > 0)
             waited[stalled] = 0
             dead = module.usage == 0
-            anew = stalled & ~broken & dead.any(dim=-1).cpu() & (revivals < REVIVALS)
+            # A shorter step would leave units where they are put.
+            due = better & (step == 1) & (epoch + 1 < (1 - LAST) * settings.max_iter)
+            if module.problem.objective.penalties:  # which may want them dead
+                due = stalled & ~broken & (revivals < REVIVALS)
+            anew = due & dead.any(dim=-1).cpu()
             revivals += anew
             for member, generator in zip(members, generators, strict=True):
                 if anew[member]:
@@ -189,47 +206,54 @@ class RelativeAdam:
         self.rates = [learning_rate * size for size in largest]
         # What is 1 but for rounding is 1: then `step` has nothing to shorten.
         shares = [size / most for size, most in zip(sizes, largest, strict=True)]
-        self.shares = [torch.where(share > 1 - 1e-6, 1, share) for share in shares]
+        self.shares = [torch.where(share > 1 - 1e-6, 1, share).double().cpu() for share in shares]
         # Running means of the gradient and of its square.
         self.moments = {
             weights: (torch.zeros_like(weights), torch.zeros_like(weights))
             for weights in self.weights
         }
-        self.steps = [weights.new_zeros((), dtype=torch.float32) for weights in self.weights]
+        self.counts = [weights.new_zeros((), dtype=torch.float32) for weights in self.weights]
+        self.shorten(torch.ones(module.usage.shape[:-1]))
+
+    def shorten(self, step: torch.Tensor) -> None:
+        """Take so much of the first step from now on, a number for each member of the stack."""
+        factors = [share * step for share in self.shares]
+        # Adam's own step is the same for all: what is shorter is shortened afterwards.
+        self.lengths = [rate * float(f.max()) for rate, f in zip(self.rates, factors, strict=True)]
+        self.factors = [
+            None
+            if bool((factor == factor.max()).all())
+            else _like((factor / factor.max()).to(weights), weights)
+            for weights, factor in zip(self.weights, factors, strict=True)
+        ]
 
     @torch.no_grad()
-    def step(self, step: torch.Tensor) -> None:
-        """One step of so much of the first one, a number for each member of the stack."""
-        factors = [(share * step.to(share)) for share in self.shares]
-        # Adam's own step is the same for all: what is shorter is shortened afterwards.
-        whole = all(bool((factor == 1).all()) for factor in factors)
-        before = None if whole else [weights.clone() for weights in self.weights]
-        slopes = [weights.grad for weights in self.weights if weights.grad is not None]
-        for weights, slope, rate, count in zip(
-            self.weights, slopes, self.rates, self.steps, strict=True
+    def step(self) -> None:
+        """One step."""
+        for weights, count, length, factor in zip(
+            self.weights, self.counts, self.lengths, self.factors, strict=True
         ):
             mean, square = self.moments[weights]
+            before = None if factor is None else weights.clone()
+            count += 1
             # Gradients scale with the data: the usual eps of 1e-8 would not.
-            adam(
+            torch._fused_adam_(
                 [weights],
-                [slope],
+                [weights.grad],
                 [mean],
                 [square],
                 [],
                 [count],
-                lr=rate,
+                lr=length,
                 beta1=0.9,
                 beta2=0.999,
-                eps=1e-30,
                 weight_decay=0,
+                eps=1e-30,
                 amsgrad=False,
                 maximize=False,
-                fused=True,
             )
-        if before is None:
-            return
-        for weights, old, factor in zip(self.weights, before, factors, strict=True):
-            weights.copy_(torch.lerp(old, weights, _like(factor, weights)))
+            if before is not None:
+                weights.copy_(torch.lerp(before, weights, factor))
 
     def forget(self, members: torch.Tensor) -> None:
         """Begin anew with the moments of some members of the stack."""
@@ -241,7 +265,7 @@ class RelativeAdam:
         """Set to 0 the means that are below the smallest normal number, as those of dead units are
         after a while: they slow the processor down."""
         for mean, _ in self.moments.values():
-            mean.masked_fill_(mean.abs() < torch.finfo(mean.dtype).tiny, 0)
+            torch.hardshrink(mean, torch.finfo(mean.dtype).tiny, out=mean)
 
 
 def evaluate(module: Autoencoder, D: Any) -> torch.Tensor:
@@ -250,14 +274,18 @@ def evaluate(module: Autoencoder, D: Any) -> torch.Tensor:
     generator = torch.Generator(module.usage.device).manual_seed(0)
     shape = module.usage.shape[:-1]
     value = torch.zeros(shape, dtype=torch.float64, device=module.usage.device)
-    active = torch.zeros_like(module.usage, dtype=torch.int64)
+    uses = torch.zeros_like(module.usage, dtype=torch.float64)
     with torch.no_grad():
-        for rows in blocks(len(D), ROWS):
-            output = module(batch(D, rows, module), generator)
-            count = output.H.shape[-2]
-            value = value + count * module.problem.objective(output).double()
-            active = active + (output.H != 0).sum(dim=-2)
-        module.usage.copy_(active / len(D))
+        for rows in blocks(len(D), max(1, min(ROWS, CODES // module.usage.numel()))):
+            samples = batch(D, rows, module)
+            if _by_hand(module):
+                objective, active = sparse_step.layer_loss(module, samples)
+            else:
+                output = module(samples, generator)
+                objective, active = module.problem.objective(output), _uses(output.H)
+            value = value + len(samples) * objective.double()
+            uses += active
+        module.usage.copy_(uses / len(D))
     return (value / len(D)).cpu()
 
 
@@ -273,14 +301,30 @@ def squared_error(module: Autoencoder, D: Any) -> tuple[float, bool]:
     return error, active
 
 
-def _objective(module: Autoencoder, D: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """The objective of a batch in training, by the selected codes alone where that is faster."""
-    stack = module.usage.shape[:-1].numel() if D.ndim == 2 else 1
-    n, d, m = stack * D.shape[:-1].numel(), D.shape[-1], module.usage.shape[-1]
-    active = float(module.usage.sum(dim=-1).max())
-    if module.frozen is None and sparse_step.is_faster(module.problem, n, d, m, active):
-        return sparse_step.sparse_loss(module, D)
-    return module.problem.objective(module(D, generator))
+def _learn(module: Autoencoder, D: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The weights' gradients on a batch; returns on how many samples each unit is active."""
+    for weights in module.parameters():
+        weights.grad = None
+    if _by_hand(module):
+        return sparse_step.layer_loss(module, D, learn=True)[1]
+    output = module(D, generator)
+    module.problem.objective(output).sum().backward()
+    return _uses(output.H)
+
+
+def _by_hand(module: Autoencoder) -> bool:
+    return module.frozen is None and sparse_step.applies(module.problem)
+
+
+def _uses(H: torch.Tensor) -> torch.Tensor:
+    """On how many samples each unit is active."""
+    return H.detach().sign().abs().sum(dim=-2)
+
+
+def _sample(n: int) -> np.ndarray:
+    """Some of so many rows, the same each time."""
+    # Not by the generator of the starts, which may be samples: they are fitted best.
+    return np.sort(np.random.default_rng(0).choice(n, SEEN, replace=False))
 
 
 def _batches(n: int, batch_size: int, generators: list[torch.Generator], shape: tuple):
@@ -298,7 +342,8 @@ def batch(D: Any, rows: Any, module: Autoencoder) -> torch.Tensor:
     if isinstance(rows, slice):
         samples = D[rows]
     else:
-        samples = D[rows.flatten().numpy()].reshape(*rows.shape, -1)
+        rows = np.asarray(rows)
+        samples = D[rows.ravel()].reshape(*rows.shape, -1)
     return torch.tensor(samples).to(module.usage)
 
 
@@ -318,7 +363,7 @@ def _copy(
 ) -> None:
     if members.any():
         for own, other in zip(to, source, strict=True):
-            own.copy_(torch.where(_like(members, own), other, own))
+            own.copy_(other if members.all() else torch.where(_like(members, own), other, own))
 
 
 @torch.no_grad()
@@ -332,9 +377,10 @@ def _revive(
 ) -> None:
     """Point each dead unit at the residual of a badly reconstructed sample, drawn by its error."""
     n = len(D)
-    seen = slice(0, n) if n <= ROWS else torch.randperm(n, generator=generator)[:ROWS]
+    seen = slice(0, n) if n <= SEEN else torch.randperm(n, generator=generator)[:SEEN]
     samples = batch(D, seen, module)
-    residual = samples - module(samples).D_hat[member]
+    output = module(samples)
+    residual, H = samples - output.D_hat[member], output.H[member]
     if not residual.any():
         return
     chosen = torch.multinomial(
@@ -345,7 +391,10 @@ def _revive(
         parts = module.samples[chosen]
         weights = torch.nn.functional.one_hot(chosen, n).to(module.dictionary)
     else:
-        weights = parts = module.problem.parts.project_tensor(residual[chosen])
+        # The code of that sample is to be like others, or where they compete it is never active.
+        active = H[H > 0]
+        level = active.mean() if len(active) else 1
+        weights = parts = module.problem.parts.project_tensor(residual[chosen] / level)
     energy = parts.square().sum(dim=1, keepdim=True)
     module.dictionary[member][dead] = weights
     if module.encoder is not None:
@@ -357,5 +406,7 @@ def _revive(
     renewed = {module.dictionary, module.encoder, module.bias, *module.learned.values()}
     for weights, moments in optimiser.moments.items():
         if weights in renewed:
-            for moment in moments:
-                moment[member][dead] = 0
+            mean, square = (moment[member] for moment in moments)
+            mean[dead] = 0
+            # Zeros would make the first steps three times as long.
+            square[dead] = square[~dead].mean(dim=0) if not dead.all() else 0

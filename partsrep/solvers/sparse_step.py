@@ -1,8 +1,8 @@
 """Autoencoder steps that touch only the selected codes: a quarter of the work where few are.
 
 Of the five dense products of a step, D Uᵀ stays, for it says what is selected. The reconstruction,
-the gradient of the codes and those of both weights are sums over the selected entries alone.
-Autograd sees a single function, :func:`sparse_loss`.
+the gradient of the codes and those of both weights are sums over the selected entries alone, where
+these are few; elsewhere they are dense, but still without a graph.
 """
 
 import warnings
@@ -10,14 +10,14 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag, linear, pad
 
+from ..choices.codes import places
 from ..choices.problem import Problem
 from .autoencoder import Autoencoder
 
 DENSITY = 0.09  # of selected codes, above which dense products are faster
-WORK = 2**23  # n·d·m of a batch, below which the overhead of a step outweighs its products
+WORK = 2**23  # n·d·m of a whole stack's batch, below which the overhead of sparse products is more
 
 # torch says once a process that its CSR tensors are in beta; a training loop is no place for that.
 with warnings.catch_warnings():
@@ -108,47 +108,11 @@ def _sums(
     )
 
 
-class _SparseLoss(torch.autograd.Function):
-    """:func:`sparse_loss`, of a stack member by member."""
-
-    @staticmethod
-    def forward(ctx, D, U, P, b, c, codes):
-        *stack, _, d = P.shape
-        Z = linear(D, U, b) if not stack else D @ U.mT
-        if stack and b is not None:
-            Z += b.unsqueeze(-2)
-        ctx.support = support = Support(codes.support(Z), Z.shape)
-        # Only TopK selects what may be negative.
-        H = Z.flatten().index_select(0, support.entries).relu()
-        parts = P.detach().flatten(0, -2)  # with a graph of its own a product would be slower
-        E = support.product(H, parts).view(*Z.shape[:-1], d)
-        if c is not None:
-            E += c.unsqueeze(-2)
-        E -= D
-        ctx.save_for_backward(D.flatten(0, -2), parts, H, E)
-        ctx.like = U, P, b, c
-        return torch.linalg.vector_norm(E, dim=(-2, -1)).square() / Z.shape[-2]
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, slope):
-        samples, parts, H, E = ctx.saved_tensors
-        U, P, b, c = ctx.like
-        support, rows, factor = ctx.support, E.flatten(0, -2), 2 / E.shape[-2] * slope
-        each = factor.flatten().index_select(0, support.member)
-        G = each * support.sampled_product(rows, parts) * (H > 0)
-        of_U = support.transposed_product(G, samples).view_as(U)
-        of_P = support.transposed_product(each * H, rows).view_as(P)
-        of_b = of_c = None
-        if b is not None:
-            of_b = G.new_zeros(b.numel()).index_add_(0, support.col, G).view_as(b)
-        if c is not None:
-            of_c = factor.unsqueeze(-1) * E.sum(dim=-2)
-        return None, of_U, of_P, of_b, of_c, None
-
-
-def sparse_loss(module: Autoencoder, D: torch.Tensor) -> torch.Tensor:
-    r"""‖D − D̂‖²/n of a batch in training, by the selected codes alone; where it :func:`is_faster`.
+@torch.no_grad()
+def layer_loss(
+    module: Autoencoder, D: torch.Tensor, learn: bool = False, sparse: bool | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    r"""‖D − D̂‖²/n of a batch in training, where :func:`applies`, and how often units are active.
 
     With H = f(D Uᵀ + b), E = H Xᵀ + 1cᵀ − D, and G the entries of E X where H > 0, the gradients
     are 2/n times Hᵀ E for Xᵀ, Gᵀ D for U, and the sums of the rows of E for c and of G for b.
@@ -158,12 +122,18 @@ def sparse_loss(module: Autoencoder, D: torch.Tensor) -> torch.Tensor:
     module : Autoencoder
         Or a stack of them.
     D : tensor (n, d)
-        Or one for each member of a stack, (…, n, d). Has no gradient.
+        Or one for each member of a stack, (…, n, d).
+    learn : bool
+        Whether the weights get these gradients, in a stack each of its own loss.
+    sparse : None or bool
+        Whether the products run over the selected codes alone; None: where a CPU is faster so.
 
     Returns
     -------
-    tensor ()
-        For a stack (…,).
+    loss : tensor ()
+        For a stack (…,). It has no graph.
+    uses : tensor (m,)
+        Samples on which each unit is active; for a stack (…, m).
 
     Examples
     --------
@@ -171,55 +141,82 @@ def sparse_loss(module: Autoencoder, D: torch.Tensor) -> torch.Tensor:
     >>> from partsrep.choices.inference import Layer
     >>> D, parts = torch.tensor([[3.0, 1.0], [2.0, 4.0]]), torch.eye(2)
     >>> module = Autoencoder(Problem(codes=TopK(1), inference=Layer()), parts, parts)
-    >>> loss = sparse_loss(module, D)
-    >>> loss.backward()
-    >>> loss.item(), module.dictionary.grad
-    (2.5, tensor([[ 0., -3.],
+    >>> loss, uses = layer_loss(module, D, learn=True)
+    >>> loss.item(), uses, module.dictionary.grad
+    (2.5, tensor([1., 1.]), tensor([[ 0., -3.],
             [-8.,  0.]]))
     """
-    weights = module.U, module.components, module.bias, module.offset
-    return _SparseLoss.apply(D, *weights, module.problem.codes)
+    with torch.enable_grad():  # tied encoders and parts made of samples are functions of weights
+        weights = module.U, module.components, module.bias, module.offset
+    U, P, b, c = (None if w is None else w.detach() for w in weights)
+    codes = module.problem.codes
+    *stack, m, d = P.shape
+    Z = linear(D, U, b) if not stack else D @ U.mT
+    if stack and b is not None:
+        Z += b.unsqueeze(-2)
+    n = Z.shape[-2]
+    if isinstance(codes.sparsity, int):  # the same for a whole stack
+        H, count = None, codes.sparsity * (Z.numel() // m)
+    else:
+        H = codes(Z)
+        active = H.sign()  # takes a fraction of the time of H > 0
+        count = active.sum()
+    if sparse is None:
+        sparse = Z.numel() * d >= WORK and count <= DENSITY * Z.numel()
+    if sparse:
+        entries = codes.support(Z) if H is None else places(H.flatten() > 0)
+        support, flat = Support(entries, Z.shape), P.flatten(0, -2)
+        # Only TopK selects what may be negative.
+        H = Z.flatten().index_select(0, entries).relu()
+        E = support.product(H, flat).view(*Z.shape[:-1], d)
+        active = H.sign()
+        uses = torch.zeros_like(flat[:, 0]).index_add_(0, support.col, active).view(*stack, m)
+    else:
+        if H is None:
+            H = codes(Z)
+            active = H.sign()
+        E = H @ P
+        uses = active.sum(dim=-2)
+    if c is not None:
+        E += c.unsqueeze(-2)
+    E -= D
+    loss = torch.linalg.vector_norm(E, dim=(-2, -1)).square() / n
+    if not learn:
+        return loss, uses
+    E *= 2 / n
+    if sparse:
+        rows = E.flatten(0, -2)
+        G = support.sampled_product(rows, flat).mul_(active)
+        slopes = [
+            support.transposed_product(G, D.flatten(0, -2)).view_as(P),
+            support.transposed_product(H, rows).view_as(P),
+        ]
+        if b is not None:
+            of_b = torch.zeros_like(flat[:, 0]).index_add_(0, support.col, G).view(*stack, m)
+    else:
+        G = (E @ P.mT).mul_(active)
+        slopes = [G.mT @ D, H.mT @ E]
+        if b is not None:
+            of_b = G.sum(dim=-2)
+    slopes += [None if b is None else of_b, None if c is None else E.sum(dim=-2)]
+    for tensor, slope in zip(weights, slopes, strict=True):
+        if tensor is None:
+            continue
+        if tensor.is_leaf:
+            tensor.grad = slope if tensor.grad is None else tensor.grad + slope
+        else:
+            tensor.backward(slope, retain_graph=True)
+    return loss, uses
 
 
-def is_faster(
-    problem: Problem,
-    n_samples: int,
-    n_features: int,
-    n_components: int,
-    active: float | None = None,
-) -> bool:
-    """Whether a step by :func:`sparse_loss` is possible, and on a CPU faster than a dense one.
-
-    Parameters
-    ----------
-    problem : Problem
-    n_samples : int
-        In a batch, those of a whole stack together.
-    n_features, n_components : int
-    active : None or float
-        Active codes per sample; None: as many as the activation is asked for. One that does not
-        limit them has to be measured.
-
-    Examples
-    --------
-    >>> from partsrep.choices.codes import TopK
-    >>> from partsrep.choices.inference import Layer
-    >>> problem = Problem(codes=TopK(8), inference=Layer())
-    >>> is_faster(problem, n_samples=256, n_features=784, n_components=128)
-    True
-    >>> is_faster(problem, n_samples=256, n_features=784, n_components=25)
-    False
-    """
+def applies(problem: Problem) -> bool:
+    """Whether :func:`layer_loss` is the problem's objective: one layer whose codes are selected
+    pre-activations, and the squared error without penalties."""
     codes, objective = problem.codes, problem.objective
-    limit = n_components if codes.sparsity is None else codes.sparsity
-    active = limit if active is None else active
     return (
         codes.has_support
         and not codes.learns
-        and isinstance(limit, int)  # the same for a whole stack
         and problem.inference.single_layer
         and not objective.penalties
         and objective.averaged
-        and n_samples * n_features * n_components >= WORK
-        and active <= DENSITY * n_components
     )

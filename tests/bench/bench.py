@@ -80,6 +80,7 @@ def line(row: dict) -> str:
             ("iterations", "iterations", ".0f"),
             ("growth", "growth", ".2f"),
             ("memory", "memory", ".1f"),
+            ("cosine", "cosine", ".3f"),
         )
         if field in row
     ]

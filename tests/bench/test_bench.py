@@ -20,7 +20,7 @@ SCALE = 0.01
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory) -> list[dict]:
     out = tmp_path_factory.mktemp("bench") / "new" / "bench.json"
-    only = "(target|digits|cost).*float32|sae step"
+    only = "(target|digits|cost).*float32|sae (step|epoch large|overcomplete nonneg.*128)"
     subprocess.run(
         [sys.executable, BENCH, "--only", only, "--scale", str(SCALE), "--out", out],
         check=True,
@@ -30,7 +30,7 @@ def rows(tmp_path_factory) -> list[dict]:
 
 
 def test_every_row_keeps_what_was_promised(rows):
-    assert len({row["name"] for row in rows}) == len(rows) == 13
+    assert len({row["name"] for row in rows}) == len(rows) == 15
     for found in rows:
         assert found["ours"] > 0 and found["peer"] > 0
         assert found["ratio"] == pytest.approx(found["peer"] / found["ours"])
