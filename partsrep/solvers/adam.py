@@ -233,8 +233,9 @@ class RelativeAdam:
         for weights, count, length, factor in zip(
             self.weights, self.counts, self.lengths, self.factors, strict=True
         ):
+            assert weights.grad is not None  # of a step that was taken
             mean, square = self.moments[weights]
-            before = None if factor is None else weights.clone()
+            before = weights.clone() if factor is not None else weights
             count += 1
             # Gradients scale with the data: the usual eps of 1e-8 would not.
             torch._fused_adam_(
@@ -252,7 +253,7 @@ class RelativeAdam:
                 amsgrad=False,
                 maximize=False,
             )
-            if before is not None:
+            if factor is not None:
                 weights.copy_(torch.lerp(before, weights, factor))
 
     def forget(self, members: torch.Tensor) -> None:

@@ -147,8 +147,9 @@ def layer_loss(
             [-8.,  0.]]))
     """
     with torch.enable_grad():  # tied encoders and parts made of samples are functions of weights
-        weights = module.U, module.components, module.bias, module.offset
-    U, P, b, c = (None if w is None else w.detach() for w in weights)
+        encoder, parts = module.U, module.components
+    U, P = encoder.detach(), parts.detach()
+    b, c = (None if w is None else w.detach() for w in (module.bias, module.offset))
     codes = module.problem.codes
     *stack, m, d = P.shape
     Z = linear(D, U, b) if not stack else D @ U.mT
@@ -160,7 +161,7 @@ def layer_loss(
     else:
         H = codes(Z)
         active = H.sign()  # takes a fraction of the time of H > 0
-        count = active.sum()
+        count = int(active.sum())
     if sparse is None:
         sparse = Z.numel() * d >= WORK and count <= DENSITY * Z.numel()
     if sparse:
@@ -187,21 +188,21 @@ def layer_loss(
     if sparse:
         rows = E.flatten(0, -2)
         G = support.sampled_product(rows, flat).mul_(active)
-        slopes = [
-            support.transposed_product(G, D.flatten(0, -2)).view_as(P),
-            support.transposed_product(H, rows).view_as(P),
-        ]
+        of_U = support.transposed_product(G, D.flatten(0, -2)).view_as(P)
+        of_P = support.transposed_product(H, rows).view_as(P)
         if b is not None:
             of_b = torch.zeros_like(flat[:, 0]).index_add_(0, support.col, G).view(*stack, m)
     else:
         G = (E @ P.mT).mul_(active)
-        slopes = [G.mT @ D, H.mT @ E]
+        of_U, of_P = G.mT @ D, H.mT @ E
         if b is not None:
             of_b = G.sum(dim=-2)
-    slopes += [None if b is None else of_b, None if c is None else E.sum(dim=-2)]
-    for tensor, slope in zip(weights, slopes, strict=True):
-        if tensor is None:
-            continue
+    slopes = [(encoder, of_U), (parts, of_P)]
+    if module.bias is not None:
+        slopes.append((module.bias, of_b))
+    if module.offset is not None:
+        slopes.append((module.offset, E.sum(dim=-2)))
+    for tensor, slope in slopes:
         if tensor.is_leaf:
             tensor.grad = slope if tensor.grad is None else tensor.grad + slope
         else:
