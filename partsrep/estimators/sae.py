@@ -512,7 +512,7 @@ class SAE(PartsModel):
         limit = self._solver.limit or self.max_epochs
         return Settings(
             self.tol,
-            min(self.max_epochs, limit),
+            int(min(self.max_epochs, limit)),
             int(self.batch_size),
             self.learning_rate,
             self.solver if isinstance(self.solver, Online) else None,

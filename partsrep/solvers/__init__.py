@@ -8,8 +8,9 @@ Every solver is a module with
   :class:`partsrep.progress.History`; for an autoencoder's problem that is
   ``train(module, D, rngs, settings)``, which improves a module, or a stack of them, in place.
 
-`hals`, `multiplicative` and `projective` find the :class:`Factors` of an NMF, `alternating`,
-`adam`, `lbfgs` and `online` the weights of an :class:`partsrep.solvers.autoencoder.Autoencoder`.
+`hals`, `multiplicative` and `projective` find the :class:`Factors` of an NMF, `projection`, `adam`,
+`lbfgs`, `alternating` and `online` the weights of an
+:class:`partsrep.solvers.autoencoder.Autoencoder`.
 `starts` and `begin` say where they start, `scale` in which unit; what is bound to data, such as a
 cone of samples, is made for each run and dies with it.
 """

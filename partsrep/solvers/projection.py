@@ -28,6 +28,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils.extmath import row_norms
 
 from ..choices.codes import ReLU
 from ..choices.inference import Layer
@@ -259,6 +260,7 @@ def in_turn(
         A = Z * gates(Z)
         gram, cross = A @ A.mT, white.summed(A) @ white.R
         P = refitted(problem, P, gram, cross)
+        P = revived(white, problem, P, A)
         loss = white.energy + columnwise_loss(P, gram, cross).sum(axis=-1)
         if problem.parts.homogeneous:  # codes are compared at parts of norm 1
             norms = np.linalg.norm(P, axis=-1, keepdims=True)
@@ -271,6 +273,20 @@ def in_turn(
         ):
             break
     return V, P
+
+
+def revived(white: White, problem: Problem, P: np.ndarray, A: np.ndarray) -> np.ndarray:
+    """Parts whose unit is active on no sample become what a badly rebuilt sample lacks."""
+    dead = np.logical_not(A.any(axis=-1))
+    for i in np.flatnonzero(dead.any(axis=-1)):
+        shares = white.over_samples((P[i] @ white.R.T)[None])[0]
+        errors = white.squares + np.einsum("kn,kn->n", A[i], P[i] @ P[i].T @ A[i] - 2 * shares)
+        units = np.flatnonzero(dead[i])
+        worst = np.argsort(-errors, kind="stable")[: len(units)]
+        worst = worst[errors[worst] > 1e-6 * white.energy / len(errors)]
+        lacks = white.Q[:, worst].T @ white.R - A[i][:, worst].T @ P[i]
+        P[i, units[: len(worst)]] = problem.parts.project(lacks)
+    return P
 
 
 def refitted(problem: Problem, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
@@ -301,7 +317,7 @@ class White:
     """Data D (n, d) in coordinates in which the inputs, with a bias [D, 1], are white: D = Qᵀ R."""
 
     def __init__(self, D: np.ndarray, bias: bool, dtype: Any):
-        self.energy = data_norm(D) ** 2
+        self.energy, self.squares = data_norm(D) ** 2, row_norms(D, squared=True)
         D = D.astype(np.float64, copy=False)
         inputs = np.column_stack([D, np.ones(len(D))]) if bias else D
         n, width = inputs.shape
