@@ -41,7 +41,7 @@ def test_published_records_come_out_again(environment):
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ('decoder="nonnegative")', 'decoder="nonnegative", max_epochs=10)'),
+        ('decoder="nonnegative")', 'decoder="nonnegative", solver="adam", max_epochs=10)'),
         ("[match(a, b).mcc for", "[np.mean(np.sum(unit_rows(a) * unit_rows(b), 1)) for"),
     ],
     ids=["training stops early", "parts are compared in their order"],
