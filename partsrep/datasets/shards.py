@@ -144,16 +144,16 @@ def shards(paths: str | Path | Iterable[str | Path], *, variable: str | None = N
     Only rows that are asked for are read. ``SAE`` takes the result as its data, in `fit`,
     `transform` and `score`; what needs all samples at once says so.
 
+    Half precision (float16, bfloat16) is read as float32, which is exact. A file that is truncated,
+    stored column by column, no matrix of floating point numbers, or not like the first, is a
+    ValueError, and so are rows with NaN or infinity when they are read.
+
     Parameters
     ----------
     paths : path or iterable of paths
         In the order of the rows: ``sorted(Path("layer6").glob("*.npy"))``.
     variable : str, optional
         Which tensor of safetensors files that hold several.
-
-    Half precision (float16, bfloat16) is read as float32, which is exact. A file that is truncated,
-    stored column by column, no matrix of floating point numbers, or not like the first, is a
-    ValueError, and so are rows with NaN or infinity when they are read.
 
     Examples
     --------
