@@ -106,8 +106,8 @@ class SAE(PartsModel):
         Of an SAE all that it has learned; a selection freezes its thresholds anew. A clone keeps
         it.
     learning_rate : float > 0 or None
-        Given, "auto" is Adam. Its first step, relative to the root mean square of each weight
-        array. None: 0.003 from a solution, 0.03 from elsewhere and with penalties.
+        Adam's first step, relative to the root mean square of each weight array; where it is given
+        "auto" is Adam. None: 0.003 from a solution, 0.03 from elsewhere and with penalties.
         Of "online" the rate itself; None: 0.01.
     max_epochs : int
         Most epochs of Adam (rounds, iterations).

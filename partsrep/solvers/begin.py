@@ -103,7 +103,7 @@ def nmfs(
     D: np.ndarray, m: int, problem: Problem, rng: np.random.RandomState, number: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Parts (s, m, d) and codes (s, m, n) of NMFs from random starts, with the problem's parts."""
-    nmf = Problem(parts=problem.parts.with_offset(False) if problem.parts.offset else problem.parts)
+    nmf = Problem(parts=problem.parts.with_offset(False))
     begun = [starts.begin(D, m, nmf, "random", rng) for _ in range(number)]
     with one_where_more_do_not_pay(D.size * m):
         found = [factors for factors, _ in hals.solve(D, begun, nmf, NEAR_ENOUGH)]
@@ -120,7 +120,7 @@ def relaxed(problem: Problem) -> Problem | None:
     if not codes.has_gates:
         codes = ReLU() if codes.sparsity is None else TopK(codes.sparsity)
     return Problem(
-        problem.parts.with_offset(False) if problem.parts.offset else problem.parts,
+        problem.parts.with_offset(False),
         codes,
         Layer(layer.tied, layer.bias, layer.nonnegative, gain=layer.gain),
     )

@@ -172,10 +172,11 @@ def principal(D: np.ndarray, P: np.ndarray) -> tuple[np.ndarray, np.ndarray] | N
     cuts nothing. None where a sample has none of it, or the parts are dependent there.
     """
     n, d = D.shape
-    m = len(P)
+    m, dtype = len(P), D.dtype
     if m > min(n, d) or D.min() < 0:
         return None
-    values, E = np.linalg.eigh((D.T @ D if d <= n else D @ D.T).astype(np.float64))
+    D = D.astype(np.float64, copy=False)
+    values, E = np.linalg.eigh(D.T @ D if d <= n else D @ D.T)
     values, E = values[::-1][:m], E[:, ::-1][:, :m]
     if not values[-1] > WELL_POSED * values[0]:
         return None
@@ -192,7 +193,7 @@ def principal(D: np.ndarray, P: np.ndarray) -> tuple[np.ndarray, np.ndarray] | N
     to_codes[:, 0] += MARGIN * np.maximum(lacking, 0) * np.sign(scores[:, 0].sum())
     if np.linalg.cond(to_codes) > 1 / WELL_POSED:
         return None
-    return (np.linalg.inv(to_codes).T @ E).astype(D.dtype), (to_codes @ E).astype(D.dtype)
+    return (np.linalg.inv(to_codes).T @ E).astype(dtype), (to_codes @ E).astype(dtype)
 
 
 def search(
@@ -295,7 +296,7 @@ def refitted(problem: Problem, P: np.ndarray, gram: np.ndarray, cross: np.ndarra
     if parts.swept and not parts.offset and not terms:
         return nnls_sweeps(P, gram, cross, SWEEPS)
     refits = 1 if parts.bounds == (None, None) else REFITS
-    bare = parts.with_offset(False) if parts.offset else parts
+    bare = parts.with_offset(False)
     free = Parts(nonnegative=parts.nonnegative)
     m = P.shape[1] - parts.offset
     new = P.copy()
