@@ -16,13 +16,12 @@ help:  ## list the targets
 book: .venv/stamp  ## build the book into build/html
 	@$(BIN)/partsrep book
 
-# The tests run in parallel, each at one thread.
+# The tests run in parallel, each at one thread, and what they run shows no bars.
 test: export OMP_NUM_THREADS := 1
+test: export TQDM_DISABLE := 1
 test: .venv/stamp browser lint  ## run the unit tests, every notebook's stored outputs, and the tests of the book
-	$(PYTEST) -n auto --ignore=tests/book --ignore=tests/browser
-	TQDM_DISABLE=1 $(PYTEST) -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
-	$(PYTEST) -n auto tests/book --ignore=tests/book/test_pages.py
-	$(PYTEST) tests/book/test_pages.py tests/browser
+	$(PYTEST) -n auto --dist loadgroup --nbval-lax --nbval-current-env --nbval-cell-timeout=120 \
+	  partsrep tests notebooks
 
 lint: .venv/stamp  ## check style and types
 	$(BIN)/ruff check partsrep tests notebooks

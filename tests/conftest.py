@@ -35,8 +35,16 @@ def html() -> Path:
     return build(ROOT).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before a worker reads the groups
 def pytest_collection_modifyitems(items):
-    """Workers find the same tests only if no name of one says where an object lies in memory."""
+    """Say which tests go to one worker: those of the book's pages, and the cells of a notebook.
+
+    Workers find the same tests only if no name of one says where an object lies in memory.
+    """
     for item in items:
         if " at 0x" in item.nodeid:
             raise pytest.UsageError(f"{item.nodeid}: give its parameter an id or a repr.")
+        if "html" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("book"))
+        elif item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -11,6 +11,12 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.fixture(autouse=True)
+def unsilenced(monkeypatch):
+    """As for a user: `make test` silences all bars."""
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+
+
 @pytest.fixture
 def shown(monkeypatch):
     """Say what a terminal, or a file, shows of three steps of so many seconds each."""

@@ -2,14 +2,15 @@
 
 import ast
 import json
-import os
-import subprocess
+from itertools import chain
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 
-from partsrep.runs.book import ENVIRONMENT, script
+from partsrep.runs.kernels import KernelServer, WarmKernel, imports
+from partsrep.runs.parameters import read_notebook
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
@@ -53,17 +54,23 @@ def test_nothing_else_is_stored(path):
             assert not cell.get("outputs")
 
 
+@pytest.fixture(scope="module")
+def server():
+    """What a sweep's kernels come from, with what the notebooks import."""
+    cells = chain.from_iterable(read_notebook(path).cells for path in NOTEBOOKS)
+    server = KernelServer.of(imports([cell.source for cell in cells if cell.cell_type == "code"]))
+    yield server
+    server.close()
+
+
 @pytest.mark.slow
-def test_runs_with_other_parameters(path, tmp_path):
+def test_runs_with_other_parameters(path, server, tmp_path):
     record = tmp_path / "record.json"
     parameters = {"n_components": 9, "seed": 3, "record_path": str(record)}
-    options = [text for name, value in parameters.items() for text in ("-p", name, str(value))]
-    subprocess.run(
-        [script("papermill"), path, tmp_path / "out.ipynb", *options],
-        check=True,
-        env=os.environ | ENVIRONMENT,
-        cwd=tmp_path,
-    )
+    with WarmKernel(server, str(tmp_path), memory=None, seconds=600, seed=0) as kernel:
+        papermill.execute_notebook(
+            path, tmp_path / "out.ipynb", parameters, km=kernel, progress_bar=False
+        )
     recorded = json.loads(record.read_text())["parameters"]
     assert recorded["n_components"] == 9
     assert recorded["seed"] == 3
