@@ -13,6 +13,9 @@ from partsrep.runs.book import build
 
 ROOT = Path(__file__).parents[1]
 
+# Fixtures that one worker makes for all: the book, a tiny book, and a cluster.
+COSTLY = {"html", "built", "scheduler"}
+
 # Hypothesis' own profile for servers: examples follow from the test, and no clock decides.
 settings.load_profile("ci")
 # Hypothesis also draws constants that it reads in the package's loaded modules: load all of them.
@@ -37,14 +40,14 @@ def html() -> Path:
 
 @pytest.hookimpl(tryfirst=True)  # before a worker reads the groups
 def pytest_collection_modifyitems(items):
-    """Say which tests go to one worker: those of the book's pages, and the cells of a notebook.
+    """Say which tests go to one worker: the cells of a notebook, and users of a costly fixture.
 
     Workers find the same tests only if no name of one says where an object lies in memory.
     """
     for item in items:
         if " at 0x" in item.nodeid:
             raise pytest.UsageError(f"{item.nodeid}: give its parameter an id or a repr.")
-        if "html" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("book"))
-        elif item.path.suffix == ".ipynb":
+        if item.path.suffix == ".ipynb":
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        for name in COSTLY.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(name))

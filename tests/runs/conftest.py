@@ -1,4 +1,4 @@
-"""One Dask cluster and one finished sweep for all."""
+"""A Dask cluster for the tests of a module, and one finished sweep for all."""
 
 import subprocess
 
@@ -8,7 +8,7 @@ from tiny import cluster, write
 from partsrep.runs.book import script
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer, since its processes work even when they wait
 def scheduler(tmp_path_factory) -> str:
     """The address of a scheduler with two workers, each of them and it a process of its own."""
     with cluster(tmp_path_factory.mktemp("cluster"), "--memory-limit", "1.5 GB") as (address, _):
