@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from importlib.metadata import distributions
 from itertools import chain
 from pathlib import Path
@@ -32,18 +33,10 @@ import nbformat
 import yaml
 from tqdm import tqdm
 
+from . import kernels
+from .kernels import ENVIRONMENT, KernelServers, WarmKernel
 from .parameters import Parameter, declared, raised_as, read_notebook, read_yaml, typed
 
-# One thread, fixed seeds and no progress bars make two runs identical; the kernel is that of this
-# very environment, whatever kernels the user has registered.
-ENVIRONMENT = {
-    "JUPYTER_PATH": "",
-    "JUPYTER_PREFER_ENV_PATH": "1",
-    "OMP_NUM_THREADS": "1",
-    "PYTHONHASHSEED": "0",
-    "SOURCE_DATE_EPOCH": "0",
-    "TQDM_DISABLE": "1",
-}
 # A browser needs no more than this of the 24 MB of MathJax.
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts", "input/tex/extensions")
 
@@ -73,10 +66,13 @@ def build(root: Path) -> Path:
     (source / "_config.yml").write_text(yaml.safe_dump(config))
 
     lifeline, held = map(open, os.pipe(), "rw")
+    servers = KernelServers(kernels.imported(read_notebook(root / run) for run in runs))
     # Ctrl-C comes to this thread alone; the others wait for processes, and swap whole books.
-    with lifeline, held, ThreadPoolExecutor(os.cpu_count()) as workers:
+    with lifeline, held, closing(servers), ThreadPoolExecutor(os.cpu_count()) as workers:
         try:
-            made = workers.map(lambda run: brought_up_to_date(root, *run, lifeline), runs.items())
+            made = workers.map(
+                lambda run: brought_up_to_date(root, *run, servers, lifeline), runs.items()
+            )
             (source / "notebooks").mkdir()
             with tqdm(runs, unit="notebook", disable=None) as bar:
                 for notebook in bar:
@@ -86,7 +82,8 @@ def build(root: Path) -> Path:
                     bar.write(f"{notebook}: {said}")
             return workers.submit(render, root, lifeline).result()
         except KeyboardInterrupt:
-            held.close()  # ends what runs, and at once what a thread may yet start
+            servers.close()  # these end what runs, and at once what a thread may yet start
+            held.close()
             raise
 
 
@@ -146,7 +143,9 @@ def digest(*parts: bytes) -> str:
     return total.hexdigest()[:16]
 
 
-def brought_up_to_date(root: Path, notebook: str, given: dict, lifeline: IO) -> tuple[Path, str]:
+def brought_up_to_date(
+    root: Path, notebook: str, given: dict, servers: KernelServers, lifeline: IO
+) -> tuple[Path, str]:
     """The executed notebook, made now if the cache has none, and which of the two it was.
 
     It is named by all that it depends on. Data files need no part in it: the package loads only
@@ -161,11 +160,13 @@ def brought_up_to_date(root: Path, notebook: str, given: dict, lifeline: IO) -> 
     if cached.exists():
         return cached, "cached"
     start = time.perf_counter()
-    execute(root, notebook, given, cached, lifeline)
+    execute(root, notebook, given, cached, servers, lifeline)
     return cached, f"executed, {time.perf_counter() - start:.1f} s"
 
 
-def execute(root: Path, notebook: str, given: dict, cached: Path, lifeline: IO) -> None:
+def execute(
+    root: Path, notebook: str, given: dict, cached: Path, servers: KernelServers, lifeline: IO
+) -> None:
     """Run one notebook by papermill and keep it as ``cached``, without times and random ids."""
     output = Path("build/run") / Path(notebook).name
     (root / output).parent.mkdir(parents=True, exist_ok=True)
@@ -173,9 +174,18 @@ def execute(root: Path, notebook: str, given: dict, cached: Path, lifeline: IO) 
     values = yaml.safe_dump(given, default_flow_style=True, width=math.inf).strip()
     command = [os.path.relpath(script("papermill"), root), notebook, str(output)]
     command += ["--cwd", "notebooks", "-y", values]
-    ran = run(command, lifeline, cwd=root, env=os.environ | ENVIRONMENT, stderr=subprocess.PIPE)
-    if ran.returncode:
-        last_words = "\n".join(ran.stderr.splitlines()[-5:])
+    last_words = ""
+    if kernels.CAN_FORK:
+        try:
+            with servers.one() as server, WarmKernel(server, str(root / "notebooks")) as kernel:
+                kernels.execute(root / notebook, root / output, given, kernel)
+        except Exception as error:  # whatever it is, it is of this notebook
+            last_words = f"{type(error).__name__}: {error}"
+    else:
+        ran = run(command, lifeline, cwd=root, env=os.environ | ENVIRONMENT, stderr=subprocess.PIPE)
+        if ran.returncode:
+            last_words = "\n".join(ran.stderr.splitlines()[-5:])
+    if last_words:
         why = failure(root / notebook, root / output) or f"outside its cells:\n\n{last_words}"
         raise BookError(
             f"{notebook} failed {why}\n\nRun it again, alone:\n\n    {shlex.join(command)}\n"

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import logging
 import os
 import select
 import signal
@@ -9,19 +10,62 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client import AsyncKernelManager
+from nbformat import NotebookNode
 
-from .book import ENVIRONMENT
-
+# One thread, fixed seeds and no progress bars make two runs identical; the kernel is that of this
+# very environment, whatever kernels the user has registered.
+ENVIRONMENT = {
+    "JUPYTER_PATH": "",
+    "JUPYTER_PREFER_ENV_PATH": "1",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    "SOURCE_DATE_EPOCH": "0",
+    "TQDM_DISABLE": "1",
+}
+#: Processes can be forked safely on Linux alone; elsewhere kernels start cold.
+CAN_FORK = sys.platform == "linux"
 SCRIPT = Path(__file__).with_name("kernel_server.py")
 #: A kernel draws its figures into the notebook; matplotlib reads this when it is imported.
 INLINE = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 #: Seconds that the imports may take before each kernel has to do them itself.
 IMPORTS = 300.0
+# papermill's own reading of the cell misses parameters that ours finds.
+logging.getLogger("papermill").addFilter(lambda said: "unknown parameter" not in str(said.msg))
+
+
+def execute(
+    notebook: Path, output: Path, given: dict[str, Any], kernel: "WarmKernel | None", **cold: Any
+) -> None:
+    """Run a notebook by papermill, in `kernel` or else in one with the options `cold`."""
+    import papermill  # slow to import
+
+    # It fills in what stands in braces in a path.
+    source, target = (
+        str(path).replace("{", "{{").replace("}", "}}") for path in (notebook, output)
+    )
+    papermill.execute_notebook(
+        source,
+        target,
+        given,
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+        iopub_timeout=60,  # on a busy machine a kernel's last words may take their time
+        **({"km": kernel} if kernel else cold),
+    )
+
+
+def imported(notebooks: Iterable[NotebookNode]) -> list[str]:
+    """The modules that notebooks import at the top level of their cells."""
+    cells = (cell for notebook in notebooks for cell in notebook.cells)
+    return imports([cell.source for cell in cells if cell.cell_type == "code"])
 
 
 def imports(sources: list[str]) -> list[str]:
@@ -102,6 +146,35 @@ class KernelServer:
         self.process.wait()
 
 
+class KernelServers:
+    """The servers of some threads: each is started when it is needed, and used again."""
+
+    def __init__(self, modules: list[str]):
+        self.modules = modules
+        self.started: list[KernelServer] = []
+        self.free: list[KernelServer] = []
+        self.closed = False
+
+    @contextmanager
+    def one(self) -> Iterator[KernelServer]:
+        """A server that no other thread has."""
+        try:
+            server = self.free.pop()
+        except IndexError:
+            server = KernelServer.of(self.modules)
+            self.started.append(server)
+        if self.closed:
+            raise RuntimeError("The servers of kernels are closed.")
+        yield server
+        self.free.append(server)
+
+    def close(self) -> None:
+        """End them all, their kernels with them, and at once what is yet started."""
+        self.closed = True
+        for server in self.started:
+            server.close()
+
+
 class WarmKernel(AsyncKernelManager):
     """A Jupyter kernel, forked from a `KernelServer`; nbclient and papermill take it as ``km``.
 
@@ -112,7 +185,12 @@ class WarmKernel(AsyncKernelManager):
     """
 
     def __init__(
-        self, server: KernelServer, folder: str, memory: int | None, seconds: float, seed: int
+        self,
+        server: KernelServer,
+        folder: str,
+        memory: int | None = None,
+        seconds: float = threading.TIMEOUT_MAX,
+        seed: int = 0,
     ):
         self.place = tempfile.TemporaryDirectory(prefix="kernel-")  # a socket's path must be short
         super().__init__(

@@ -2,11 +2,9 @@
 
 import errno
 import json
-import logging
 import os
 import platform
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,14 +17,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import papermill
 from distributed import get_worker
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from .book import code, digest
-from .grid import KERNEL, RECORD_PATH, SweepError
-from .kernels import KernelServer, WarmKernel, imports
+from .grid import RECORD_PATH, SweepError
+from .kernels import CAN_FORK, KernelServer, WarmKernel, execute, imported
 from .parameters import read_notebook
 from .records import validate, write_json
 
@@ -35,8 +32,6 @@ PACKAGES = ("partsrep", "numpy", "scipy", "scikit-learn", "torch", "papermill", 
 #: What a full disk says: no room left, file too large, over quota.
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _here = threading.local()
-# papermill's own reading of the cell misses parameters that ours finds.
-logging.getLogger("papermill").addFilter(lambda said: "unknown parameter" not in str(said.msg))
 
 
 class PointFailed(Exception):
@@ -237,16 +232,7 @@ def _execute(kernel: WarmKernel | None, point: Point, job: Job, parts: Path) -> 
     cold = {"cwd": job.folder, "execution_timeout": job.seconds}
     try:
         with kernel or nullcontext():
-            papermill.execute_notebook(
-                _verbatim(job.source),
-                _verbatim(parts / EXECUTED),
-                given,
-                kernel_name=KERNEL,
-                language="python",
-                progress_bar=False,
-                iopub_timeout=60,  # on a busy machine a kernel's last words may take their time
-                **({"km": kernel} if kernel else cold),
-            )
+            execute(Path(job.source), parts / EXECUTED, given, kernel, **cold)
     except PapermillExecutionError as failed:
         for number in FULL:
             if failed.ename == "OSError" and failed.evalue.startswith(f"[Errno {number}]"):
@@ -262,21 +248,16 @@ def _execute(kernel: WarmKernel | None, point: Point, job: Job, parts: Path) -> 
     return _read(handed_back) if job.records else {}
 
 
-def _verbatim(path: str | Path) -> str:
-    """A path that papermill takes as it is: it fills in what stands in braces."""
-    return str(path).replace("{", "{{").replace("}", "}}")
-
-
 def _kernel(point: Point, job: Job) -> WarmKernel | None:
-    """A warm kernel, where one can be: processes can be forked safely on Linux alone."""
-    if sys.platform != "linux":
+    """A warm kernel, where one can be."""
+    if not CAN_FORK:
         return None
     server = getattr(_here, "server", None)
     if server is None or server.process.poll() is not None or _here.token != job.token:
         if server is not None:
             server.close()
-        cells = [c.source for c in read_notebook(job.source).cells if c.cell_type == "code"]
-        _here.server, _here.token = KernelServer.of(imports(cells)), job.token
+        _here.server = KernelServer.of(imported([read_notebook(job.source)]))
+        _here.token = job.token
     try:
         memory = get_worker().memory_manager.memory_limit
     except ValueError:  # not in a worker

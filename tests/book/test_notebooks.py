@@ -2,14 +2,12 @@
 
 import ast
 import json
-from itertools import chain
 from pathlib import Path
 
 import nbformat
-import papermill
 import pytest
 
-from partsrep.runs.kernels import KernelServer, WarmKernel, imports
+from partsrep.runs.kernels import KernelServer, WarmKernel, execute, imported
 from partsrep.runs.parameters import read_notebook
 
 ROOT = Path(__file__).parents[2]
@@ -57,8 +55,7 @@ def test_nothing_else_is_stored(path):
 @pytest.fixture(scope="module")
 def server():
     """What a sweep's kernels come from, with what the notebooks import."""
-    cells = chain.from_iterable(read_notebook(path).cells for path in NOTEBOOKS)
-    server = KernelServer.of(imports([cell.source for cell in cells if cell.cell_type == "code"]))
+    server = KernelServer.of(imported(map(read_notebook, NOTEBOOKS)))
     yield server
     server.close()
 
@@ -67,10 +64,8 @@ def server():
 def test_runs_with_other_parameters(path, server, tmp_path):
     record = tmp_path / "record.json"
     parameters = {"n_components": 9, "seed": 3, "record_path": str(record)}
-    with WarmKernel(server, str(tmp_path), memory=None, seconds=600, seed=0) as kernel:
-        papermill.execute_notebook(
-            path, tmp_path / "out.ipynb", parameters, km=kernel, progress_bar=False
-        )
+    with WarmKernel(server, str(tmp_path)) as kernel:
+        execute(path, tmp_path / "out.ipynb", parameters, kernel)
     recorded = json.loads(record.read_text())["parameters"]
     assert recorded["n_components"] == 9
     assert recorded["seed"] == 3
