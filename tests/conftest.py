@@ -1,15 +1,20 @@
 """What several folders of tests share: all of them draw the same numbers at every run."""
 
 import signal
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
 
+import nbval.kernel
 import pytest
 from hypothesis import settings
+from jupyter_client import BlockingKernelClient
 
 import partsrep
 from partsrep.runs.book import build
+from partsrep.runs.kernels import CAN_FORK, KernelServer, WarmKernel, imported
+from partsrep.runs.parameters import read_notebook
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,6 +35,48 @@ def heard_sigint():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@cache
+def kernel_server() -> KernelServer:
+    """What the kernels of this worker are forked from, with all that the notebooks import."""
+    return KernelServer.of(imported(map(read_notebook, ROOT.glob("notebooks/*.ipynb"))))
+
+
+@pytest.fixture
+def warm_kernel(tmp_path):
+    """A kernel that works in `tmp_path`; None where none can be forked."""
+    if not CAN_FORK:
+        yield None
+        return
+    with WarmKernel(kernel_server(), str(tmp_path)) as kernel:
+        yield kernel
+
+
+class KernelOfNbval(WarmKernel):
+    """A warm kernel that does not need to be awaited."""
+
+    def is_alive(self) -> bool:
+        return not self.server.answered(0)
+
+    def interrupt_kernel(self) -> None:
+        self.kill(signal.SIGINT)
+
+    def shutdown_kernel(self, now: bool) -> None:
+        self.__exit__()
+
+
+def start_new_kernel(startup_timeout: float, cwd: str, **_):
+    """As nbval's own, which imports all anew for each notebook."""
+    manager = KernelOfNbval(kernel_server(), cwd).__enter__()
+    client = BlockingKernelClient(**manager.get_connection_info(session=True))
+    client.start_channels()
+    client.wait_for_ready(timeout=startup_timeout)
+    return manager, client
+
+
+if CAN_FORK:
+    nbval.kernel.start_new_kernel = start_new_kernel
 
 
 @pytest.fixture(scope="session")

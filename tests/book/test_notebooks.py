@@ -7,8 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from partsrep.runs.kernels import KernelServer, WarmKernel, execute, imported
-from partsrep.runs.parameters import read_notebook
+from partsrep.runs.kernels import execute
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
@@ -52,20 +51,11 @@ def test_nothing_else_is_stored(path):
             assert not cell.get("outputs")
 
 
-@pytest.fixture(scope="module")
-def server():
-    """What a sweep's kernels come from, with what the notebooks import."""
-    server = KernelServer.of(imported(map(read_notebook, NOTEBOOKS)))
-    yield server
-    server.close()
-
-
 @pytest.mark.slow
-def test_runs_with_other_parameters(path, server, tmp_path):
+def test_runs_with_other_parameters(path, warm_kernel, tmp_path):
     record = tmp_path / "record.json"
     parameters = {"n_components": 9, "seed": 3, "record_path": str(record)}
-    with WarmKernel(server, str(tmp_path)) as kernel:
-        execute(path, tmp_path / "out.ipynb", parameters, kernel)
+    execute(path, tmp_path / "out.ipynb", parameters, warm_kernel, cwd=tmp_path)
     recorded = json.loads(record.read_text())["parameters"]
     assert recorded["n_components"] == 9
     assert recorded["seed"] == 3
