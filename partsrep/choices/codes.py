@@ -284,7 +284,8 @@ class TopK(Codes):
     def support(self, Z: torch.Tensor) -> torch.Tensor:
         """The k largest of each sample, also where they are negative."""
         m = Z.shape[-1]
-        if Z.device.type == "cpu" and m <= NARROW:
+        numpy_can = Z.device.type == "cpu" and Z.dtype != torch.bfloat16
+        if numpy_can and m <= NARROW:
             values = Z.numpy()
             least = np.partition(values, -self.k, axis=-1)[..., -self.k, None]
             found = torch.from_numpy(np.flatnonzero(least <= values))

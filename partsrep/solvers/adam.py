@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from torch.optim.adam import adam
 
 from ..choices.codes import ReLU
 from ..choices.problem import Problem
@@ -126,7 +127,7 @@ def train(
         for epoch in progress(range(settings.max_iter), "SAE, Adam"):
             uses = torch.zeros_like(module.usage, dtype=torch.float64)
             optimiser.shorten(step)
-            batches = _batches(len(D), settings.batch_size, generators, shape)
+            batches = _batches(D, settings.batch_size, generators, shape)
             for i, rows in enumerate(batches):
                 left = 1 - (epoch + i / len(batches)) / settings.max_iter
                 if left < LAST:
@@ -236,15 +237,15 @@ class RelativeAdam:
             assert weights.grad is not None  # of a step that was taken
             mean, square = self.moments[weights]
             before = weights.clone() if factor is not None else weights
-            count += 1
             # Gradients scale with the data: the usual eps of 1e-8 would not.
-            torch._fused_adam_(
+            adam(
                 [weights],
                 [weights.grad],
                 [mean],
                 [square],
                 [],
                 [count],
+                fused=True,
                 lr=length,
                 beta1=0.9,
                 beta2=0.999,
@@ -328,11 +329,14 @@ def _sample(n: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(n, SEEN, replace=False))
 
 
-def _batches(n: int, batch_size: int, generators: list[torch.Generator], shape: tuple):
+def _batches(D: Any, batch_size: int, generators: list[torch.Generator], shape: tuple):
     """The rows of each step of an epoch; a stack has its own in each member."""
+    n = len(D)
     if batch_size >= n:
         return [slice(0, n)]
     order = torch.stack([torch.randperm(n, generator=generator) for generator in generators])
+    if isinstance(D, torch.Tensor):
+        order = order.to(D.device)
     return order.view(*shape, n).split(batch_size, dim=-1)
 
 

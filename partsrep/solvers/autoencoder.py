@@ -15,7 +15,7 @@ from ..choices.units import Unit
 from . import Weights
 
 
-def stacked(problems: list[Problem]) -> Problem | None:
+def stacked(problems: list[Problem], device: Any = None) -> Problem | None:
     """One problem for a stack of autoencoders that differ in k or in the weights of penalties.
 
     These numbers become tensors, one entry a member. None if the problems differ in more.
@@ -39,14 +39,16 @@ def stacked(problems: list[Problem]) -> Problem | None:
     penalties = [problem.objective.penalties for problem in problems]
     if len(set(map(len, penalties))) > 1:
         return None
-    codes = _in_one([problem.codes for problem in problems])
-    together = tuple(map(_in_one, zip(*penalties, strict=True)))
+    codes, *together = (
+        _in_one(choices, device)
+        for choices in ([problem.codes for problem in problems], *zip(*penalties, strict=True))
+    )
     if codes is None or None in together:
         return None
-    return replace(first, codes=codes, objective=replace(same, penalties=together))
+    return replace(first, codes=codes, objective=replace(same, penalties=tuple(together)))
 
 
-def _in_one(choices: Any) -> Any:
+def _in_one(choices: Any, device: Any) -> Any:
     """One object with the numbers of all, None if they differ in anything else."""
     first = choices[0]
     if all(choice == first for choice in choices):
@@ -59,7 +61,8 @@ def _in_one(choices: Any) -> Any:
         return None
     together = copy.copy(first)
     dtype = torch.int64 if all(isinstance(number, int) for number in numbers) else torch.float64
-    object.__setattr__(together, own, torch.tensor(numbers, dtype=dtype))  # checked one by one
+    tensor = torch.tensor(numbers, dtype=dtype, device=device)
+    object.__setattr__(together, own, tensor)  # checked one by one
     return together
 
 
@@ -238,11 +241,12 @@ class Autoencoder(nn.Module):
     def forward(self, D: torch.Tensor, generator: torch.Generator | None = None) -> Output:
         """One pass; a generator adds the noise of Gaussian codes, if it is not averaged exactly."""
         Z, H = self.infer(D)
-        drawn = generator is not None and not self.problem.objective.averaged
-        log_variance = self.log_variance_of(D) if drawn else None
-        if log_variance is not None:
-            noise = torch.randn(H.shape, dtype=H.dtype, device=H.device, generator=generator)
-            H = H + (log_variance / 2).exp() * noise
+        if generator is not None and not self.problem.objective.averaged:
+            log_variance = self.log_variance_of(D)
+            if log_variance is not None:
+                # Where the generator is, which need not be where the codes are.
+                noise = H.new_empty(H.shape, device=generator.device).normal_(generator=generator)
+                H = H + (log_variance / 2).exp() * noise.to(H)
         return Output(D, Z, H, self.decode(H), self)
 
     def log_variance_of(self, D: torch.Tensor) -> torch.Tensor | None:

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch.nn.functional import embedding_bag, linear, pad
+from torch.nn.functional import embedding_bag, linear
 
 from ..choices.codes import places
 from ..choices.problem import Problem
@@ -66,7 +66,8 @@ class Support:
             order = torch.from_numpy(small.argsort(kind="stable"))
         else:
             order = self.col.argsort(stable=True)
-        return order, self.row.index_select(0, order), _offsets(self.col, self.size[1])
+        col, row = self.col.index_select(0, order), self.row.index_select(0, order)
+        return order, row, _offsets(col, self.size[1])
 
     def product(self, values: torch.Tensor, P: torch.Tensor) -> torch.Tensor:
         """H P for the matrix H with these values on the support; P (columns, d)."""
@@ -96,7 +97,7 @@ def _quotient(index: torch.Tensor, divisor: int) -> torch.Tensor:
 
 def _offsets(index: torch.Tensor, count: int) -> torch.Tensor:
     """Where each of the numbers below `count`, and what follows them, begins in a sorted list."""
-    return pad(torch.bincount(index, minlength=count).cumsum(0), (1, 0))
+    return torch.searchsorted(index, torch.arange(count + 1, device=index.device))
 
 
 def _sums(
@@ -113,6 +114,8 @@ def layer_loss(
     module: Autoencoder, D: torch.Tensor, learn: bool = False, sparse: bool | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     r"""‖D − D̂‖²/n of a batch in training, where :func:`applies`, and how often units are active.
+
+    Under :class:`torch.autocast` dense products are in half precision, sums over few codes are not.
 
     With H = f(D Uᵀ + b), E = H Xᵀ + 1cᵀ − D, and G the entries of E X where H > 0, the gradients
     are 2/n times Hᵀ E for Xᵀ, Gᵀ D for U, and the sums of the rows of E for c and of G for b.
@@ -161,14 +164,15 @@ def layer_loss(
     else:
         H = codes(Z)
         active = H.sign()  # takes a fraction of the time of H > 0
-        count = int(active.sum())
+        # A host that counts waits for its GPU.
+        count = int(active.sum()) if Z.device.type == "cpu" else Z.numel()
     if sparse is None:
         sparse = Z.numel() * d >= WORK and count <= DENSITY * Z.numel()
     if sparse:
         entries = codes.support(Z) if H is None else places(H.flatten() > 0)
         support, flat = Support(entries, Z.shape), P.flatten(0, -2)
         # Only TopK selects what may be negative.
-        H = Z.flatten().index_select(0, entries).relu()
+        H = Z.flatten().index_select(0, entries).relu().to(P)
         E = support.product(H, flat).view(*Z.shape[:-1], d)
         active = H.sign()
         uses = torch.zeros_like(flat[:, 0]).index_add_(0, support.col, active).view(*stack, m)
@@ -176,8 +180,8 @@ def layer_loss(
         if H is None:
             H = codes(Z)
             active = H.sign()
-        E = H @ P
-        uses = active.sum(dim=-2)
+        E = (H @ P).to(P)
+        uses = active.sum(dim=-2, dtype=P.dtype)
     if c is not None:
         E += c.unsqueeze(-2)
     E -= D
@@ -203,6 +207,7 @@ def layer_loss(
     if module.offset is not None:
         slopes.append((module.offset, E.sum(dim=-2)))
     for tensor, slope in slopes:
+        slope = slope.to(tensor)
         if tensor.is_leaf:
             tensor.grad = slope if tensor.grad is None else tensor.grad + slope
         else:

@@ -190,7 +190,7 @@ class Training:
     ) -> tuple[list[Run], Interrupted | None]:
         """Go on from where some runs begin, together."""
         weights = begin.together([weights for weights, _ in begun])
-        problem = stacked(problems)
+        problem = stacked(problems, self.device)
         assert problem is not None  # who trains several together has asked
         components, *others = weights
         module = Autoencoder(problem, torch.tensor(components), *map(begin.tensor, others))

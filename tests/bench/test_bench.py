@@ -116,3 +116,25 @@ def test_peak_memory_counts_arrays_that_are_gone_but_not_files(tmp_path):
 def test_memory_is_measured_on_both_sides():
     (found,) = nmf.memory("sparse", SCALE)
     assert found["memory"] >= 0 and found["peer_memory"] >= 0
+
+
+def test_the_record_of_an_accelerator_has_numbers_or_reasons(tmp_path):
+    out = tmp_path / "record.json"
+    script = BENCH.with_name("accelerator.py")
+    subprocess.run(
+        [sys.executable, script, out, "--small", "--device", "cpu", "--seconds", "20"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    record = json.loads(out.read_text())
+    for found in record["steps"].values():
+        for name, step in found.items():
+            ours = name in ("ours", "ours, selected codes", "ours, dense", "dense autograd")
+            assert ("failed" in step) or step["tokens_per_second"] > 0
+            assert not ("failed" in step and ours)
+        losses = [found[name]["losses"] for name in ("ours", "ours, selected codes")]
+        for own in losses:
+            assert own == pytest.approx(found["dense autograd"]["losses"], rel=0.02)
+    for way, difference in record["gradients"].items():
+        assert difference < (0.3 if "bfloat16" in way else 1e-5)
+    assert all(ratios == [1] * len(ratios) for ratios in record["fits"].values())
