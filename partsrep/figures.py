@@ -480,6 +480,8 @@ def comparison(result: object, image_shape: tuple[int, int] | None = None) -> Fi
     >>> comparison(result).axes[0].get_xlabel()
     'part of SAE'
     """
+    if not len(result.cosines):
+        raise ValueError("No live part of one is matched to one of the other: nothing to show.")
     image_shape = image_shape or getattr(result, "image_shape", None)
     a = _finite("components_a", result.components_a)
     b = _finite("components_b", result.components_b)

@@ -1,7 +1,8 @@
 """What data and settings are accepted, and the errors the others get: thin, over scikit-learn."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from numbers import Integral, Number, Real
 from typing import Any
 
@@ -20,7 +21,7 @@ def as_array(X: Any, name: str = "X") -> Any:
     (float16, bfloat16) becomes float32, which is exact.
 
     A ValueError for anything that numpy cannot read as an array, such as a DataLoader, a generator
-    or a path; a tensor without values; shards, which are not in memory.
+    or a path; a tensor without values; dates and times; shards, which are not in memory.
 
     Examples
     --------
@@ -48,8 +49,19 @@ def as_array(X: Any, name: str = "X") -> Any:
             "one. Data (samples x features) may also be partsrep.datasets.shards(paths). Batches "
             "have to become one array, or files whose shards are given."
         )
+    kinds = {getattr(dtype, "kind", None) for dtype in np.ravel(_dtypes(X))}
+    if kinds & {"M", "m"}:
+        raise ValueError(
+            f"{name} holds dates or times, which are no numbers without a unit and a zero: leave "
+            "them out, or convert them."
+        )
     half = str(getattr(X, "dtype", None)) in ("float16", "bfloat16")
     return X.astype(np.float32) if half else X
+
+
+def _dtypes(X: Any) -> Any:
+    """The dtype of an array, or those of a table's columns."""
+    return getattr(X, "dtypes", getattr(X, "dtype", None))
 
 
 def streamed(X: Any) -> bool:
@@ -96,16 +108,17 @@ def check_data(
         D = validate_data(estimator, X, reset=reset, skip_check_array=True)
     else:
         X = as_array(X)
-        D = validate_data(
-            estimator,
-            summed(X) if in_place else X,
-            reset=reset,
-            accept_sparse=("csr", "csc") if in_place else False,
-            dtype=(np.float64, np.float32),
-            order=None if in_place else "C",
-            force_writeable=not in_place,  # torch shares the memory and warns of read-only arrays
-            ensure_all_finite="allow-nan" if missing else True,
-        )
+        with _within_floats("X"):
+            D = validate_data(
+                estimator,
+                summed(X) if in_place else X,
+                reset=reset,
+                accept_sparse=("csr", "csc") if in_place else False,
+                dtype=(np.float64, np.float32),
+                order=None if in_place else "C",
+                force_writeable=not in_place,  # torch shares the memory, and warns of read-only
+                ensure_all_finite="allow-nan" if missing else True,
+            )
     if nonnegative and extremes(D)[0] < 0:
         whom = f"{type(estimator).__name__} (its parts are nonnegative)"
         raise ValueError(f"Negative values in data passed to {whom}.")
@@ -132,14 +145,24 @@ def summed(X: Any) -> Any:
 
 def check_matrix(X: Any, name: str, dtype: Any = (np.float64, np.float32), **checks: Any) -> Any:
     """A matrix that goes with no estimator, by scikit-learn's checks; see :func:`as_array`."""
-    return check_array(as_array(X, name), dtype=dtype, input_name=name, **checks)
+    with _within_floats(name):
+        return check_array(as_array(X, name), dtype=dtype, input_name=name, **checks)
+
+
+@contextmanager
+def _within_floats(name: str) -> Iterator[None]:
+    """Python's integers have no bound, but floats have."""
+    try:
+        yield
+    except OverflowError as error:
+        raise ValueError(f"{name} holds a number beyond the range of floats: {error}.") from error
 
 
 def check_weights(X: Any, name: str, dtype: Any, *shapes: tuple[int, ...]) -> np.ndarray:
     """Validate given weights of one of some shapes; a copy is returned."""
     X = np.asarray(as_array(X, name))
     check_shape(name, X.shape, shapes)
-    flat = check_array(X.reshape(1, -1), dtype=dtype, copy=True, input_name=name)
+    flat = check_matrix(X.reshape(1, -1), name, dtype, copy=True)
     return flat.reshape(X.shape)
 
 

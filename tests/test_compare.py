@@ -29,6 +29,15 @@ def result(nmf, sae):
     return compare(nmf, sae, TRAINING, HELDOUT)
 
 
+def test_dead_dictionaries_have_a_table_and_no_picture(nmf):
+    dead = SAE.from_weights(np.zeros((8, 64)), np.zeros((64, 8)))
+    for pair in ((nmf, dead), (dead, nmf), (dead, dead)):
+        found = compare(*pair, TRAINING)
+        assert found.mcc == 0 and found.table().loc["MCC"].tolist() == [0]
+        with pytest.raises(ValueError, match="No live part"):
+            found.plot((8, 8))
+
+
 def test_losses_are_the_models_own_on_both_sets(result, nmf, sae):
     assert result.loss_a == pytest.approx(nmf.loss_)
     assert result.loss_b == pytest.approx(sae.loss_)

@@ -84,5 +84,5 @@ def test_what_is_shown_is_what_runs():
     """The code of CONTRIBUTING stands in the examples, which other tests use."""
     shown = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
     run = [file.read_text() for file in (ROOT / "tests/examples").glob("*.py")]
-    assert len(shown) == 3
+    assert len(shown) == 4
     assert all(any(block in text for text in run) for block in shown)

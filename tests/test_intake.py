@@ -9,6 +9,7 @@ import tracemalloc
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
@@ -175,7 +176,6 @@ def test_dask_arrays_are_arrays():
 
 
 def test_tables_keep_the_names_of_their_columns():
-    pd = pytest.importorskip("pandas")
     table = pd.DataFrame(D.astype(np.float32), columns=list("abcdef"))
     sae = small().fit(table)
     assert sae.transform(table).dtype == np.float32
@@ -201,7 +201,10 @@ NO_ARRAYS = {
 @pytest.mark.parametrize("name", NO_ARRAYS)
 def test_what_is_no_array_is_told_what_is_one(name):
     sae, said = SAE.from_weights(U, X), f"X is a {name}, which is no array.*shards.paths"
-    for use in (SAE(m).fit, NMF(m).fit, sae.transform, sae.inverse_transform, sae.score):
+    nmf = NMF(m, random_state=0).fit(D)
+    takers = [SAE(m).fit, NMF(m).fit]
+    takers += [use for fit in (sae, nmf) for use in (fit.transform, fit.inverse_transform)]
+    for use in (*takers, sae.score, nmf.score):
         with pytest.raises(ValueError, match=said):
             use(NO_ARRAYS[name]())
 
@@ -221,10 +224,17 @@ def test_what_is_no_array_is_told_what_is_one(name):
         (torch.full((2, d), torch.nan, dtype=torch.bfloat16), "NaN"),
         ([["a"] * d], "convert|string"),
         (array.array("d", [1.0]), "which is no array"),
+        ([[10**400] * d], "beyond the range of floats"),
+        (np.full((2, d), 10**400, dtype=object), "beyond the range of floats"),
+        (np.full((2, d), np.datetime64("2020-01-01")), "dates or times"),
+        (np.full((2, d), np.timedelta64(1, "s")), "dates or times"),
+        (pd.DataFrame({i: [1, 2] for i in range(5)} | {5: pd.to_datetime(["2020"] * 2)}), "dates"),
+        (pd.DataFrame({i: pd.to_datetime(["2020"] * 2, utc=True) for i in range(6)}), "dates"),
     ],
 )
 def test_what_is_no_matrix_of_numbers(given, said):
-    for use in (SAE(m).fit, SAE.from_weights(U, X).transform):
+    nmf = NMF(m, random_state=0).fit(D)
+    for use in (SAE(m).fit, SAE.from_weights(U, X).transform, NMF(m).fit, nmf.transform):
         with pytest.raises(ValueError, match=said):
             use(given)
 
@@ -404,7 +414,6 @@ def test_nothing_else_loads_shards_unasked(tmp_path):
 
 
 def test_shards_forget_the_names_of_an_older_fit(tmp_path):
-    pd = pytest.importorskip("pandas")
     sae = small().fit(pd.DataFrame(D, columns=list("abcdef")))
     assert not hasattr(sae.fit(sharded(tmp_path)), "feature_names_in_")
 

@@ -12,23 +12,7 @@ from .shards import shards
 
 __all__ = ["Dataset", "Truth", "from_file", "gallery", "load", "shards"]
 
-LOADERS: dict[str, Callable[..., Dataset]] = {
-    "swimmer": generators.swimmer,
-    "bars": generators.bars,
-    "planted": generators.planted,
-    "digits": registry.digits,
-    "faces": registry.faces,
-    "mnist": registry.mnist,
-    "fashion-mnist": registry.fashion_mnist,
-    "cbcl": registry.cbcl,
-    "orl": registry.orl,
-    "olivetti": registry.olivetti,
-    "reuters": registry.reuters,
-    "20newsgroups": registry.newsgroups,
-    "pcawg": registry.pcawg,
-    "samson": registry.samson,
-    "jasper": registry.jasper,
-}
+LOADERS: dict[str, Callable[..., Dataset]] = {**generators.LOADERS, **registry.LOADERS}
 
 
 def load(name: str, **parameters) -> Dataset:
@@ -37,10 +21,9 @@ def load(name: str, **parameters) -> Dataset:
     Parameters
     ----------
     name : str
-        Made on the spot, with known truth: swimmer, bars, planted.
-        Within dependencies: digits, faces.
-        From files that you supply, or that are downloaded: mnist, fashion-mnist, cbcl, orl,
-        olivetti, reuters, 20newsgroups, pcawg, samson, jasper.
+        Made on the spot, such as "bars", within dependencies, such as "digits", or from files that
+        you supply or that are downloaded, such as "mnist"; the page on data lists them all, and so
+        does the error on another name.
     **parameters
         Those of the function in `partsrep.datasets.generators` or `partsrep.datasets.registry`
         that bears the name, such as ``noise=0.1`` for planted and ``split="test"`` for mnist.

@@ -187,6 +187,9 @@ def planted(
     )
 
 
+LOADERS = {"swimmer": swimmer, "bars": bars, "planted": planted}
+
+
 def _active(rng, n_samples, n_parts, probability):
     """Which parts are active in which sample; never none, for an empty sample says nothing."""
     active = rng.random_sample((n_samples, n_parts)) < probability

@@ -174,6 +174,22 @@ def jasper() -> Dataset:
     )
 
 
+LOADERS = {
+    "digits": digits,
+    "faces": faces,
+    "mnist": mnist,
+    "fashion-mnist": fashion_mnist,
+    "cbcl": cbcl,
+    "orl": orl,
+    "olivetti": olivetti,
+    "reuters": reuters,
+    "20newsgroups": newsgroups,
+    "pcawg": pcawg,
+    "samson": samson,
+    "jasper": jasper,
+}
+
+
 def _path(path):
     return locate(FILES[path])
 

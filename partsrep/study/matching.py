@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from ..validation import check_matrix
+
 
 @dataclass(frozen=True, eq=False)
 class Matching:
@@ -50,7 +52,7 @@ def match(components_a: np.ndarray, components_b: np.ndarray) -> Matching:
     Raises
     ------
     ValueError
-        If the two have different numbers of features, or hold NaN or infinity.
+        If the two have different numbers of features, or one is no matrix of finite real numbers.
 
     Examples
     --------
@@ -59,14 +61,12 @@ def match(components_a: np.ndarray, components_b: np.ndarray) -> Matching:
     >>> found.pairs.tolist(), round(found.mcc, 3), found.mcc_alive
     ([[0, 1], [2, 0]], 0.667, 1.0)
     """
-    A, B = np.asarray(components_a, float), np.asarray(components_b, float)
-    for parts in (A, B):
-        if not np.isfinite(parts).all():
-            raise ValueError("Parts that hold NaN or infinity cannot be matched.")
-    if A.ndim != 2 or B.ndim != 2 or A.shape[1] != B.shape[1] or not (A.size and B.size):
+    A = check_matrix(components_a, "components_a", float)
+    B = check_matrix(components_b, "components_b", float)
+    if A.shape[1] != B.shape[1]:
         raise ValueError(
             f"Parts of shapes {A.shape} and {B.shape} cannot be matched: "
-            "both must be (parts, features), with parts and the same number of features."
+            "both must be (parts, features), with the same number of features."
         )
     cosines = (unit_rows(A) @ unit_rows(B).T).clip(-1, 1)  # rounding may go beyond
     rows, columns = linear_sum_assignment(cosines, maximize=True)

@@ -10,7 +10,7 @@ from scipy.io import savemat
 from sklearn.preprocessing import normalize
 
 from partsrep import datasets
-from partsrep.datasets import LOADERS
+from partsrep.datasets import registry
 from partsrep.datasets.files import FILES, File
 
 # name: (shape of D, image_shape, scene_shape, number of classes, number of true parts)
@@ -40,8 +40,8 @@ def data(request):
     return datasets.load(request.param)
 
 
-def test_every_name_is_covered_here_or_among_the_generators():
-    assert set(LOADERS) == set(EXPECTED) | {"swimmer", "bars", "planted"}
+def test_every_name_is_covered_here():
+    assert set(registry.LOADERS) == set(EXPECTED)
 
 
 def test_shapes_are_those_published(data):
