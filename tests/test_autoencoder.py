@@ -131,14 +131,22 @@ def test_a_pursuit_has_no_encoder():
     assert ((sae.transform(digits(60)) > 0).sum(axis=1) <= 2).all()
 
 
-def test_parts_in_the_hull_of_the_data_are_means_of_samples():
+@pytest.mark.parametrize("solver", ["auto", "adam"])
+def test_parts_in_the_hull_of_the_data_are_means_of_samples(solver):
     D = digits(60)
-    sae = SAE(4, decoder=Hull(), max_epochs=30, random_state=0).fit(D)
+    sae = SAE(4, decoder=Hull(), solver=solver, max_epochs=30, random_state=0).fit(D)
     weights = sae.module_.dictionary.detach().numpy()
     np.testing.assert_allclose(weights.sum(axis=1), 1)
     assert (weights >= 0).all()
     np.testing.assert_allclose(weights @ D, sae.components_)
-    assert sae.history_["objective"].min() < sae.history_["objective"][0]
+    objective = sae.history_["objective"]
+    assert sae.loss_ / len(D) == pytest.approx(objective.min()) and objective.min() < objective[0]
+
+
+def test_parts_in_the_hull_lose_little_more_than_where_nmf_solves_for_the_codes():
+    D = digits(60)
+    sae = SAE(4, decoder=Hull(), max_epochs=30, random_state=0).fit(D)
+    assert sae.loss_ < 1.03 * NMF(4, parts=Hull(), random_state=0).fit(D).loss_
 
 
 @pytest.mark.parametrize("parts", [Hull(), Cone()], ids=repr)

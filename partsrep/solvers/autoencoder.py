@@ -294,7 +294,7 @@ class Autoencoder(nn.Module):
         energy = D_hat.square().sum(dim=(-2, -1), keepdim=True)
         factor = ((D * D_hat).sum(dim=(-2, -1), keepdim=True) / energy).clamp(min=1e-3)
         factor = torch.where(energy > 0, factor, 1)
-        free, homogeneous = not self.problem.parts.has_scale, self.problem.codes.homogeneous
+        free, homogeneous = self.problem.parts.homogeneous, self.problem.codes.homogeneous
         if self.encoder is None:
             if free and homogeneous:
                 self.dictionary.mul_(factor.sqrt())
@@ -317,7 +317,7 @@ class Autoencoder(nn.Module):
             if target is None or (codes.dimensionless and codes.nonnegative):
                 continue
             means = self.encode(D).mean(dim=-2)
-            free = self.encoder is not None and not parts.has_scale
+            free = self.encoder is not None and parts.homogeneous
             if free and codes.homogeneous and codes.sparsity is None:
                 share = torch.where(means > 0, target / means, 1)
                 self.dictionary.div_(share.unsqueeze(-1))
