@@ -32,7 +32,7 @@ import nbformat
 import yaml
 from tqdm import tqdm
 
-from .parameters import Parameter, declared, raised_as, read_notebook, read_yaml, typed
+from .parameters import Parameter, RunError, declared, read_notebook, read_yaml, said_of, typed
 
 # One thread, fixed seeds and no progress bars make two runs identical; the kernel is that of this
 # very environment, whatever kernels the user has registered.
@@ -48,7 +48,7 @@ ENVIRONMENT = {
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts", "input/tex/extensions")
 
 
-class BookError(Exception):
+class BookError(RunError):
     """The book cannot be built; the message says why and what to do."""
 
 
@@ -100,15 +100,14 @@ def published(root: Path) -> dict[str, dict]:
 
 def cell(root: Path, notebook: str) -> dict[str, Parameter]:
     """What the parameters cell of a notebook declares."""
-    with raised_as(BookError, f"{notebook}: "):
+    with said_of(f"{notebook}: "):
         return declared(read_notebook(root / notebook))
 
 
 def overrules(root: Path) -> dict[str, dict]:
     """Every notebook with what ``book/runs.yml`` sets; it has its own defaults for the rest."""
     notebooks = sorted(f"notebooks/{path.name}" for path in root.glob("notebooks/*.ipynb"))
-    with raised_as(BookError):
-        listed = read_yaml(root / "book/runs.yml") or {}
+    listed = read_yaml(root / "book/runs.yml") or {}
     if unknown := sorted(set(listed) - set(notebooks)):
         raise BookError(
             f"book/runs.yml names {', '.join(unknown)}; the notebooks are {', '.join(notebooks)}."
@@ -122,7 +121,7 @@ def overrules(root: Path) -> dict[str, dict]:
                 f"book/runs.yml sets {', '.join(unknown)} of {notebook}, "
                 f"whose parameters are {', '.join(parameters)}."
             )
-        with raised_as(BookError, f"book/runs.yml, {notebook}: "):
+        with said_of(f"book/runs.yml, {notebook}: "):
             runs[notebook] = {n: typed(n, value, parameters) for n, value in overrule.items()}
     return runs
 

@@ -12,10 +12,10 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client import AsyncKernelManager
 
 from .book import ENVIRONMENT
+from .parameters import python
 
 SCRIPT = Path(__file__).with_name("kernel_server.py")
 #: A kernel draws its figures into the notebook; matplotlib reads this when it is imported.
@@ -35,7 +35,7 @@ def imports(sources: list[str]) -> list[str]:
     found = []
     for source in sources:
         with suppress(SyntaxError):  # the notebook will say so
-            for node in ast.parse(TransformerManager().transform_cell(source)).body:
+            for node in ast.parse(python(source)).body:
                 if isinstance(node, ast.Import):
                     found += [alias.name for alias in node.names]
                 elif isinstance(node, ast.ImportFrom) and not node.level:
