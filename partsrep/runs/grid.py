@@ -5,12 +5,13 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import reduce
 from itertools import product
-from operator import or_
+from operator import index, or_
 from typing import Any
 
 import numpy as np
 from nbformat import NotebookNode
 
+from ..validation import check_integer, check_number
 from .parameters import (
     Parameter,
     RunError,
@@ -120,9 +121,13 @@ def combine(grid: Mapping) -> list[dict[str, Any]]:
         )
     parts, setters = [], {}
     for section, content in grid.items():
-        part = SECTIONS[section](content)
+        read, wanted = SECTIONS[section]
+        try:
+            part = read(content)
+        except (AttributeError, TypeError, ValueError):
+            part = []
         if not part:
-            raise RunError(f"The section {section!r} of the grid is empty: {content!r}.")
+            raise RunError(f"The section {section!r} holds {wanted}; got {shown(content)}.")
         for name in part[0]:
             if name in setters:
                 raise RunError(f"{name} is set by {setters[name]!r} and by {section!r}.")
@@ -141,103 +146,97 @@ def _few(count: int) -> int:
     return count
 
 
-def _mapping(section: str, content: Any) -> Mapping:
-    if isinstance(content, Mapping):
-        return content
-    raise RunError(f"The section {section!r} maps parameters to values; got {content!r}.")
-
-
 def _points(names: Iterable[str], rows: Iterable[tuple]) -> list[dict[str, Any]]:
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [dict(zip(names, row, strict=True)) for row in rows if row]
+
+
+# What reads a section may fail at a content of another kind in any way: `combine` says what is
+# wanted. An empty one makes no points.
 
 
 def _grid(content):
-    content = _mapping("grid", content)
     values = [value if isinstance(value, list) else [value] for value in content.values()]
     _few(math.prod(map(len, values)))
-    return _points(content, product(*values)) if content else []
+    return _points(content, product(*values))
 
 
 def _zip(content):
-    content = _mapping("zip", content)
-    lengths = {name: len(v) if isinstance(v, list) else None for name, v in content.items()}
-    if None in lengths.values() or len(set(lengths.values())) > 1:
-        raise RunError(f"The lists of 'zip' must be equally long; their lengths are {lengths}.")
-    return _points(content, zip(*content.values(), strict=True))
+    return _points(content, zip(*map(_listed, content.values()), strict=True))
 
 
 def _list(content):
-    if not isinstance(content, list) or not all(isinstance(point, Mapping) for point in content):
-        raise RunError(f"The section 'list' is a list of points; got {content!r}.")
-    for point in content:
-        if set(point) != set(content[0]):
-            raise RunError(
-                "The points of 'list' must set the same parameters; "
-                f"one sets {', '.join(map(str, content[0]))}, "
-                f"another {', '.join(map(str, point))}."
-            )
-    return [dict(point) for point in content]
+    points = [dict(point) for point in _listed(content)]
+    return points if all(point.keys() == points[0].keys() for point in points) else []
 
 
 def _random(content):
-    content = dict(_mapping("random", content))
-    count, seed = content.pop("count", None), content.pop("seed", 0)
-    if not _whole(count) or count < 1 or not _whole(seed) or not 0 <= seed < 2**32:
-        raise RunError(
-            "The section 'random' needs a count, such as count: 20, and a seed from 0 to 2³² − 1."
-        )
-    rng = np.random.RandomState(seed)
+    content = dict(content)
+    count, seed = check_integer("count", content.pop("count", 0)), content.pop("seed", 0)
+    rng = np.random.RandomState(check_integer("seed", seed, 0))
     draws = {name: _draw(name, how, _few(count), rng) for name, how in content.items()}
     return _points(draws, zip(*draws.values(), strict=True))
 
 
-def _draw(name, how, count, rng):
-    [(kind, values)] = how.items() if isinstance(how, Mapping) and len(how) == 1 else [(None, None)]
-    if kind not in DRAWS or not isinstance(values, list) or not values:
-        raise RunError(
-            f"{name} is drawn by one of {', '.join(DRAWS)}, such as "
-            f"{name}: {{uniform: [0.0, 1.0]}}; got {shown(how)}."
-        )
-    if kind == "choice":
-        return [values[i] for i in rng.randint(len(values), size=count)]
-    if len(values) != 2 or not _bounds(kind, *values):
-        raise RunError(f"{name}: {kind} needs {DRAWS[kind]}, low first; got {shown(values)}.")
-    if kind == "integers":
-        return rng.randint(values[0], values[1] + 1, count).tolist()
-    low, high = map(float, values)
-    if kind == "uniform":
-        return rng.uniform(low, high, count).tolist()
-    return np.exp(rng.uniform(np.log(low), np.log(high), count)).tolist()
-
-
-#: How a section "random" draws, and between what.
-DRAWS = {
-    "uniform": "finite [low, high]",
-    "loguniform": "finite and positive [low, high]",
-    "integers": "whole [low, high] between −2⁶³ and 2⁶³ − 1",
-    "choice": "[values]",
-}
-
-
-def _bounds(kind, low, high):
-    if kind == "integers":
-        return _whole(low) and _whole(high) and -(2**63) <= low <= high < 2**63 - 1
-    try:
-        low, high = (math.nan if isinstance(v, bool) else float(v) for v in (low, high))
-    except (TypeError, ValueError, OverflowError):
-        return False
-    return low <= high and math.isfinite(high - low) and (kind != "loguniform" or low > 0)
-
-
 def _seeds(content):
-    values = list(range(_few(content))) if _whole(content) else content
-    if not isinstance(values, list):
-        raise RunError(f"The section 'seeds' is a number or a list of seeds; got {content!r}.")
+    some = isinstance(content, list)
+    values = content if some else range(_few(check_integer("seeds", content)))
     return [{"seed": value} for value in values]
 
 
-SECTIONS = {"grid": _grid, "zip": _zip, "list": _list, "random": _random, "seeds": _seeds}
+def _listed(values):
+    if isinstance(values, list):
+        return values
+    raise TypeError("not a list")
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+#: The sections of a grid: what reads each, and what it holds.
+SECTIONS = {
+    "grid": (_grid, "parameters with their values: {noise: [0.0, 0.1], data: planted}"),
+    "zip": (_zip, "parameters with lists of equal length: {n_components: [4, 9], k: [2, 3]}"),
+    "list": (_list, "a list of points that set the same parameters: [{k: 1}, {k: 2}]"),
+    "random": (
+        _random,
+        "a count, a seed from 0 to 2³² − 1 (or none) and how parameters are drawn: "
+        "{count: 20, seed: 0, noise: {uniform: [0.0, 1.0]}}",
+    ),
+    "seeds": (_seeds, "a number of seeds, or a list of them: 10"),
+}
+
+
+def _draw(name, how, count, rng):
+    try:
+        [(kind, values)] = how.items()
+        return DRAWS[kind](rng, count, *_listed(values))
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+        raise RunError(
+            f"{name} is drawn by uniform or loguniform, of finite (and positive) [low, high], by "
+            "integers, of whole [low, high] between −2⁶³ and 2⁶³ − 2, or by choice, of [values], "
+            f"such as {name}: {{uniform: [0.0, 1.0]}}; got {shown(how)}."
+        ) from None
+
+
+def _uniform(rng, count, low, high):
+    low = check_number("low", low, -math.inf)
+    return rng.uniform(low, check_number("high", high, low), count).tolist()
+
+
+def _loguniform(rng, count, low, high):
+    low = check_number("low", low, above=True)
+    return np.exp(rng.uniform(*np.log([low, check_number("high", high, low)]), count)).tolist()
+
+
+def _integers(rng, count, low, high):
+    return rng.randint(index(low), index(high) + 1, count).tolist()
+
+
+def _choice(rng, count, *values):
+    return [values[i] for i in rng.randint(len(values), size=count)]
+
+
+#: How a section "random" draws; what cannot be drawn may fail in any way.
+DRAWS = {
+    "uniform": _uniform,
+    "loguniform": _loguniform,
+    "integers": _integers,
+    "choice": _choice,
+}
