@@ -28,12 +28,11 @@ def ending(*command: str, code: int, words: str = "") -> Iterator[None]:
     """Exit with a code at an error, which is said in words, and at Ctrl-C with how to go on."""
     try:
         # Here, and in each command what it needs, so that the help does not wait for imports.
-        from partsrep.runs import SweepError
-        from partsrep.runs.book import BookError
+        from partsrep.runs import RunError
 
         try:
             yield
-        except (BookError, SweepError, OSError) as error:
+        except (RunError, OSError) as error:
             echo(f"{words}{error}", err=True)
             raise Exit(code) from None
     except KeyboardInterrupt:
@@ -171,14 +170,14 @@ def check(
     seed: int = Option(None, metavar="S", help="Of the sample.", show_default="another each time"),
 ) -> None:
     """Run a random sample of the published records again; one that differs is stale, and fails."""
-    from partsrep.runs import SweepError
+    from partsrep.runs import RunError
     from partsrep.runs.published import check
 
     seed = random.randrange(10**6) if seed is None else seed
     echo(f"A sample of {sample} points of each sweep, by --seed {seed}.")
     try:
         stale = check(Path.cwd(), sample, seed)
-    except (SweepError, OSError) as error:
+    except (RunError, OSError) as error:
         stale = [str(error)]
     if stale:
         echo("\n".join([*stale, "Run them anew: make results"]), err=True)

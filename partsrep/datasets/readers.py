@@ -2,11 +2,13 @@
 
 import csv
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from safetensors import safe_open
 from scipy import sparse
 from scipy.io import loadmat, mmread, whosmat
@@ -18,6 +20,8 @@ from .dataset import Dataset
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 #: How a missing value is often written; it is no name.
 MISSING = {"", "na", "n/a", "#n/a", "null", "none"}
+#: What lists the names of the arrays in a file, and what reads one of them.
+Format = tuple[Callable[[Path], list[str]], Callable[[Path, str], Any]]
 
 
 def from_file(
@@ -57,88 +61,122 @@ def from_file(
     >>> counts, counts.features.tolist(), counts.samples.tolist()
     (Dataset('counts', 2 x 2), ['a', 'b'], ['one', 'two'])
     """
+    tables = {
+        suffix: (_one, lambda path, _, delimiter=delimiter: _table(path, delimiter, header))
+        for suffix, delimiter in DELIMITERS.items()
+    }
     path = existing(path)
+    array, names = read(path, tables | FORMATS, variable), {}
+    if isinstance(array, pd.DataFrame):
+        named = {"features": array.columns, "samples": array.index}
+        names = {k: v.to_numpy(str) for k, v in named.items() if not isinstance(v, pd.RangeIndex)}
+        array = array.to_numpy()
+    elif sparse.issparse(array):
+        array = sparse.csr_matrix(summed(array))
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{path} holds {array.dtype}, not real numbers.")
+    dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.float64
+    about = f"Read from {path.name}, not scaled."
+    return Dataset(name=path.stem, D=array.astype(dtype), about=about, **names)
+
+
+def read(path: Path, formats: Mapping[str, Format], variable: str | None) -> Any:
+    """The matrix in a file, or what its format reads it as, which has the shape of one."""
     suffix = path.suffix.lower()
-    if suffix not in READERS and suffix not in DELIMITERS:
-        known = " ".join([*DELIMITERS, *READERS])
+    if suffix not in formats:
         raise ValueError(
             f"{path}: cannot read {suffix or 'a file without an ending'}; "
-            f"known endings are {known}."
+            f"known endings are {' '.join(formats)}."
         )
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty.")
-    features = samples = None
-    wrong = f"{path} cannot be read as {suffix}"
-    if suffix in READERS:
-        wrong += " (pickled objects are never loaded)"
+    listed, read_one = formats[suffix]
+    with _said_of(path):
+        names = listed(path)
+    if variable is None and len(names) == 1:
+        [variable] = names
+    if variable not in names:
+        wrong = "several arrays" if variable is None else f"no array named {variable!r}"
+        held = [f"{name or 'without a name'} {_shape(read_one, path, name)}" for name in names]
+        raise ValueError(
+            f"{path} holds {wrong}; variable= says which to read. "
+            f"It holds: {', '.join(held) or 'none'}."
+        )
+    with _said_of(path):
+        array = read_one(path, variable)
+    if len(array.shape) != 2 or 0 in array.shape:
+        raise ValueError(
+            f"{path} holds an array of shape {array.shape}; a matrix (samples x features) with at "
+            "least one of each is needed."
+        )
+    return array
+
+
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    """Whatever goes wrong is a ValueError: each format's reader has its own."""
     try:
-        if suffix in DELIMITERS:
-            array, features, samples = _read_table(path, DELIMITERS[suffix], header)
-            arrays = {"": array}
-        else:
-            arrays = READERS[suffix](path, variable)
-    except Exception as error:  # Each format's reader has its own for a damaged file.
-        raise ValueError(f"{wrong}: {error}") from error
-    array = _choose(arrays, variable, path)
-    if isinstance(array, Exception):
-        raise ValueError(f"{wrong}: {array}") from array
-    return Dataset(
-        name=path.stem,
-        D=_matrix(array, path),
-        about=f"Read from {path.name}, not scaled.",
-        features=features,
-        samples=samples,
-    )
+        yield
+    except Exception as error:
+        suffix = path.suffix.lower()
+        note = "" if suffix in DELIMITERS else " (pickled objects are never loaded)"
+        raise ValueError(f"{path} cannot be read as {suffix}{note}: {error}") from error
 
 
-def _arrays(names: Iterable[str], read: Callable, variable: str | None) -> dict[str, Any]:
-    """The arrays by name, or the wanted one alone; errors take the place of unreadable ones."""
-    names = list(names)
-    arrays = {}
-    for name in [variable] if variable in names else names:
-        try:
-            arrays[name] = read(name)
-        except Exception as error:
-            arrays[name] = error
-    return arrays
+def _shape(read_one: Callable, path: Path, name: str) -> Any:
+    try:
+        return read_one(path, name).shape
+    except Exception:  # beside the array that is asked for it does not matter
+        return "that cannot be read"
 
 
-def _read_npy(path, variable):
+def _one(path: Path) -> list[str]:
+    """The names in a file that holds one array."""
+    return [""]
+
+
+def _npy(path, name):
     with open(path, "rb") as handle:
-        return {"": np.lib.format.read_array(handle, allow_pickle=False)}
+        return np.lib.format.read_array(handle, allow_pickle=False)
 
 
-def _read_npz(path, variable):
+def _npz_names(path):
     with np.load(path, allow_pickle=False) as file:
-        if {"format", "shape", "data"} <= set(file.files):
-            return {"": sparse.load_npz(path)}
-        return _arrays(file.files, file.__getitem__, variable)
+        return [""] if {"format", "shape", "data"} <= set(file.files) else file.files
 
 
-def _read_mat(path, variable):
-    def read(name):
-        return loadmat(path, variable_names=[name])[name]
+def _npz(path, name):
+    if not name:
+        return sparse.load_npz(path)
+    with np.load(path, allow_pickle=False) as file:
+        return file[name]
 
-    names = (name for name, *_ in whosmat(path) if not name.startswith("__"))
-    return _arrays(names, read, variable)
 
-
-def _read_safetensors(path, variable):
+def tensors(path):
+    """The names in a file of safetensors, which is whole."""
     with safe_open(path, "np") as file:
-        return _arrays(file.keys(), file.get_tensor, variable)
+        return list(file.keys())
 
 
-READERS = {
-    ".npy": _read_npy,
-    ".npz": _read_npz,
-    ".mat": _read_mat,
-    ".mtx": lambda path, variable: {"": mmread(path)},
-    ".safetensors": _read_safetensors,
+def _tensor(path, name):
+    with safe_open(path, "np") as file:
+        return file.get_tensor(name)
+
+
+FORMATS: dict[str, Format] = {
+    ".npy": (_one, _npy),
+    ".npz": (_npz_names, _npz),
+    ".mat": (
+        lambda path: [name for name, *_ in whosmat(path) if not name.startswith("__")],
+        lambda path, name: loadmat(path, variable_names=[name])[name],
+    ),
+    ".mtx": (_one, lambda path, name: mmread(path)),
+    ".safetensors": (tensors, _tensor),
 }
 
 
-def _read_table(path, delimiter, header):
-    """The numbers, and the names of features and samples where there are any."""
+def _table(path, delimiter, header):
+    """The numbers, with the names of features and samples where there are any."""
     rows = _rows(path, delimiter)
     (head, first), *rest = rows.items()
     column = [row[0] for _, row in rest]  # but for the header, if it is one
@@ -171,9 +209,8 @@ def _read_table(path, delimiter, header):
             f"line {list(body)[i]}, column {j + 1 + named}: {numbers[i, j]!r} is not a number "
             f"(columns are separated by {delimiter!r}, a missing value is written nan)."
         )
-    features = np.array(first[named:]) if header else None
-    samples = np.array(column) if named else None
-    return numbers.astype(float), features, samples
+    samples, features = column if named else None, first[named:] if header else None
+    return pd.DataFrame(numbers.astype(float), samples, features)
 
 
 def _rows(path, delimiter):
@@ -220,7 +257,7 @@ def _is_header(line, first, column):
                 f"The first row is 0, 1, 2 … {len(first) - 1}, which is how columns without names "
                 "are numbered. It is read as a sample: if it is a header, say header=True, else "
                 "header=False.",
-                stacklevel=4,
+                stacklevel=6,
             )
         return False
     if not first[0].strip() and (_are_names(column) or _counts(column) or _counts(cells)):
@@ -255,30 +292,3 @@ def _are_names(cells):
 def _counts(cells):
     """Whether cells are 0, 1, 2 and so on, as rows and columns without names are numbered."""
     return cells == [str(i) for i in range(len(cells))]
-
-
-def _choose(arrays, variable, path):
-    if variable is None and len(arrays) == 1:
-        return next(iter(arrays.values()))
-    if variable in arrays:
-        return arrays[variable]
-    wrong = "holds several arrays" if variable is None else f"holds no array named {variable!r}"
-    held = ", ".join(
-        f"{name or 'without a name'} {getattr(a, 'shape', 'that cannot be read')}"
-        for name, a in arrays.items()
-    )
-    raise ValueError(f"{path} {wrong}; variable= says which to read. It holds: {held or 'none'}.")
-
-
-def _matrix(array, path):
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{path} holds {array.dtype}, not real numbers.")
-    if array.ndim != 2 or 0 in array.shape:
-        raise ValueError(
-            f"{path} holds an array of shape {array.shape}; a matrix (samples x "
-            "features) with at least one of each is needed."
-        )
-    dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.float64
-    if sparse.issparse(array):
-        return sparse.csr_matrix(summed(array), dtype=dtype)
-    return array.astype(dtype)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from ..disk import existing
 from ..leastsquares import blocks
+from .readers import read, tensors
 
 # How numbers are stored, in safetensors' words, and as what they are read: bfloat16, which numpy
 # does not know, is the upper half of a float32.
@@ -187,48 +187,30 @@ def shards(paths: str | Path | Iterable[str | Path], *, variable: str | None = N
 
 def _shard(path: Path, variable: str | None) -> Shard:
     """Where the matrix of one file lies."""
-    if path.suffix not in READERS:
-        raise ValueError(f"{path}: shards are {' or '.join(READERS)} files.")
-    try:
-        shard = READERS[path.suffix](path, variable)
-    except (ValueError, SafetensorError) as error:
-        raise ValueError(f"{path} cannot be read as {path.suffix}: {error}") from error
-    if len(shard.shape) != 2 or 0 in shard.shape:
-        raise ValueError(
-            f"{path} holds an array of shape {shard.shape}; a matrix (samples x features) with at "
-            "least one of each is needed."
-        )
+    shard = read(path, FORMATS, None if path.suffix.lower() == ".npy" else variable)
+    if shard.stored[1:] not in READ:
+        raise ValueError(f"{path} holds {shard.stored}, not float16, bfloat16, float32 or float64.")
     return shard
 
 
-def _npy(path: Path, variable: str | None) -> Shard:
+def _npy(path: Path, name: str) -> Shard:
     array = np.lib.format.open_memmap(path, mode="r")
-    if array.dtype.kind != "f" or array.dtype.str[1:] not in READ:
-        raise ValueError(f"it holds {array.dtype}, not float16, float32 or float64.")
     if not array.flags.c_contiguous:
         raise ValueError(
             "its numbers lie column by column, so that no row can be read without the whole; save "
             "np.ascontiguousarray of it."
         )
-    return Shard(path, array.offset, array.dtype.str, array.shape)
+    # Whole numbers of two bytes are no bfloat16.
+    stored = array.dtype.str if array.dtype.kind == "f" else array.dtype.name
+    return Shard(path, array.offset, stored, array.shape)
 
 
-def _safetensors(path: Path, variable: str | None) -> Shard:
-    with safe_open(path, "np") as file:  # which checks that the file is whole
-        names = list(file.keys())
+def _tensor(path: Path, name: str) -> Shard:
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-    if variable is None and len(names) == 1:
-        variable = names[0]
-    if variable not in names:
-        held = ", ".join(f"{name} {tuple(header[name]['shape'])}" for name in names)
-        raise ValueError(f"variable= must say which of its tensors to read: {held or 'none'}.")
-    tensor = header[variable]
-    if tensor["dtype"] not in STORED:
-        raise ValueError(f"{variable} holds {tensor['dtype']}, not one of {', '.join(STORED)}.")
-    begin = 8 + size + tensor["data_offsets"][0]
-    return Shard(path, begin, STORED[tensor["dtype"]], tuple(tensor["shape"]))
+        tensor = json.loads(file.read(size))[name]
+    stored = STORED.get(tensor["dtype"], tensor["dtype"])
+    return Shard(path, 8 + size + tensor["data_offsets"][0], stored, tuple(tensor["shape"]))
 
 
-READERS = {".npy": _npy, ".safetensors": _safetensors}
+FORMATS = {".npy": (lambda path: [""], _npy), ".safetensors": (tensors, _tensor)}

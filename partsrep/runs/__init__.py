@@ -6,13 +6,14 @@ require("runs")  # or the modules below fail at their imports, without saying wh
 
 # ruff: noqa: E402
 from .driver import Plan, Summary, plan, sweep
-from .grid import SweepError, points
+from .grid import points
+from .parameters import RunError
 from .results import picture, records, results
 
 __all__ = [
     "Plan",
+    "RunError",
     "Summary",
-    "SweepError",
     "picture",
     "plan",
     "points",

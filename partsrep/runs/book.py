@@ -35,13 +35,13 @@ from tqdm import tqdm
 
 from . import kernels
 from .kernels import ENVIRONMENT, KernelServers, WarmKernel
-from .parameters import Parameter, declared, raised_as, read_notebook, read_yaml, typed
+from .parameters import Parameter, RunError, declared, read_notebook, read_yaml, said_of, typed
 
 # A browser needs no more than this of the 24 MB of MathJax.
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts", "input/tex/extensions")
 
 
-class BookError(Exception):
+class BookError(RunError):
     """The book cannot be built; the message says why and what to do."""
 
 
@@ -97,15 +97,14 @@ def published(root: Path) -> dict[str, dict]:
 
 def cell(root: Path, notebook: str) -> dict[str, Parameter]:
     """What the parameters cell of a notebook declares."""
-    with raised_as(BookError, f"{notebook}: "):
+    with said_of(f"{notebook}: "):
         return declared(read_notebook(root / notebook))
 
 
 def overrules(root: Path) -> dict[str, dict]:
     """Every notebook with what ``book/runs.yml`` sets; it has its own defaults for the rest."""
     notebooks = sorted(f"notebooks/{path.name}" for path in root.glob("notebooks/*.ipynb"))
-    with raised_as(BookError):
-        listed = read_yaml(root / "book/runs.yml") or {}
+    listed = read_yaml(root / "book/runs.yml") or {}
     if unknown := sorted(set(listed) - set(notebooks)):
         raise BookError(
             f"book/runs.yml names {', '.join(unknown)}; the notebooks are {', '.join(notebooks)}."
@@ -119,7 +118,7 @@ def overrules(root: Path) -> dict[str, dict]:
                 f"book/runs.yml sets {', '.join(unknown)} of {notebook}, "
                 f"whose parameters are {', '.join(parameters)}."
             )
-        with raised_as(BookError, f"book/runs.yml, {notebook}: "):
+        with said_of(f"book/runs.yml, {notebook}: "):
             runs[notebook] = {n: typed(n, value, parameters) for n, value in overrule.items()}
     return runs
 

@@ -26,8 +26,8 @@ from nbformat import NotebookNode
 
 from ..progress import bar
 from . import points as work
-from .grid import RECORD_PATH, Grid, SweepError, chosen, opened
-from .parameters import Parameter
+from .grid import RECORD_PATH, Grid, chosen, opened
+from .parameters import Parameter, RunError
 from .points import PARTS, PLAN, RECORD, Job, Point, PointFailed, disk_full
 from .records import write_json
 
@@ -164,12 +164,12 @@ def sweep(
     retry : bool
         Run only the points that have failed.
 
-    A SweepError says that the notebook or the grid is not in order, that another sweep is at work
+    A RunError says that the notebook or the grid is not in order, that another sweep is at work
     in `out`, or that the scheduler does not answer.
     """
     began, out = time.perf_counter(), Path(out).absolute()
     if scheduler and workers:
-        raise SweepError("The workers of a scheduler are its own: leave out one of the two.")
+        raise RunError("The workers of a scheduler are its own: leave out one of the two.")
     content, parameters = opened(notebook)
     planned = _plan(content, parameters, grid, out)
     todo = (planned.failed if retry else planned.todo)[:limit]
@@ -197,7 +197,7 @@ def _alone(out: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise SweepError(
+        raise RunError(
             f"Another sweep is at work in {out}: wait for it, or name another folder by --out."
         ) from None
     with lock:
@@ -236,7 +236,7 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Client]:
         try:
             client = Client(scheduler, timeout=10, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise SweepError(f"No scheduler answers at {scheduler}: {error}") from error
+            raise RunError(f"No scheduler answers at {scheduler}: {error}") from error
         try:
             yield client
         finally:
@@ -318,11 +318,11 @@ def _outcome(future: Future, point: Point, job: Job) -> str | None:
     if future.status == "finished":
         return None
     if future.status != "error":
-        raise SweepError("The scheduler is gone; what is done is kept. Start the sweep again.")
+        raise RunError("The scheduler is gone; what is done is kept. Start the sweep again.")
     failed = future.exception()
     if isinstance(failed, PointFailed):
         return str(failed)
-    if isinstance(failed, SweepError | OSError):
+    if isinstance(failed, RunError | OSError):
         raise failed
     if not isinstance(failed, KilledWorker):  # such as of a worker without this package
         return f"{type(failed).__name__}: {failed}"

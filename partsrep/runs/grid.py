@@ -5,13 +5,23 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import reduce
 from itertools import product
-from operator import or_
+from operator import index, or_
 from typing import Any
 
 import numpy as np
 from nbformat import NotebookNode
 
-from .parameters import Parameter, declared, raised_as, read_notebook, read_yaml, shown, typed
+from ..validation import check_integer, check_number
+from .parameters import (
+    Parameter,
+    RunError,
+    declared,
+    read_notebook,
+    read_yaml,
+    said_of,
+    shown,
+    typed,
+)
 
 #: A grid file, or what it would hold.
 Grid = str | os.PathLike | Mapping
@@ -21,10 +31,6 @@ RECORD_PATH = "record_path"
 KERNEL = "python3"
 #: More do not fit into memory.
 MAX_POINTS = 10**7
-
-
-class SweepError(Exception):
-    """A sweep cannot go on; the message says why and what to do."""
 
 
 def points(grid: Grid, notebook: str | os.PathLike) -> list[dict[str, Any]]:
@@ -68,18 +74,17 @@ def points(grid: Grid, notebook: str | os.PathLike) -> list[dict[str, Any]]:
 
 def opened(notebook: str | os.PathLike) -> tuple[NotebookNode, dict[str, Parameter]]:
     """A notebook that a sweep can run, and its parameters."""
-    with raised_as(SweepError):
-        content = read_notebook(notebook)
+    content = read_notebook(notebook)
     said = (content.metadata.get(key) for key in ("kernelspec", "language_info"))
     kernel, spoken = (found if isinstance(found, Mapping) else {} for found in said)
     name = kernel.get("name") or KERNEL
     language = kernel.get("language") or spoken.get("name") or "python"
     if name != KERNEL or language.lower() != "python":
-        raise SweepError(
+        raise RunError(
             f"{notebook} asks for the kernel {name!r} ({language}), but a sweep runs {KERNEL!r}, "
             "the Python that partsrep is installed in: choose that kernel in Jupyter and save."
         )
-    with raised_as(SweepError, f"{notebook}: "):
+    with said_of(f"{notebook}: "):
         return content, declared(content)
 
 
@@ -89,17 +94,16 @@ def chosen(grid: Grid, parameters: Mapping[str, Parameter]) -> list[tuple[dict, 
     defaults = {name: parameter.default for name, parameter in free.items()}
     found, seen = [], {}
     if not isinstance(grid, Mapping):
-        with raised_as(SweepError, "The grid file "):
+        with said_of("The grid file "):
             grid = read_yaml(grid)
     for point in combine(grid):
         if RECORD_PATH in point:
-            raise SweepError(f"{RECORD_PATH} is set by the sweep: leave it out of the grid.")
-        with raised_as(SweepError):
-            given = {name: typed(name, value, free) for name, value in point.items()}
+            raise RunError(f"{RECORD_PATH} is set by the sweep: leave it out of the grid.")
+        given = {name: typed(name, value, free) for name, value in point.items()}
         values = defaults | given
         key = repr(sorted(values.items()))
         if key in seen:
-            raise SweepError(f"Points {seen[key]} and {len(found) + 1} are equal: {given}.")
+            raise RunError(f"Points {seen[key]} and {len(found) + 1} are equal: {given}.")
         found.append((given, values))
         seen[key] = len(found)
     return found
@@ -108,21 +112,25 @@ def chosen(grid: Grid, parameters: Mapping[str, Parameter]) -> list[tuple[dict, 
 def combine(grid: Mapping) -> list[dict[str, Any]]:
     """The product of the sections of a grid."""
     if not isinstance(grid, Mapping) or not grid:
-        raise SweepError("The grid is empty; the simplest one is: grid: {seed: [0, 1, 2]}")
+        raise RunError("The grid is empty; the simplest one is: grid: {seed: [0, 1, 2]}")
     if unknown := [section for section in grid if section not in SECTIONS]:
-        raise SweepError(
+        raise RunError(
             f"A grid has no section {', '.join(map(repr, unknown))}; "
             f"its sections are {', '.join(SECTIONS)}. Parameters stand within a section: "
             "grid: {noise: [0.0, 0.1]}"
         )
     parts, setters = [], {}
     for section, content in grid.items():
-        part = SECTIONS[section](content)
+        read, wanted = SECTIONS[section]
+        try:
+            part = read(content)
+        except (AttributeError, TypeError, ValueError):
+            part = []
         if not part:
-            raise SweepError(f"The section {section!r} of the grid is empty: {content!r}.")
+            raise RunError(f"The section {section!r} holds {wanted}; got {shown(content)}.")
         for name in part[0]:
             if name in setters:
-                raise SweepError(f"{name} is set by {setters[name]!r} and by {section!r}.")
+                raise RunError(f"{name} is set by {setters[name]!r} and by {section!r}.")
             setters[name] = section
         parts.append(part)
     _few(math.prod(map(len, parts)))
@@ -132,109 +140,103 @@ def combine(grid: Mapping) -> list[dict[str, Any]]:
 def _few(count: int) -> int:
     if count > MAX_POINTS:
         # A number of thousands of digits cannot be shown.
-        raise SweepError(
+        raise RunError(
             f"A grid has at most {MAX_POINTS:,} points; this one has more. Cut it in parts."
         )
     return count
 
 
-def _mapping(section: str, content: Any) -> Mapping:
-    if isinstance(content, Mapping):
-        return content
-    raise SweepError(f"The section {section!r} maps parameters to values; got {content!r}.")
-
-
 def _points(names: Iterable[str], rows: Iterable[tuple]) -> list[dict[str, Any]]:
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [dict(zip(names, row, strict=True)) for row in rows if row]
+
+
+# What reads a section may fail at a content of another kind in any way: `combine` says what is
+# wanted. An empty one makes no points.
 
 
 def _grid(content):
-    content = _mapping("grid", content)
     values = [value if isinstance(value, list) else [value] for value in content.values()]
     _few(math.prod(map(len, values)))
-    return _points(content, product(*values)) if content else []
+    return _points(content, product(*values))
 
 
 def _zip(content):
-    content = _mapping("zip", content)
-    lengths = {name: len(v) if isinstance(v, list) else None for name, v in content.items()}
-    if None in lengths.values() or len(set(lengths.values())) > 1:
-        raise SweepError(f"The lists of 'zip' must be equally long; their lengths are {lengths}.")
-    return _points(content, zip(*content.values(), strict=True))
+    return _points(content, zip(*map(_listed, content.values()), strict=True))
 
 
 def _list(content):
-    if not isinstance(content, list) or not all(isinstance(point, Mapping) for point in content):
-        raise SweepError(f"The section 'list' is a list of points; got {content!r}.")
-    for point in content:
-        if set(point) != set(content[0]):
-            raise SweepError(
-                "The points of 'list' must set the same parameters; "
-                f"one sets {', '.join(map(str, content[0]))}, "
-                f"another {', '.join(map(str, point))}."
-            )
-    return [dict(point) for point in content]
+    points = [dict(point) for point in _listed(content)]
+    return points if all(point.keys() == points[0].keys() for point in points) else []
 
 
 def _random(content):
-    content = dict(_mapping("random", content))
-    count, seed = content.pop("count", None), content.pop("seed", 0)
-    if not _whole(count) or count < 1 or not _whole(seed) or not 0 <= seed < 2**32:
-        raise SweepError(
-            "The section 'random' needs a count, such as count: 20, and a seed from 0 to 2³² − 1."
-        )
-    rng = np.random.RandomState(seed)
+    content = dict(content)
+    count, seed = check_integer("count", content.pop("count", 0)), content.pop("seed", 0)
+    rng = np.random.RandomState(check_integer("seed", seed, 0))
     draws = {name: _draw(name, how, _few(count), rng) for name, how in content.items()}
     return _points(draws, zip(*draws.values(), strict=True))
 
 
-def _draw(name, how, count, rng):
-    [(kind, values)] = how.items() if isinstance(how, Mapping) and len(how) == 1 else [(None, None)]
-    if kind not in DRAWS or not isinstance(values, list) or not values:
-        raise SweepError(
-            f"{name} is drawn by one of {', '.join(DRAWS)}, such as "
-            f"{name}: {{uniform: [0.0, 1.0]}}; got {shown(how)}."
-        )
-    if kind == "choice":
-        return [values[i] for i in rng.randint(len(values), size=count)]
-    if len(values) != 2 or not _bounds(kind, *values):
-        raise SweepError(f"{name}: {kind} needs {DRAWS[kind]}, low first; got {shown(values)}.")
-    if kind == "integers":
-        return rng.randint(values[0], values[1] + 1, count).tolist()
-    low, high = map(float, values)
-    if kind == "uniform":
-        return rng.uniform(low, high, count).tolist()
-    return np.exp(rng.uniform(np.log(low), np.log(high), count)).tolist()
-
-
-#: How a section "random" draws, and between what.
-DRAWS = {
-    "uniform": "finite [low, high]",
-    "loguniform": "finite and positive [low, high]",
-    "integers": "whole [low, high] between −2⁶³ and 2⁶³ − 1",
-    "choice": "[values]",
-}
-
-
-def _bounds(kind, low, high):
-    if kind == "integers":
-        return _whole(low) and _whole(high) and -(2**63) <= low <= high < 2**63 - 1
-    try:
-        low, high = (math.nan if isinstance(v, bool) else float(v) for v in (low, high))
-    except (TypeError, ValueError, OverflowError):
-        return False
-    return low <= high and math.isfinite(high - low) and (kind != "loguniform" or low > 0)
-
-
 def _seeds(content):
-    values = list(range(_few(content))) if _whole(content) else content
-    if not isinstance(values, list):
-        raise SweepError(f"The section 'seeds' is a number or a list of seeds; got {content!r}.")
+    some = isinstance(content, list)
+    values = content if some else range(_few(check_integer("seeds", content)))
     return [{"seed": value} for value in values]
 
 
-SECTIONS = {"grid": _grid, "zip": _zip, "list": _list, "random": _random, "seeds": _seeds}
+def _listed(values):
+    if isinstance(values, list):
+        return values
+    raise TypeError("not a list")
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+#: The sections of a grid: what reads each, and what it holds.
+SECTIONS = {
+    "grid": (_grid, "parameters with their values: {noise: [0.0, 0.1], data: planted}"),
+    "zip": (_zip, "parameters with lists of equal length: {n_components: [4, 9], k: [2, 3]}"),
+    "list": (_list, "a list of points that set the same parameters: [{k: 1}, {k: 2}]"),
+    "random": (
+        _random,
+        "a count, a seed from 0 to 2³² − 1 (or none) and how parameters are drawn: "
+        "{count: 20, seed: 0, noise: {uniform: [0.0, 1.0]}}",
+    ),
+    "seeds": (_seeds, "a number of seeds, or a list of them: 10"),
+}
+
+
+def _draw(name, how, count, rng):
+    try:
+        [(kind, values)] = how.items()
+        return DRAWS[kind](rng, count, *_listed(values))
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+        raise RunError(
+            f"{name} is drawn by uniform or loguniform, of finite (and positive) [low, high], by "
+            "integers, of whole [low, high] between −2⁶³ and 2⁶³ − 2, or by choice, of [values], "
+            f"such as {name}: {{uniform: [0.0, 1.0]}}; got {shown(how)}."
+        ) from None
+
+
+def _uniform(rng, count, low, high):
+    low = check_number("low", low, -math.inf)
+    return rng.uniform(low, check_number("high", high, low), count).tolist()
+
+
+def _loguniform(rng, count, low, high):
+    low = check_number("low", low, above=True)
+    return np.exp(rng.uniform(*np.log([low, check_number("high", high, low)]), count)).tolist()
+
+
+def _integers(rng, count, low, high):
+    return rng.randint(index(low), index(high) + 1, count).tolist()
+
+
+def _choice(rng, count, *values):
+    return [values[i] for i in rng.randint(len(values), size=count)]
+
+
+#: How a section "random" draws; what cannot be drawn may fail in any way.
+DRAWS = {
+    "uniform": _uniform,
+    "loguniform": _loguniform,
+    "integers": _integers,
+    "choice": _choice,
+}

@@ -15,9 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client import AsyncKernelManager
 from nbformat import NotebookNode
+
+from .parameters import python
 
 # One thread, fixed seeds and no progress bars make two runs identical; the kernel is that of this
 # very environment, whatever kernels the user has registered.
@@ -79,7 +80,7 @@ def imports(sources: list[str]) -> list[str]:
     found = []
     for source in sources:
         with suppress(SyntaxError):  # the notebook will say so
-            for node in ast.parse(TransformerManager().transform_cell(source)).body:
+            for node in ast.parse(python(source)).body:
                 if isinstance(node, ast.Import):
                     found += [alias.name for alias in node.names]
                 elif isinstance(node, ast.ImportFrom) and not node.level:

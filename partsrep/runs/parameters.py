@@ -7,39 +7,41 @@ literal, and so could give a parameter another value than the one read, is an er
 
 import ast
 import io
+import json
 import math
 import os
 import tokenize
+import typing
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from symtable import symtable
+from types import NoneType, SimpleNamespace, UnionType
 from typing import Any
 
 import nbformat
-import numpy as np
 import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 
-#: The types of values that are told apart; a parameter may have several.
-KINDS = ("int", "float", "str", "bool", "list", "dict", "tuple", "None")
-#: From here on Python refuses to write an integer down.
-TOO_LONG = 10**4300
+from .records import as_json
+
+#: The types of values that are told apart, by name; a parameter may have several.
+KINDS = {kind.__name__: kind for kind in (int, float, str, bool, list, dict, tuple)}
+KINDS["None"] = NoneType
 
 
-class ParameterError(ValueError):
-    """A notebook, its parameters cell, a YAML file or a value is not in order."""
+class RunError(Exception):
+    """A run is not possible as wanted; the message says why and what to do."""
 
 
 @contextmanager
-def raised_as(kind: type[Exception], where: str = "") -> Iterator[None]:
-    """Raise a ParameterError as an error of another kind, which says first where it is."""
+def said_of(where: str) -> Iterator[None]:
+    """Have a RunError say first where it is."""
     try:
         yield
-    except ParameterError as error:
-        raise kind(f"{where}{error}") from None
+    except RunError as error:
+        raise RunError(f"{where}{error}") from None
 
 
 @dataclass(frozen=True)
@@ -63,31 +65,36 @@ class Parameter:
 def read_notebook(path: str | os.PathLike) -> nbformat.NotebookNode:
     """A notebook, whichever version of the format it is in, as of version 4."""
     if not Path(path).is_file():
-        raise ParameterError(f"There is no notebook {path}.")
+        raise RunError(f"There is no notebook {path}.")
     try:
         notebook = nbformat.v4.upgrade(nbformat.read(path, as_version=4))
         for cell in notebook.cells:
             cell.cell_type, cell.source, cell.metadata.get("tags")
     except Exception as error:  # of nbformat, of JSON, or of whatever a file may hold
-        raise ParameterError(
+        raise RunError(
             f"{path} cannot be read as a notebook: {error}. It must be an .ipynb file, as Jupyter "
             "saves it."
         ) from error
     return notebook
 
 
+def python(source: str) -> str:
+    """The Python that a cell is to IPython: magics become calls."""
+    return TransformerManager().transform_cell(source)
+
+
 def declared(notebook: nbformat.NotebookNode) -> dict[str, Parameter]:
     """The parameters of a notebook, in order.
 
     They stand in one cell tagged ``parameters``, each set by a plain assignment of a literal that
-    JSON can hold; anything else that sets or changes one is a ParameterError.
+    JSON can hold; anything else that sets or changes one is a RunError.
     """
     source = _source(notebook)
     try:
-        code = TransformerManager().transform_cell(source)  # magics become calls
+        code = python(source)
         statements = ast.parse(code).body
     except SyntaxError as error:
-        raise ParameterError(
+        raise RunError(
             f"its parameters cell is not Python: {error.msg}, line {error.lineno}: {error.text}"
         ) from None
     comments = {
@@ -95,35 +102,38 @@ def declared(notebook: nbformat.NotebookNode) -> dict[str, Parameter]:
         for token in tokenize.generate_tokens(io.StringIO(code).readline)
         if token.type == tokenize.COMMENT
     }
-    defaults, annotated, helps, changed = {}, {}, {}, {}
+    found, hints, named, touched = {}, {}, set(), {}
     for statement in statements:
-        text, targets = _short(ast.get_source_segment(code, statement)), set()
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            targets.add(statement.target.id)
-            annotated[statement.target.id] = _kinds(statement.annotation)
-        for name, value in _assigned(statement):
-            targets.add(name)
-            defaults[name] = _default(name, value, ast.get_source_segment(code, value))
-            helps[name] = comments.get(statement.end_lineno, "")
-        names, others = _effects(statement)
-        changed |= dict.fromkeys(others, text)
-        if names := names - targets:
-            raise ParameterError(
-                f"its parameters cell sets {', '.join(sorted(names))} by {text!r}: a parameter is "
-                "set by a plain line, such as seed: int = 0. Compute what depends on it in the "
-                "next cell."
-            )
-    _refuse_changes(defaults, annotated, changed)
-    if not defaults:
-        raise ParameterError(
+        text, own = _short(ast.get_source_segment(code, statement)), dict(_assigned(statement))
+        if isinstance(statement, ast.AnnAssign):
+            hints |= dict.fromkeys(own, ast.unparse(statement.annotation))
+        for name, value in own.items():
+            if value is not None:
+                literal = _literal(name, value, ast.get_source_segment(code, value))
+                found[name] = *literal, comments.get(statement.end_lineno, "")
+        sets, reaches = _effects(statement)
+        named |= sets
+        touched |= dict.fromkeys((sets - set(own)) | reaches, text)
+    wrong = {name: text for name, text in touched.items() if name in (*named, "*")}
+    wrong |= {name: f"{name}: {hint}" for name, hint in hints.items() if name not in found}
+    if wrong:
+        text = next(iter(wrong.values()))
+        names = ", ".join(sorted(name for name in wrong if wrong[name] == text))
+        raise RunError(
+            f"its parameters cell sets or changes {names} by {text!r}: a parameter is set by a "
+            "plain line, such as seed: int = 0, and by nothing else. Compute what depends on it "
+            "in the next cell."
+        )
+    if not found:
+        raise RunError(
             "it has no parameters: tag one of its cells `parameters` and write there, "
             "for example: seed: int = 0  # of every random draw"
         )
-    found = {}
-    for name, (value, literal) in defaults.items():
-        kinds = _known(annotated.get(name), literal)
-        found[name] = Parameter(_converted(value, kinds), kinds, helps[name])
-    return found
+    parameters = {}
+    for name, (default, kind, comment) in found.items():
+        kinds = _kinds(hints.get(name, ""), kind)
+        parameters[name] = Parameter(_converted(default, kinds), kinds, comment)
+    return parameters
 
 
 def _source(notebook: nbformat.NotebookNode) -> str:
@@ -133,52 +143,60 @@ def _source(notebook: nbformat.NotebookNode) -> str:
         if cell.cell_type == "code" and "parameters" in (cell.metadata.get("tags") or [])
     ]
     if len(cells) > 1:
-        raise ParameterError(
+        raise RunError(
             f"it has {len(cells)} cells tagged `parameters`: the values that are set come after "
             "the first, and the others would overrule them. Make them one."
         )
     source = "".join(cells)
     if source.lstrip().startswith("%%"):
-        raise ParameterError(
+        raise RunError(
             f"its parameters cell begins with {source.split()[0]}, which hides the parameters: "
             "move it to another cell."
         )
     return source
 
 
-def _assigned(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+def _assigned(statement: ast.stmt) -> Iterator[tuple[str, ast.expr | None]]:
     """Names and their values: ``s = t = 1`` is two of them, and so is ``s, t = 1, 2``."""
-    if isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        yield from _unpacked(statement.target, statement.value)
-    elif isinstance(statement, ast.Assign):
-        for target in statement.targets:
-            yield from _unpacked(target, statement.value)
+    match statement:
+        case ast.AnnAssign(target=ast.Name(id=name), value=value):
+            yield name, value
+        case ast.Assign(targets=targets, value=value):
+            for target in targets:
+                yield from _unpacked(target, value)
 
 
 def _unpacked(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
-    several = ast.Tuple | ast.List
-    if isinstance(target, ast.Name):
-        yield target.id, value
-    elif isinstance(target, several) and isinstance(value, several):
-        starred = any(isinstance(one, ast.Starred) for one in [*target.elts, *value.elts])
-        if len(target.elts) == len(value.elts) and not starred:
-            for pair in zip(target.elts, value.elts, strict=True):
+    match target, value:
+        case ast.Name(id=name), _:
+            yield name, value
+        case ast.Tuple(elts=names) | ast.List(elts=names), ast.Tuple(elts=values) | ast.List(
+            elts=values
+        ) if len(names) == len(values):
+            for pair in zip(names, values, strict=True):
                 yield from _unpacked(*pair)
 
 
-def _default(name: str, value: ast.expr, text: str) -> tuple[Any, Any]:
-    """The value of a literal as JSON has it, and as Python has it."""
+def _literal(name: str, value: ast.expr, text: str) -> tuple[Any, type]:
+    """The value of a literal as JSON has it, and its type in Python."""
     try:
-        literal = ast.literal_eval(value)
-        return plain(literal), literal
-    except ParameterError as error:
+        kind = type(ast.literal_eval(value))
+        return plain(ast.literal_eval(_Lists().visit(value))), kind
+    except RunError as error:
         why = f" ({error})"
     except (ValueError, TypeError, MemoryError, RecursionError):
         why = ""
-    raise ParameterError(
+    raise RunError(
         f"the default of {name} is {_short(text)}; a parameter must be a plain value, or else "
         f"a point could not be told from another{why}. Compute what it needs in the next cell."
     )
+
+
+class _Lists(ast.NodeTransformer):
+    """Tuples become lists, as JSON has them."""
+
+    def visit_Tuple(self, node: ast.Tuple) -> ast.List:
+        return ast.List(self.generic_visit(node).elts, node.ctx)
 
 
 def _effects(statement: ast.stmt) -> tuple[set[str], set[str]]:
@@ -208,62 +226,24 @@ def _root(node: ast.AST) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
-def _refuse_changes(defaults: Mapping, annotated: Mapping, changed: Mapping[str, str]) -> None:
-    if "*" in changed:
-        raise ParameterError(
-            f"its parameters cell says {changed['*']!r}, which may set any parameter: "
-            "import names one by one, or in another cell."
-        )
-    for name, text in changed.items():
-        if name in defaults or name in annotated:
-            raise ParameterError(
-                f"its parameters cell changes {name} by {text!r}: a parameter is set by a plain "
-                f"line, such as {name} = …. Change it in the next cell."
-            )
-    if missing := [name for name in annotated if name not in defaults]:
-        raise ParameterError(
-            f"the {missing[0]} of its parameters cell has no default: give it a value there."
-        )
-
-
-def _kinds(annotation: ast.expr) -> set[str] | None:
-    """The names of types in an annotation; None, where it is of another kind."""
-    match annotation:
-        case ast.Constant(value=None):
-            return {"None"}
-        case ast.Constant(value=str(text)):
-            try:
-                return _kinds(ast.parse(text, mode="eval").body)
-            except SyntaxError:
-                return None
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            if name in ("Any", "object"):
-                return set(KINDS)
-            return {name.lower()} if name.lower() in KINDS else None
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _union([_kinds(left), _kinds(right)])
-        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):
-            members = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-            if name in ("Optional", "Union"):
-                own = [{"None"}] if name == "Optional" else []
-                return _union([*map(_kinds, members), *own])
-            if name in ("Annotated", "Final"):
-                return _kinds(members[0])
-            return _kinds(annotation.value)
-    return None
-
-
-def _union(kinds: list[set[str] | None]) -> set[str] | None:
-    return None if None in kinds else set().union(*kinds)
-
-
-def _known(annotated: set[str] | None, default: Any) -> tuple[str, ...]:
-    """The types of a parameter: those annotated, or else that of its default."""
-    if annotated is None:
-        return () if default is None else (_kind(default),)
-    if default is None:
-        annotated = annotated | {"None"}
-    return () if annotated >= set(KINDS) else tuple(kind for kind in KINDS if kind in annotated)
+def _kinds(annotation: str, default: type) -> tuple[str, ...]:
+    """The names of the types of a parameter: those annotated, or else that of its default."""
+    try:
+        hints = SimpleNamespace(__annotations__={"it": annotation})
+        hint = typing.get_type_hints(hints, vars(typing) | {"typing": typing})["it"]
+    except Exception:  # of a name that only the notebook knows, such as Path
+        hint = None
+    several = typing.get_origin(hint) in (typing.Union, UnionType)
+    kinds = {
+        typing.get_origin(one) or one for one in (typing.get_args(hint) if several else [hint])
+    }
+    if not kinds <= {*KINDS.values(), Any, object}:
+        kinds = set()
+    if not kinds or default is NoneType:
+        kinds.add(default)
+    if kinds & {Any, object} or kinds == {NoneType}:
+        return ()
+    return tuple(name for name, kind in KINDS.items() if kind in kinds)
 
 
 def _kind(value: Any) -> str:
@@ -274,20 +254,15 @@ def typed(name: str, value: Any, parameters: Mapping[str, Parameter]) -> Any:
     """A value for a parameter as its type has it: 0 is 0.0 where a float is wanted."""
     if name not in parameters:
         known = ", ".join(parameter.line(name) for name, parameter in parameters.items())
-        raise ParameterError(f"The notebook has no parameter {name!r}; it has {known}.")
+        raise RunError(f"The notebook has no parameter {name!r}; it has {known}.")
     parameter = parameters[name]
     try:
-        given = plain(value)
-        if given != value:  # such as a tuple, which is none in the record
-            raise ParameterError(f"JSON has no {_kind(value)}")
-    except ParameterError as error:
+        given = _converted(plain(value), parameter.kinds)
+        if parameter.kinds and _kind(given) not in parameter.kinds:
+            raise RunError(_hint(parameter, given))
+    except RunError as why:
         wanted = parameter.kind or "plain value"
-        raise ParameterError(f"{name} must be a {wanted}, not {shown(value)}: {error}.") from None
-    given = _converted(given, parameter.kinds)
-    if parameter.kinds and _kind(given) not in parameter.kinds:
-        raise ParameterError(
-            f"{name} must be a {parameter.kind}, not {shown(given)}.{_hint(parameter, given)}"
-        )
+        raise RunError(f"{name} must be a {wanted}, not {shown(value)}. {why}".rstrip()) from None
     return given
 
 
@@ -299,52 +274,32 @@ def _converted(value: Any, kinds: tuple[str, ...]) -> Any:
 
 
 def _hint(parameter: Parameter, given: Any) -> str:
-    if "float" in parameter.kinds and isinstance(given, str):
-        try:
-            number = float(given)
-        except ValueError:
-            return ""
-        if math.isfinite(number):
-            return f" YAML wants a point and a sign in it: {number:.1e}."
+    """What to do about a value of another type, if that is known."""
     if "tuple" in parameter.kinds and isinstance(given, list):
-        return " YAML has lists but no tuples: make its default in the parameters cell a list."
+        return "YAML has lists but no tuples: make its default in the parameters cell a list."
+    if "float" in parameter.kinds and isinstance(given, str):
+        with suppress(ValueError):
+            if math.isfinite(number := float(given)):
+                return f"YAML wants a point and a sign in it: {number:.1e}."
     return ""
 
 
-def plain(value: Any, _within: tuple[int, ...] = ()) -> Any:
-    """The value as JSON has it, which has no other: numpy's numbers are Python's, tuples lists.
+def plain(value: Any) -> Any:
+    """The value as JSON has it; a RunError, if that is another: numpy's numbers are Python's.
 
     Examples
     --------
-    >>> plain({"sizes": (1, np.int64(2))})
+    >>> import numpy as np
+    >>> plain({"sizes": [1, np.int64(2)]})
     {'sizes': [1, 2]}
     """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if id(value) in _within:
-        raise ParameterError("it holds itself")
-    inside = (*_within, id(value))
-    match value:
-        case None | bool() | str():
-            return value
-        case float():
-            if math.isfinite(value):
-                return value
-            raise ParameterError(f"{value} is in it, and JSON has finite numbers only")
-        case int():
-            if abs(value) < TOO_LONG:
-                return value
-            raise ParameterError("it has an integer of thousands of digits")
-        case list() | tuple():
-            return [plain(one, inside) for one in value]
-        case dict():
-            for key in value:
-                if not isinstance(key, str):
-                    raise ParameterError(f"its key {key!r} is no text, as JSON's keys are")
-            return {key: plain(one, inside) for key, one in value.items()}
-        case date():
-            raise ParameterError(f'{value} is a date, which is a text in quotes: "{value}"')
-    raise ParameterError(f"JSON has no {type(value).__name__}")
+    try:
+        found = json.loads(as_json(value, ensure_ascii=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RunError(f"JSON cannot hold it: {error}") from None
+    if found != value:
+        raise RunError(f"JSON would make {shown(found)} of it")
+    return found
 
 
 def shown(value: Any) -> str:
@@ -378,6 +333,6 @@ def read_yaml(path: str | os.PathLike) -> Any:
     try:
         return yaml.load(Path(path).read_text(), _Loader)
     except OSError as error:
-        raise ParameterError(f"{path} cannot be read: {error.strerror}.") from None
+        raise RunError(f"{path} cannot be read: {error.strerror}.") from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise ParameterError(f"{path} is not YAML: {error}") from None
+        raise RunError(f"{path} is not YAML: {error}") from None

@@ -22,9 +22,9 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from .book import code, digest
-from .grid import RECORD_PATH, SweepError
+from .grid import RECORD_PATH
 from .kernels import CAN_FORK, KernelServer, WarmKernel, execute, imported
-from .parameters import read_notebook
+from .parameters import RunError, read_notebook
 from .records import validate, write_json
 
 RECORD, EXECUTED, PARTS, PLAN = "record.json", "executed.ipynb", ".parts", "plan.json"
@@ -119,7 +119,7 @@ def run(point: Point, job: Job) -> None:
     sweep's, and a full disk, are raised as what ends the sweep.
     """
     if job.code != package_code():
-        raise SweepError(
+        raise RunError(
             f"A worker on {platform.node()} has imported other code of partsrep than this "
             "sweep's: restart the workers."
         )

@@ -14,8 +14,7 @@ from typing import Any
 
 from ..disk import write_whole
 from .driver import plan, sweep
-from .grid import SweepError
-from .parameters import raised_as, read_yaml
+from .parameters import RunError, read_yaml
 from .points import stored
 from .records import as_lines, point_key
 from .results import records
@@ -30,9 +29,8 @@ def published(root: Path) -> dict[str, dict[str, Any]]:
     """The published sweeps: of each the notebook, and how far a number may be off."""
     listed = root / FOLDER / "sweeps.yml"
     if not listed.is_file():
-        raise SweepError(f"There is no {listed}: run this in the folder of _config.yml.")
-    with raised_as(SweepError):
-        return read_yaml(listed)
+        raise RunError(f"There is no {listed}: run this in the folder of _config.yml.")
+    return read_yaml(listed)
 
 
 def publish(root: Path) -> None:
@@ -47,7 +45,7 @@ def publish(root: Path) -> None:
             print(ended)
             planned = plan(*arguments)
             if ended.failed or planned.todo:
-                raise SweepError(
+                raise RunError(
                     f"{name}: {ended.failed} points failed and {len(planned.todo)} are left; its "
                     "records stay as they are."
                 )
@@ -67,7 +65,7 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
     for name, entry in published(root).items():
         try:
             held = records(root / FOLDER / f"{name}.jsonl")
-        except SweepError as error:  # such as records of several versions
+        except RunError as error:  # such as records of several versions
             stale.append(f"{name}: {error}")
             continue
         with chdir(root):

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def write_record(
 def write_json(path: str | os.PathLike, record: Mapping[str, Any]) -> None:
     """Write any JSON object in the manner of `write_record`, to a folder that exists."""
     try:
-        text = json.dumps(record, default=_python_number, allow_nan=False, indent=2)
+        text = as_json(record, indent=2)
     except ValueError as error:
         raise ValueError(
             f"The record for {path} holds NaN or infinity, which JSON cannot say; "
@@ -67,11 +68,16 @@ def point_key(record: Mapping[str, Any]) -> str:
     return json.dumps(record["parameters"], sort_keys=True)
 
 
+def as_json(value: Any, **layout: Any) -> str:
+    """A value as JSON, numpy's numbers as Python's; an error for what JSON cannot say."""
+    return json.dumps(value, default=_python_number, allow_nan=False, **layout)
+
+
 def _python_number(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
-    kind = type(value).__name__
-    raise TypeError(f"A record holds strings, numbers, lists and dicts, but got one {kind}.")
+    hint = f', but a text in quotes: "{value}"' if isinstance(value, date) else ""
+    raise TypeError(f"JSON has no {type(value).__name__}{hint}")
 
 
 def validate(record: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..lazy import Lazy, matplotlib
-from .grid import SweepError
+from .parameters import RunError
 from .points import RECORD, newest_plan, outcome
 from .records import point_key, validate
 
@@ -39,14 +39,14 @@ def records(out: str | os.PathLike) -> list[dict]:
         try:
             found.append(validate(json.loads(text)))
         except ValueError as error:
-            raise SweepError(f"{where}: {error}") from None
+            raise RunError(f"{where}: {error}") from None
     others = (
         f"{left_out} records in {out} are not of its newest sweep, but of an older version of the "
         "notebook or of the package, or of points that have left the grid"
     )
     if not found:
         why = f": {others}." if left_out else f": a sweep with --out {out} writes them."
-        raise SweepError(f"There are no records in {out}{why}")
+        raise RunError(f"There are no records in {out}{why}")
     if left_out:
         warnings.warn(f"{others}; they are left out.", stacklevel=2)
     if plan is None:
@@ -64,7 +64,7 @@ def _refuse_several_versions(found: list[dict], out: Path) -> None:
         what = f"several versions, or of several sweeps: {count} are of the point {point}"
     else:
         return
-    raise SweepError(
+    raise RunError(
         f"The records in {out} are of {what}. Sweep with --out {out} again, whose plan then "
         "tells which are current, or keep each version in a place of its own."
     )
@@ -137,10 +137,10 @@ def picture(
     for axis, (name, names) in wanted.items():
         if name not in names:
             shown = ", ".join(filter(None, names))
-            raise SweepError(f"{axis} must be one of {shown}; got {name!r}.")
+            raise RunError(f"{axis} must be one of {shown}; got {name!r}.")
     sound = table[table["error"].isna()].dropna(subset=[y if color is None else color])
     if sound.empty:
-        raise SweepError("No point has such a number: there is nothing to plot.")
+        raise RunError("No point has such a number: there is nothing to plot.")
     if y in parameters:
         cells = sound.pivot_table(index=y, columns=x, values=color, aggfunc="mean")
         names = {"xlabel": x, "ylabel": y, "label": color}

@@ -19,7 +19,7 @@ from tiny import cluster, snapshot, write
 from typer.testing import CliRunner
 
 from partsrep.__main__ import app
-from partsrep.runs import SweepError, kernels, plan, sweep
+from partsrep.runs import RunError, kernels, plan, sweep
 from partsrep.runs.book import script
 from partsrep.runs.driver import Summary, _drive
 from partsrep.runs.points import Job, PointFailed, package_code, run
@@ -284,7 +284,7 @@ def test_killed_workers_and_kernels_of_a_cluster_end_no_sweep(scheduler, tmp_pat
     os.kill(started(tmp_path)[unlucky][0], signal.SIGKILL)
     wait_for(lambda: unlucky in records(tmp_path / "out"))
     # A second driver keeps its hands off.
-    with pytest.raises(SweepError, match="Another sweep is at work"):
+    with pytest.raises(RunError, match="Another sweep is at work"):
         sweep(*arguments, scheduler=scheduler)
     [orphan, *_] = wait_for(lambda: in_flight(tmp_path))
     kernel = psutil.Process(started(tmp_path)[orphan][0])
@@ -361,7 +361,7 @@ def test_a_killed_scheduler_ends_the_sweep_which_can_go_on(scheduler, tmp_path, 
     notebook = slow(tmp_path, pause=0)
     with cluster(tmp_path) as (address, process):
         threading.Timer(1, process.kill).start()
-        with pytest.raises(SweepError, match="The scheduler is gone"):
+        with pytest.raises(RunError, match="The scheduler is gone"):
             sweep(notebook, {"seeds": 500}, tmp_path / "out", scheduler=address)
     done = len(records(tmp_path / "out"))
     ended = sweep(notebook, {"seeds": 4}, tmp_path / "out", scheduler=scheduler)

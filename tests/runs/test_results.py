@@ -12,7 +12,7 @@ from tiny import SUM, write
 from typer.testing import CliRunner
 
 from partsrep.__main__ import app
-from partsrep.runs import SweepError, picture, records, results, sweep
+from partsrep.runs import RunError, picture, records, results, sweep
 from partsrep.runs.published import check, differences, publish
 from partsrep.runs.records import validate
 from partsrep.runs.results import tidy
@@ -98,18 +98,18 @@ def test_the_command_draws(swept, tmp_path):
     ],
 )
 def test_wrong_columns_are_errors_that_show_the_right_ones(some, axes, words):
-    with pytest.raises(SweepError, match=words):
+    with pytest.raises(RunError, match=words):
         picture(tidy(some), *axes)
 
 
 def test_nothing_to_show_is_an_error(swept, some, tmp_path):
-    with pytest.raises(SweepError, match="no records in"):
+    with pytest.raises(RunError, match="no records in"):
         results(tmp_path)
     for record in some:
         record |= {"metrics": {}, "error": {"type": "E", "message": "", "cell": None}}
     table = tidy(some)
     table["sum"] = np.nan
-    with pytest.raises(SweepError, match="nothing to plot"):
+    with pytest.raises(RunError, match="nothing to plot"):
         picture(table, "noise", "seed", "sum")
     torn = shutil.copytree(swept[0] / "out", tmp_path / "out")
     next(torn.glob("*/record.json")).write_text('{"metrics": {}}')
@@ -160,14 +160,14 @@ def test_the_older_notebook_or_grid_is_the_newest_sweep_again(newer, scheduler):
 def test_a_newest_sweep_without_records_shows_no_older_ones(newer):
     plan = json.loads(Path("out/plan.json").read_text())
     Path("out/plan.json").write_text(json.dumps(plan | {"points": ["0" * 16]}))
-    with pytest.raises(SweepError, match="no records in out: 10 records in out are not of its"):
+    with pytest.raises(RunError, match="no records in out: 10 records in out are not of its"):
         results("out")
 
 
 def test_without_a_plan_several_versions_are_refused(newer, tmp_path):
     """As in a file of lines, or in a folder of before there were plans, or whose plan is torn."""
     Path("out/plan.json").write_text("{")
-    with pytest.raises(SweepError, match="of 2 versions of the notebook"):
+    with pytest.raises(RunError, match="of 2 versions of the notebook"):
         results("out")
     code, said = command("results", "out", "--csv", "t.csv")
     assert code == 2 and "2 versions" in said and not Path("t.csv").exists()
@@ -177,14 +177,14 @@ def test_without_a_plan_several_versions_are_refused(newer, tmp_path):
         Path("t.jsonl").write_text("".join(json.dumps(record) + "\n" for record in found))
         return Path("t.jsonl")
 
-    with pytest.raises(SweepError, match="2 versions"):
+    with pytest.raises(RunError, match="2 versions"):
         results(stored(lines))
     other = [line | {"code": "0" * 16} for line in lines[:1]]
-    with pytest.raises(SweepError, match="2 versions"):
+    with pytest.raises(RunError, match="2 versions"):
         results(stored([line for line in lines if line["metrics"]["sum"] < 1000] + other))
     old = [{k: v for k, v in line.items() if k != "notebook_code"} for line in lines]
     with pytest.raises(
-        SweepError, match="several versions, or of several sweeps: 2 are of the point"
+        RunError, match="several versions, or of several sweeps: 2 are of the point"
     ):
         results(stored(old))
     alone = [record for record in old if record["metrics"]["sum"] < 1000]
@@ -238,7 +238,7 @@ def test_published_records_are_of_the_notebook_as_it_is(project):
 def test_a_sweep_that_is_listed_twice_is_an_error(project):
     listed = project / "book/results/sweeps.yml"
     listed.write_text(f"{listed.read_text()}\n{listed.read_text()}")
-    with pytest.raises(SweepError, match="key 'tiny' comes twice"):
+    with pytest.raises(RunError, match="key 'tiny' comes twice"):
         publish(project)
 
 

@@ -16,7 +16,7 @@ from tiny import PARAMETERS, RECORD, SUM, snapshot, write
 from typer.testing import CliRunner
 
 from partsrep.__main__ import app
-from partsrep.runs import SweepError, plan, sweep
+from partsrep.runs import RunError, plan, sweep
 from partsrep.runs.points import Job, package_code, run
 from partsrep.runs.records import SCHEMA, validate
 
@@ -154,9 +154,9 @@ def test_wrong_input_ends_before_anything_is_written(tmp_path, monkeypatch):
     assert "no parameter 'sead'; it has seed: int = 0, noise: float = 0.0" in said
     assert "Traceback" not in said
     assert not (tmp_path / "out").exists()
-    with pytest.raises(SweepError, match="No scheduler answers at tcp:"):
+    with pytest.raises(RunError, match="No scheduler answers at tcp:"):
         sweep("tiny.ipynb", {"seeds": 1}, "out", scheduler="tcp://127.0.0.1:1")
-    with pytest.raises(SweepError, match="leave out one of the two"):
+    with pytest.raises(RunError, match="leave out one of the two"):
         sweep("tiny.ipynb", {"seeds": 1}, "out", scheduler="tcp://127.0.0.1:1", workers=2)
 
 
@@ -323,7 +323,7 @@ def test_workers_with_other_code_are_refused(tmp_path):
     fields["notebook_code"] = ""
     job = Job(out=str(tmp_path), code="other", token="", **fields)
     assert job.code != package_code()
-    with pytest.raises(SweepError, match="restart the workers"):
+    with pytest.raises(RunError, match="restart the workers"):
         run(point, job)
     assert list(tmp_path.iterdir()) == [notebook]
 
