@@ -59,7 +59,10 @@ STYLE = {
 
 
 class BookFigure(Figure):
-    """A figure that a notebook shows without being told to plot inline."""
+    """A figure as wide as the page, that a notebook shows without being told to plot inline."""
+
+    def __init__(self, height: float, layout: str = "constrained"):
+        super().__init__(figsize=(WIDTH, height), layout=layout)
 
     def _repr_png_(self) -> bytes:
         png = io.BytesIO()
@@ -79,7 +82,7 @@ def new(height: float) -> Iterator[BookFigure]:
     True
     """
     with matplotlib.rc_context(STYLE):
-        figure = BookFigure(figsize=(WIDTH, height), layout="constrained")
+        figure = BookFigure(height)
         yield figure
     _style_ticks(figure)
 
@@ -184,7 +187,7 @@ def _rows(
     side = min((WIDTH - margin) / columns, WIDTH / 4)
     above = blocks * (len(rows) * side * height / width + 0.4)
     layout = "constrained" if below else "compressed"  # compressing would cut off a subfigure
-    figure = BookFigure(figsize=(WIDTH, above + below), layout=layout)
+    figure = BookFigure(above + below, layout)
     upper = figure.subfigures(2, 1, height_ratios=[above, below])[0] if below else figure
     frames = upper.subplots(blocks * len(rows), columns, squeeze=False)
     frames = frames.reshape(blocks, len(rows), columns)
@@ -245,7 +248,7 @@ def parts(
         _equal_counts("Parts and titles", {"parts": m, "titles": len(titles)})
     if image_shape is None:
         largest = np.abs(components).max(axis=1, keepdims=True)
-        figure = BookFigure(figsize=(WIDTH, min(2.5 + 0.3 * m, WIDTH)), layout="constrained")
+        figure = BookFigure(min(2.5 + 0.3 * m, WIDTH))
         axes = _heat(figure, components / np.where(largest, largest, 1), "scaled weight", 1)
         axes.set(xlabel="feature", ylabel="part")
         if titles is not None:
@@ -256,7 +259,7 @@ def parts(
     side = min(WIDTH / columns, WIDTH / 4)
     height = side * image_shape[0] / image_shape[1] + (0.35 if titles else 0)
     rows = -(-m // columns)
-    figure = BookFigure(figsize=(WIDTH, rows * height), layout="compressed")
+    figure = BookFigure(rows * height, "compressed")
     frames = figure.subplots(rows, columns, squeeze=False).ravel()
     for frame, image, title in zip(frames, images, titles or [""] * m, strict=False):
         _part(frame, image)
@@ -318,7 +321,7 @@ def history(
     'log'
     """
     _filled("histories", histories)
-    figure = BookFigure(figsize=(WIDTH, 4.2), layout="constrained")
+    figure = BookFigure(4.2)
     axes = figure.subplots()
     for place, (name, record) in enumerate(histories.items()):
         record = {"iteration": np.arange(1, 1 + np.size(record.get(y))), **record}
@@ -374,7 +377,7 @@ def activations(
     count = len(functions)
     columns = min(count, 2)
     rows = -(-count // columns)
-    figure = BookFigure(figsize=(WIDTH, 1.2 + 2.6 * rows), layout="constrained")
+    figure = BookFigure(1.2 + 2.6 * rows)
     frames = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     frames[0, 0].set_xlim(z[0], z[-1])
     for axes in frames[:, 0]:
@@ -417,7 +420,7 @@ def codes(H: ArrayLike, *, labels: ArrayLike | None = None) -> Figure:
     _equal_counts("Samples and labels", {"samples": len(H), "labels": len(members)})
     strength = np.abs(H)
     order = np.lexsort((-strength.max(axis=1), strength.argmax(axis=1), members))
-    figure = BookFigure(figsize=(WIDTH, 5.5), layout="constrained")
+    figure = BookFigure(5.5)
     axes = _heat(figure, H[order], "code", strength.max() or 1)
     axes.set(xlabel="part", ylabel="sample, sorted")
     if labels is not None:
@@ -487,7 +490,7 @@ def comparison(result: object, image_shape: tuple[int, int] | None = None) -> Fi
     b = _finite("components_b", result.components_b)
     pairs = len(result.cosines)
     if image_shape is None:
-        figure = BookFigure(figsize=(WIDTH, 9), layout="constrained")
+        figure = BookFigure(9)
         upper, lower = figure.subfigures(2, 1, height_ratios=[5, 4])
         norms = np.outer(np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1))
         axes = _heat(upper, a @ b.T / np.where(norms, norms, 1), "cosine", 1)
@@ -529,7 +532,7 @@ def seeds(mcc_between: ArrayLike, mcc_seeds: ArrayLike) -> Figure:
         "NMF,\nseed to seed": _finite("mcc_seeds", np.atleast_1d(mcc_seeds), ndim=1),
         "between\nmethods": _finite("mcc_between", np.atleast_1d(mcc_between), ndim=1),
     }
-    figure = BookFigure(figsize=(WIDTH, 2.8), layout="constrained")
+    figure = BookFigure(2.8)
     axes = figure.subplots()
     for place, values in enumerate(groups.values()):
         axes.scatter(values, np.full(len(values), place), s=120, color=COLOURS[place], alpha=0.5)
@@ -572,7 +575,7 @@ def n_components(
     stability = _finite("stability", stability)
     rows = {"values": values, **errors, "stability": stability}
     _equal_counts("Rows", {name: len(row) for name, row in rows.items()})
-    figure = BookFigure(figsize=(WIDTH, 7), layout="constrained")
+    figure = BookFigure(7)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     for place, (label, error) in enumerate(errors.items()):
         mean, spread = error.mean(axis=1), error.std(axis=1, ddof=1) / error.shape[1] ** 0.5
@@ -631,7 +634,7 @@ def walk(
     counts = {"names": len(names), "mcc": len(mcc)}
     _equal_counts("Steps", counts | {name: len(values) for name, values in gaps.items()})
     if parts is None:
-        figure = lower = BookFigure(figsize=(WIDTH, 7), layout="constrained")
+        figure = lower = BookFigure(7)
     else:
         rows = [_images(f"parts[{name!r}]", parts[name], image_shape)[:8] for name in parts]
         figure = _matched(list(parts), rows, None, below=7)
@@ -679,7 +682,7 @@ def heat_map(
         raise ValueError(f"values must be of shape {(len(y), len(x))}, but is {values.shape}.")
     if not np.isfinite(values).any():
         raise ValueError("values must hold a finite number, or there is nothing to show.")
-    figure = BookFigure(figsize=(WIDTH, max(3.0, min(1 + 0.7 * len(y), 8.0))), layout="constrained")
+    figure = BookFigure(max(3.0, min(1 + 0.7 * len(y), 8.0)))
     axes = figure.subplots()
     image = axes.imshow(np.ma.masked_invalid(values), origin="lower", aspect="auto", cmap="cividis")
     low, high = image.get_clim()
@@ -718,7 +721,7 @@ def trend(
     _filled("groups", groups)
     if len(groups) > len(COLOURS):
         raise ValueError(f"groups may hold {len(COLOURS)} at most, but there are {len(groups)}.")
-    figure = BookFigure(figsize=(WIDTH, 4.5), layout="constrained")
+    figure = BookFigure(4.5)
     axes = figure.subplots()
     for place, (name, given) in enumerate(groups.items()):
         x, y = (_finite(f"group {name!r}", values, ndim=1) for values in given)

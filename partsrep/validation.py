@@ -269,7 +269,7 @@ def check_choice(name: str, value: Any, choices: Any) -> None:
         raise ValueError(f"{name}={value!r} is not known; choose one of {listed}.")
 
 
-def check_kind(name: str, value: Any, names: dict[str, Any], objects: str, kind: type) -> Any:
+def check_kind(name: str, value: Any, names: dict[str | None, Any], objects: str, kind: Any) -> Any:
     """The choice among `names` that a name stands for, or the object of a `kind` in its place.
 
     The error for any other lists what is accepted, with `objects` such as ``"TopK(k) Simplex()"``,
@@ -282,7 +282,7 @@ def check_kind(name: str, value: Any, names: dict[str, Any], objects: str, kind:
     ...
     ValueError: codes='TopK' is not known; choose one of 'relu', TopK(k). Here: codes=TopK(k).
     """
-    if isinstance(value, str) and value in names:
+    if isinstance(value, str | None) and value in names:
         return names[value]
     if isinstance(value, kind):
         return value

@@ -346,7 +346,7 @@ def test_impossible_choices_are_named(settings, message):
 
 
 def test_bernoulli_needs_data_between_zero_and_one():
-    with pytest.raises(ValueError, match=r'loss="bernoulli" needs data in \[0, 1\]'):
+    with pytest.raises(ValueError, match=r"loss='bernoulli' need data in \[0, 1\]"):
         SAE(4, loss="bernoulli", output="logistic").fit(digits(50) * 16)
 
 

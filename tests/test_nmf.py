@@ -837,9 +837,9 @@ def test_the_tags_say_whether_data_may_be_negative():
         (NMF(3, inference=NNLS), "infer"),
         (NMF(3, inference=["x"]), "infer"),
         (NMF(3, solver="mu", inference=Layer(tied=True)), "solver|projective"),
-        (NMF(3, penalty="l1"), "cannot solve with penalty='l1'"),
+        (NMF(3, penalty="l1"), "penalty='l1' is not known; choose one of L1.weight."),
         (NMF(3, penalty=KL(1.0)), r"cannot solve with penalty=KL"),
-        (NMF(3, penalty=L1), "cannot solve with penalty="),
+        (NMF(3, penalty=L1), r"Here: penalty=L1\(weight\)"),
     ],
 )  # fmt: skip
 def test_impossible_settings_get_an_error_that_says_what_to_do(nmf, message):

@@ -220,18 +220,9 @@ class ReLU(Codes):
         """Norm of the projected gradient (:func:`partsrep.leastsquares.stationarity`)."""
         return stationarity(F, gram, cross)
 
-    def infer(
-        self,
-        D,
-        components: np.ndarray,
-        *,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        weights: np.ndarray | None = None,
-        guess: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """The exact solution (:func:`partsrep.leastsquares.exact_nnls`)."""
-        return exact_nnls(D, components, l1=l1, l2=l2, weights=weights, guess=guess)
+    def infer(self, D: Any, components: np.ndarray, **terms: Any) -> np.ndarray:
+        """The exact solution (:func:`partsrep.leastsquares.exact_nnls`), sooner from a `guess`."""
+        return exact_nnls(D, components, **terms)
 
 
 @dataclass(frozen=True)
@@ -351,22 +342,15 @@ class TopK(Codes):
         never = -np.finfo(cross.dtype).max
         return stationarity(F, gram, np.where(movable, cross, never))
 
-    def infer(
-        self,
-        D,
-        components: np.ndarray,
-        *,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        weights: np.ndarray | None = None,
-    ) -> np.ndarray:
+    def infer(self, D: Any, components: np.ndarray, **terms: Any) -> np.ndarray:
         """Pursuit and exchanges until none helps; then the exact codes of the support found.
 
         Approximate, unless all parts are allowed: the support need not be the best one.
         """
         if self.k >= len(components):
-            return exact_nnls(D, components, l1=l1, l2=l2, weights=weights)
-        gram, cross = with_penalty(*normal_equations(D, components, weights), l1, l2)
+            return exact_nnls(D, components, **terms)
+        gram, cross = normal_equations(D, components, terms.get("weights"))
+        gram, cross = with_penalty(gram, cross, terms.get("l1", 0.0), terms.get("l2", 0.0))
         # Only the support counts here, and that of a quiet sample is that of a loud one.
         peaks = np.abs(cross).max(axis=0)
         cross = cross / np.where(peaks > 0, peaks, 1)
@@ -379,7 +363,7 @@ class TopK(Codes):
             if not lower.any():
                 break
             F = np.where(lower, better, F)
-        return exact_nnls(D, components, l1=l1, l2=l2, weights=weights, allowed=F.T > 0)
+        return exact_nnls(D, components, allowed=F.T > 0, **terms)
 
 
 @dataclass(frozen=True)
@@ -436,17 +420,9 @@ class Simplex(Codes):
         step = F - project_simplex(F - (gram_matmul(gram, F) - cross) / steepness)
         return float(np.linalg.norm(np.sqrt(steepness) * step))
 
-    def infer(
-        self,
-        D,
-        components: np.ndarray,
-        *,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        weights: np.ndarray | None = None,
-    ) -> np.ndarray:
+    def infer(self, D: Any, components: np.ndarray, l1: float = 0.0, **terms: Any) -> np.ndarray:
         """The exact solution (:func:`partsrep.leastsquares.exact_simplex`)."""
-        return exact_simplex(D, components, l2=l2, weights=weights)
+        return exact_simplex(D, components, **terms)
 
 
 def largest_kept(Z: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:

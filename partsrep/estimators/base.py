@@ -14,8 +14,18 @@ from ..lazy import sklearn
 from ..leastsquares import ENTRIES, blocks, squared_error
 from ..progress import progress
 from ..solvers.scale import power_of_four
-from ..validation import as_array, check_choice, check_integer, check_matrix, peak, streamed
+from ..validation import (
+    as_array,
+    check_choice,
+    check_integer,
+    check_kind,
+    check_matrix,
+    peak,
+    streamed,
+)
 
+#: What arguments take: names, how objects are written, and their base class.
+Choices = dict[str, tuple[dict[str | None, Any], str, Any]]
 BY_SEED = ("random", "nmf")  # starts that differ from seed to seed
 
 
@@ -31,16 +41,6 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-def alike(a: BaseEstimator, b: BaseEstimator, but: tuple[str, ...]) -> bool:
-    """Whether two models have the same parameters, except perhaps for some."""
-    given = b.get_params(deep=False)
-    return all(
-        value is given[name] or (name != "start" and value == given[name])
-        for name, value in a.get_params(deep=False).items()
-        if name not in but
-    )
-
-
 def codes_of(model: BaseEstimator, X: Any) -> np.ndarray:
     """The codes of X by a fitted model, as an array, whatever container `set_output` asks for."""
     return np.asarray(model.transform(X))
@@ -48,6 +48,10 @@ def codes_of(model: BaseEstimator, X: Any) -> np.ndarray:
 
 class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What NMF and SAE share as scikit-learn transformers."""
+
+    _takes: Choices
+    #: The arguments in which models that are fitted together may differ.
+    _varied: tuple[str, ...]
 
     def fit_transform(self, X, y=None):
         """Fit, then return the codes of the same data: the same as ``fit(X).transform(X)``."""
@@ -84,6 +88,35 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             return 1.0 if error == 0 else -np.inf
         return 1 - error / spread
 
+    def _chosen(self, argument: str) -> Any:
+        """The choice that an argument names."""
+        return check_kind(argument, getattr(self, argument), *self._takes[argument])
+
+    def _penalties(self) -> list[Any]:
+        """Those given as `penalty`: none, one or a list of them."""
+        given = [] if self.penalty is None else self.penalty
+        given = list(given) if isinstance(given, list | tuple) else [given]
+        return [check_kind("penalty", penalty, *self._takes["penalty"]) for penalty in given]
+
+    @property
+    def _nonnegative(self) -> bool:
+        """Whether the parts are; not as long as the arguments name no problem."""
+        try:
+            return self.problem.parts.nonnegative
+        except ValueError:
+            return False
+
+    @classmethod
+    def _together(cls, models: list) -> bool:
+        """Whether models can be fitted at once: they differ in what may vary alone."""
+        first, *others = (model.get_params(deep=False) for model in models)
+        return all(
+            value is first[name] or (name != "start" and value == first[name])
+            for other in others
+            for name, value in other.items()
+            if name not in cls._varied
+        )
+
     def _check_codes(self, H) -> Any:
         """Codes (n, m), any sign, of any container, as numbers of floating point."""
         H = check_matrix(H, "codes X", accept_sparse=("csr", "csc"))
@@ -108,7 +141,7 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = self._nonnegative()
+        tags.input_tags.positive_only = self._nonnegative
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -230,8 +263,8 @@ def fit_all(estimators: Iterable[BaseEstimator], D) -> list[BaseEstimator]:
     """
     estimators = list(estimators)
     kinds = {type(estimator) for estimator in estimators}
-    if len(kinds) == 1 and len(estimators) > 1 and hasattr(*kinds, "_fit_together"):
-        fitted = kinds.pop()._fit_together(estimators, D)
-        if fitted is not None:
-            return fitted
+    kind = kinds.pop() if len(kinds) == 1 else None
+    if len(estimators) > 1 and hasattr(kind, "_together") and kind._together(estimators):
+        kind._fit(estimators, D)
+        return estimators
     return [estimator.fit(D) for estimator in progress(estimators, "fits")]

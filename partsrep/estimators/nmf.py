@@ -2,7 +2,8 @@
 
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import KW_ONLY, dataclass
 from itertools import chain, islice
 from types import ModuleType
 from typing import Any
@@ -35,11 +36,21 @@ from ..validation import (
     check_number,
     check_scale,
 )
-from .base import PartsModel, alike, all_or_nothing
+from .base import Choices, PartsModel, all_or_nothing
 
 BETAS = ("frobenius", "kullback-leibler", "itakura-saito")
 # Of the weights of batches in the running mean. Theory wants 0.5 to 1; measured, slower is nearer.
 BATCH_DECAY = 0.3
+CHOICES: Choices = {
+    "parts": (
+        {**DECODERS, None: DECODERS["nonnegative"]},
+        "Sparseness(value) Disjoint() UnitMean() Cone() Hull() Samples()",
+        PartSet,
+    ),
+    "codes": ({None: ReLU()}, "ReLU() TopK(k) Simplex()", Codes),
+    "inference": ({None: NNLS()}, "NNLS() Layer(tied=True)", Inference),
+    "penalty": ({}, "L1(weight) L2(weight) LogVolume(weight)", Penalty),
+}
 SOLVERS = {
     ("cd", NNLS()): hals,
     ("mu", NNLS()): multiplicative,
@@ -47,6 +58,7 @@ SOLVERS = {
 }
 
 
+@dataclass(eq=False, repr=False)
 class NMF(PartsModel):
     r"""Nonnegative matrix factorization, :math:`\min_{H, X \ge 0} \|D - H X^T\|_F^2` + penalties.
 
@@ -158,46 +170,28 @@ class NMF(PartsModel):
     (3, 2)
     """
 
-    def __init__(
-        self,
-        n_components="auto",
-        *,
-        init=None,
-        solver="cd",
-        beta_loss="frobenius",
-        tol=1e-4,
-        max_iter=None,
-        random_state=None,
-        n_init=1,
-        alpha_W=0.0,
-        alpha_H="same",
-        l1_ratio=0.0,
-        parts=None,
-        codes=None,
-        inference=None,
-        penalty=None,
-        start=None,
-        verbose=0,
-        shuffle=False,
-    ):
-        self.n_components = n_components
-        self.init = init
-        self.solver = solver
-        self.beta_loss = beta_loss
-        self.tol = tol
-        self.max_iter = max_iter
-        self.random_state = random_state
-        self.n_init = n_init
-        self.alpha_W = alpha_W
-        self.alpha_H = alpha_H
-        self.l1_ratio = l1_ratio
-        self.parts = parts
-        self.codes = codes
-        self.inference = inference
-        self.penalty = penalty
-        self.start = start
-        self.verbose = verbose
-        self.shuffle = shuffle
+    n_components: int | str | None = "auto"
+    _: KW_ONLY
+    init: str | None = None
+    solver: str = "cd"
+    beta_loss: str | float = "frobenius"
+    tol: float = 1e-4
+    max_iter: int | None = None
+    random_state: Any = None
+    n_init: int = 1
+    alpha_W: float = 0.0
+    alpha_H: float | str = "same"
+    l1_ratio: float = 0.0
+    parts: str | PartSet | None = None
+    codes: Codes | None = None
+    inference: Inference | None = None
+    penalty: Penalty | list[Penalty] | None = None
+    start: Any = None
+    verbose: int = 0
+    shuffle: bool = False
+
+    _takes = CHOICES
+    _varied = ("random_state",)
 
     def fit(self, X, y=None, *, W=None, H=None, mask=None):
         """Factorize X, array or sparse matrix (n, d).
@@ -211,7 +205,7 @@ class NMF(PartsModel):
         mask : None or array-like (n, d)
             Which entries are seen, or their weights ≥ 0; hidden ones may be NaN.
         """
-        self._fit(X, W, H, mask)
+        self._fit([self], X, W, H, mask)
         return self
 
     def fit_transform(self, X, y=None, *, W=None, H=None, mask=None):
@@ -220,23 +214,13 @@ class NMF(PartsModel):
         With solver="cd" they are those of ``transform(X)``. With "mu" they are those of the last
         iteration, and `transform` finds them anew: both are as near to the best ones as `tol` asks.
         """
-        return self._fit(X, W, H, mask)
-
-    def _fit(self, X, W, H, mask) -> np.ndarray:
-        """Fit, and return the codes as an array, whatever `set_output` asks for."""
-        with all_or_nothing(self):
-            D, weights, problem, unit = self._prepared(X, mask)
-            given = self._given(D, unit, W, H)
-            with one_where_more_do_not_pay(D.size * self._n_parts(D)):
-                begun = self._begun(D, problem, unit, given)
-                runs = self._solver.solve(D, begun, problem, self._settings, weights=weights)
-                return self._finished(D, weights, unit, runs)
+        return self._fit([self], X, W, H, mask)[0]
 
     def _takes_batches(self) -> bool:
         """Whether there is a `partial_fit`; else an AttributeError says where there is one."""
-        of_samples = getattr(self._parts, "of_samples", False)
-        if self.solver == "cd" and self._inference == NNLS() and not of_samples:
-            return True
+        with suppress(ValueError):
+            if self._solver is hals and not self.problem.parts.of_samples:
+                return True
         raise AttributeError(
             "partial_fit needs solver='cd', inference=NNLS() and parts that are not made of "
             "samples."
@@ -331,7 +315,7 @@ class NMF(PartsModel):
                 f"X has {D.shape[1]} features, but the parts in components_ have "
                 f"{components.shape[1]}."
             )
-        if self._nonnegative():
+        if self._nonnegative:
             check_non_negative(components, "NMF (components_)")
         return components
 
@@ -343,26 +327,12 @@ class NMF(PartsModel):
     # Settings ---------------------------------------------------------------------------------
 
     @property
-    def _parts(self) -> Any:
-        """What the parts may be, by name or as it was given."""
-        parts = "nonnegative" if self.parts is None else self.parts
-        return DECODERS.get(parts) if isinstance(parts, str) else parts
-
-    @property
-    def _inference(self) -> Any:
-        """How codes come from data."""
-        return NNLS() if self.inference is None else self.inference
-
-    def _nonnegative(self) -> bool:
-        return getattr(self._parts, "nonnegative", True)
-
-    @property
     def _settings(self) -> Settings:
         return Settings(self.tol, self.max_iter or {"cd": 1000, "mu": 200}[self.solver])
 
     def _check_data(self, X, mask, *, reset: bool) -> tuple[Any, np.ndarray | None]:
         # What a mask hides may be anything, so that signs are checked when it is hidden.
-        masked, nonnegative = mask is not None, self._nonnegative()
+        masked, nonnegative = mask is not None, self._nonnegative
         how = {"in_place": True, "missing": masked, "squares": False}
         D = check_data(self, X, reset=reset, nonnegative=nonnegative and not masked, **how)
         if masked:
@@ -374,25 +344,9 @@ class NMF(PartsModel):
     @property
     def problem(self) -> Problem:
         """The four choices that the arguments name, fitted or not."""
-        if isinstance(self.parts, str):
-            check_choice("parts", self.parts, DECODERS)
-        codes = ReLU() if self.codes is None else self.codes
-        for name, choice, kind, accepted in (
-            ("parts", self._parts, PartSet, "a name or a set of parts such as Sparseness(0.7)"),
-            ("codes", codes, Codes, "ReLU(), TopK(k) or Simplex()"),
-            ("inference", self._inference, Inference, "NNLS() or Layer(tied=True)"),
-        ):
-            if not isinstance(choice, kind):
-                raise ValueError(
-                    f"NMF cannot solve with {name}={choice!r}: give {accepted}. Other activations "
-                    "and what an encoder needs are SAE's."
-                )
-        return Problem(
-            parts=self._parts,
-            codes=codes,
-            inference=self._inference,
-            objective=Objective(fit=self._fit_to, penalties=tuple(self._penalties())),
-        )
+        parts, codes, inference = map(self._chosen, ("parts", "codes", "inference"))
+        penalties = (*self._alphas(), *self._penalties())
+        return Problem(parts, codes, inference, Objective(self._fit_to, penalties=penalties))
 
     def check(self) -> None:
         """Raise a ValueError if the solver cannot take a choice that the arguments name."""
@@ -407,8 +361,8 @@ class NMF(PartsModel):
             return FITS[self.beta_loss]
         return Beta(check_number("beta_loss", self.beta_loss, -np.inf))
 
-    def _penalties(self) -> Iterator[Penalty]:
-        """scikit-learn's alphas, which count against half the error of an entry, and more."""
+    def _alphas(self) -> Iterator[Penalty]:
+        """scikit-learn's penalties, which count against half the error of an entry."""
         alpha_W = check_number("alpha_W", self.alpha_W)
         alpha_H = alpha_W if self.alpha_H == "same" else check_number("alpha_H", self.alpha_H)
         l1_ratio = check_number("l1_ratio", self.l1_ratio, maximum=1)
@@ -416,14 +370,6 @@ class NMF(PartsModel):
             l1, l2 = 2 * alpha * l1_ratio, alpha * (1 - l1_ratio)
             yield from [L1(l1, on=on, per="entry")] if l1 else []
             yield from [L2(l2, on=on, per="entry")] if l2 else []
-        given = [] if self.penalty is None else self.penalty
-        for penalty in given if isinstance(given, list | tuple) else [given]:
-            if not isinstance(penalty, Penalty):
-                raise ValueError(
-                    f"NMF cannot solve with penalty={penalty!r} here: it takes L1(weight), "
-                    "L2(weight) and LogVolume(weight, delta)."
-                )
-            yield penalty
 
     def _check_settings(self, D, weights) -> None:
         check_choice("init", self.init, (None, *starts.STARTS, "custom"))
@@ -449,10 +395,10 @@ class NMF(PartsModel):
     def _solver(self) -> ModuleType:
         """The module that solves the problem."""
         check_choice("solver", self.solver, ("cd", "mu"))
-        solver = SOLVERS.get((self.solver, self._inference))
+        solver = SOLVERS.get((self.solver, self._chosen("inference")))
         if solver is None:
             raise ValueError(
-                f"solver={self.solver!r} cannot solve with inference={self._inference!r}: give "
+                f"solver={self.solver!r} cannot solve with inference={self.inference!r}: give "
                 "NNLS(), or Layer(tied=True) with solver='cd', or take SAE for encoders of their "
                 "own."
             )
@@ -461,22 +407,24 @@ class NMF(PartsModel):
     # Solving ----------------------------------------------------------------------------------
 
     @staticmethod
-    def _fit_together(models, X):
-        """Fit models from all their starts at once; None if they differ in more than their seed."""
-        first, *others = models
-        if not all(alike(first, other, ("random_state",)) for other in others):
-            return None
+    def _fit(models, X, W=None, H=None, mask=None) -> list[np.ndarray]:
+        """Fit models that differ in their seeds alone, from all their starts at once, and return
+        their codes as arrays, whatever `set_output` asks for."""
+        first = models[0]
         with ExitStack() as fits:
             for model in models:
                 fits.enter_context(all_or_nothing(model))
-                D, _, problem, unit = model._prepared(X, None)
-                model._given(D, unit, None, None)
+                D, weights, problem, unit = model._prepared(X, mask)
+                given = model._given(D, unit, W, H)
             fits.enter_context(one_where_more_do_not_pay(D.size * first._n_parts(D)))
-            begun = (model._begun(D, problem, unit) for model in progress(models, "fits"))
-            runs = first._solver.solve(D, chain.from_iterable(begun), problem, first._settings)
+            begun = chain.from_iterable(
+                model._begun(D, problem, unit, given) for model in progress(models, "fits")
+            )
+            runs = first._solver.solve(D, begun, problem, first._settings, weights=weights)
+            codes = []
             for model in models:
-                model._finished(D, None, unit, islice(runs, model.n_init))
-        return models
+                codes.append(model._finished(D, weights, unit, islice(runs, model.n_init)))
+            return codes
 
     def _prepared(self, X, mask) -> tuple[Any, np.ndarray | None, Problem, Unit]:
         """The data, their weights and the problem, all checked and in the data's unit, and this."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import KW_ONLY, dataclass, replace
+from itertools import islice
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -35,7 +38,7 @@ from ..validation import (
     check_weights,
     extremes,
 )
-from .base import PartsModel, alike, all_or_nothing
+from .base import Choices, PartsModel, all_or_nothing
 
 adam = Lazy("partsrep.solvers.adam")
 autoencoder = Lazy("partsrep.solvers.autoencoder")
@@ -46,8 +49,7 @@ training = Lazy("partsrep.solvers.training")
 RECENT = 10
 ACTIVATIONS = {"relu": ReLU(), "logistic": Logistic()}
 INITS = ("random", "nmf")
-# What an argument takes: names, how objects are written, and their base class.
-CHOICES = {
+CHOICES: Choices = {
     "activation": (
         ACTIVATIONS,
         "ReLU() JumpReLU(threshold) TopK(k) BatchTopK(k) MutualChoice(k) FeatureChoice(k) "
@@ -61,15 +63,16 @@ CHOICES = {
         "Beta(2) Bernoulli()",
         Beta | Bernoulli,
     ),
+    "penalty": (
+        {},
+        "L1(weight) L2(weight) L0(weight) KL(weight) Hoyer(weight) Decay(negative) AuxK() "
+        "PriorKL(weight) LogVolume(weight)",
+        Penalty,
+    ),
 }
-PENALTIES = (
-    {},
-    "L1(weight) L2(weight) L0(weight) KL(weight) Hoyer(weight) Decay(negative) AuxK() "
-    "PriorKL(weight) LogVolume(weight)",
-    Penalty,
-)
 
 
+@dataclass(eq=False, repr=False)
 class SAE(PartsModel):
     r"""Sparse autoencoder, H = f(D Uᵀ + b), D̂ = link(H Xᵀ + 1cᵀ).
 
@@ -184,48 +187,29 @@ class SAE(PartsModel):
     (True, (10, 2))
     """
 
-    def __init__(
-        self,
-        n_components="auto",
-        *,
-        activation="relu",
-        decoder="free",
-        encoder="linear",
-        bias=False,
-        output="linear",
-        loss="squared",
-        penalty=None,
-        solver="auto",
-        init="random",
-        start=None,
-        learning_rate=None,
-        max_epochs=1000,
-        batch_size=256,
-        tol=1e-4,
-        random_state=None,
-        n_init=1,
-        device=None,
-        dtype=None,
-    ):
-        self.n_components = n_components
-        self.activation = activation
-        self.decoder = decoder
-        self.encoder = encoder
-        self.bias = bias
-        self.output = output
-        self.loss = loss
-        self.penalty = penalty
-        self.solver = solver
-        self.init = init
-        self.start = start
-        self.learning_rate = learning_rate
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.tol = tol
-        self.random_state = random_state
-        self.n_init = n_init
-        self.device = device
-        self.dtype = dtype
+    n_components: int | str | None = "auto"
+    _: KW_ONLY
+    activation: str | Codes = "relu"
+    decoder: str | PartSet = "free"
+    encoder: str | Inference = "linear"
+    bias: bool | str = False
+    output: str = "linear"
+    loss: str | Beta | Bernoulli = "squared"
+    penalty: Penalty | list[Penalty] | None = None
+    solver: str | Online = "auto"
+    init: str = "random"
+    start: Any = None
+    learning_rate: float | None = None
+    max_epochs: int = 1000
+    batch_size: int = 256
+    tol: float = 1e-4
+    random_state: Any = None
+    n_init: int = 1
+    device: Any = None
+    dtype: str | None = None
+
+    _takes = CHOICES
+    _varied = ("random_state", "activation", "penalty")
 
     def __sklearn_is_fitted__(self) -> bool:
         """Parts that were put there by hand make no autoencoder: `from_weights` does."""
@@ -239,35 +223,39 @@ class SAE(PartsModel):
         Ctrl-C during epochs ends them: the model is fitted with the best so far. Before that it is
         left as it was.
         """
-        with all_or_nothing(self):
-            problem, D, m = self._prepared(X)
-            rng = check_random_state(self.random_state)
-            rngs = [rng]
-            if self.n_init > 1:
-                seeds = rng.randint(2**31, size=self.n_init)
-                rngs = [np.random.RandomState(seed) for seed in seeds]
-            runs, interrupt = self._training.solve(D, m, [problem] * len(rngs), rngs)
-            self._finished(D, *min(runs, key=lambda run: self._reached(run[1])))
-        if interrupt is not None:
-            raise interrupt
+        self._fit([self], X)
         return self
 
+    @classmethod
+    def _together(cls, models: list[SAE]) -> bool:
+        """Whether models can train as one stack."""
+        single = models[0].n_init == 1 and super()._together(models)
+        return single and autoencoder.stacked([model.problem for model in models]) is not None
+
     @staticmethod
-    def _fit_together(models, X):
-        """Fit models as one stack; None if they differ in more than seed, k and penalties."""
-        first, *others = models
-        varied = ("random_state", "activation", "penalty")
-        if first.n_init > 1 or not all(alike(first, other, varied) for other in others):
-            return None
-        prepared = [model._prepared(X) for model in models]
-        problems, (D, m) = [problem for problem, _, _ in prepared], prepared[0][1:]
-        if autoencoder.stacked(problems) is None:
-            return None
-        rngs = [check_random_state(model.random_state) for model in models]
-        runs, interrupt = first._training.solve(D, m, problems, rngs)
+    def _fit(models: list[SAE], X) -> None:
+        """Fit models as one stack; each keeps the best of its starts."""
+        first = models[0]
+        with ExitStack() as fits:
+            problems, rngs = [], []
+            for model in models:
+                fits.enter_context(all_or_nothing(model))
+                problem, D, m = model._prepared(X)
+                own = [check_random_state(model.random_state)]
+                if model.n_init > 1:
+                    seeds = own[0].randint(2**31, size=model.n_init)
+                    own = [np.random.RandomState(seed) for seed in seeds]
+                problems += [problem] * len(own)
+                rngs += own
+            found, interrupt = first._training.solve(D, m, problems, rngs)
+            if interrupt is not None and len(models) > 1:
+                raise interrupt
+            runs = iter(found)
+            for model in models:
+                own = islice(runs, model.n_init)
+                model._finished(D, *min(own, key=lambda run: first._reached(run[1])))
         if interrupt is not None:
             raise interrupt
-        return [model._finished(D, *run) for model, run in zip(models, runs, strict=True)]
 
     def _prepared(self, X) -> tuple[Problem, np.ndarray, int]:
         """The problem, the data and the number of parts, all checked."""
@@ -284,17 +272,10 @@ class SAE(PartsModel):
         self._check_start()
         m = self._n_parts(D)
         problem.codes.check(m)
-        if problem.objective.link == "logistic":
-            low, high = extremes(D)
-            if low < 0 or high > 1:
-                raise ValueError(
-                    'output="logistic" reconstructs in (0, 1), but the data reach from '
-                    f'{low:g} to {high:g}: scale them to [0, 1], or choose output="linear".'
-                )
         return problem, D, m
 
-    def _finished(self, D: np.ndarray, module: autoencoder.Autoencoder, history: History) -> SAE:
-        """The fitted model with what was found."""
+    def _finished(self, D: np.ndarray, module: autoencoder.Autoencoder, history: History) -> None:
+        """Become what was found."""
         module = module.to("cpu")
         some = begin.tensor(begin.some_of(D, np.random.RandomState(0), adam.ROWS))
         selected, _ = adam.squared_error(module, some)
@@ -305,8 +286,7 @@ class SAE(PartsModel):
         self.n_iter_ = len(self.history_["objective"])
         self.loss_, active = adam.squared_error(module, D)
         for doubt in self._doubts(D, history, (frozen - selected) / len(some), active):
-            warnings.warn(doubt, ConvergenceWarning, stacklevel=3)
-        return self
+            warnings.warn(doubt, ConvergenceWarning, stacklevel=4)
 
     def _reached(self, history: History) -> float:
         """The objective of the weights that stay."""
@@ -522,10 +502,6 @@ class SAE(PartsModel):
     def _training(self) -> training.Training:
         return training.Training(self._solver, self._settings, self.start, self.device, self.init)
 
-    def _nonnegative(self) -> bool:
-        parts = DECODERS.get(self.decoder) if isinstance(self.decoder, str) else self.decoder
-        return getattr(parts, "nonnegative", False)
-
     def _data(self, X, problem: Problem, *, reset: bool):
         """X as what is trained on, or in the precision of the model; shards stay in their files."""
         whole = problem.parts.of_samples or not self._solver.streams
@@ -537,13 +513,13 @@ class SAE(PartsModel):
             stream=not (reset and whole),
             dtype=self.dtype if reset else self.components_.dtype,
         )
-        if problem.objective.fit == FITS["bernoulli"]:
-            low, high = extremes(D)
-            if low < 0 or high > 1:
-                raise ValueError(
-                    f'loss="bernoulli" needs data in [0, 1]; these reach from {low:g} to {high:g}: '
-                    "scale them."
-                )
+        link, fit = problem.objective.link, problem.objective.fit
+        low, high = extremes(D) if link == "logistic" else (0, 1)
+        if (low < 0 or high > 1) and (reset or fit == FITS["bernoulli"]):
+            raise ValueError(
+                f"output={link!r} and loss={self.loss!r} need data in [0, 1]; these reach from "
+                f'{low:g} to {high:g}: scale them, or choose output="linear".'
+            )
         return D
 
     def check(self) -> None:
@@ -556,22 +532,17 @@ class SAE(PartsModel):
         check_choice("bias", self.bias, (False, "encoder", "both"))
         check_choice("output", self.output, ("linear", "logistic"))
         check_choice("dtype", self.dtype, (None, "float32", "float64"))
-        codes, parts, layer, fit = (
-            check_kind(name, getattr(self, name), *kind) for name, kind in CHOICES.items()
-        )
+        arguments = "activation", "decoder", "encoder", "loss"
+        codes, parts, layer, fit = map(self._chosen, arguments)
         if fit == FITS["bernoulli"] and self.output != "logistic":
             raise ValueError('loss="bernoulli" needs reconstructions in (0, 1): output="logistic".')
-        given = () if self.penalty is None else self.penalty
-        given = tuple(given) if isinstance(given, list | tuple) else (given,)
-        for penalty in given:
-            check_kind("penalty", penalty, *PENALTIES)
         if self.bias == "both":
             parts = parts.with_offset(True)
         if self.bias:
             if not layer.has_encoder:
                 raise ValueError("A pursuit has no encoder bias: set bias=False.")
             layer = replace(layer, bias=True)
-        return Problem(parts, codes, layer, Objective(fit, self.output, given))
+        return Problem(parts, codes, layer, Objective(fit, self.output, tuple(self._penalties())))
 
 
 def _why_silent(problem: Problem) -> str:
