@@ -65,7 +65,7 @@ CHOICES = {
 PENALTIES = (
     {},
     "L1(weight) L2(weight) L0(weight) KL(weight) Hoyer(weight) Decay(negative) AuxK() "
-    "PriorKL(weight) LogVolume(weight)",
+    "PriorKL(weight) LogVolume(weight) PathNorm(weight)",
     Penalty,
 )
 
@@ -93,7 +93,7 @@ class SAE(PartsModel):
     loss : "squared" or "bernoulli"
         The data-fit; "bernoulli" (cross-entropy) needs data in [0, 1] and logistic output.
     penalty : None, an object or a list of them
-        ``L1 L2 L0 KL Hoyer Decay AuxK PriorKL LogVolume``.
+        ``L1 L2 L0 KL Hoyer Decay AuxK PriorKL LogVolume PathNorm``.
     solver : "auto", "projection", "adam", "lbfgs", "alternating", "online" or ``Online(mean=0.1)``
         "projection" (:mod:`partsrep.solvers.projection`) is for ReLU, TopK and fixed JumpReLU with
         an untied layer; "auto" takes it where it fits and the data are not too large, else "adam"
@@ -565,6 +565,8 @@ class SAE(PartsModel):
         given = tuple(given) if isinstance(given, list | tuple) else (given,)
         for penalty in given:
             check_kind("penalty", penalty, *PENALTIES)
+            if penalty.of_paths and not layer.has_encoder:
+                raise ValueError(f"A pursuit has no encoder for {penalty!r}: choose another one.")
         if self.bias == "both":
             parts = parts.with_offset(True)
         if self.bias:
