@@ -313,6 +313,10 @@ def refitted(problem: Problem, P: np.ndarray, gram: np.ndarray, cross: np.ndarra
     if parts.swept and not parts.offset and not terms:
         return nnls_sweeps(P, gram, cross, SWEEPS)
     refits = 1 if parts.bounds == (None, None) else REFITS
+    if parts == Parts(parts.nonnegative, unit=True) and not terms:
+        for _ in range(refits):
+            P = parts.improve(P, gram, cross)
+        return P
     bare = parts.with_offset(False)
     free = Parts(nonnegative=parts.nonnegative)
     m = P.shape[1] - parts.offset
