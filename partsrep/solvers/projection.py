@@ -54,8 +54,9 @@ RECENT = 4  # steps that have to gain something together
 SWEEPS, SWEEPS_OF_CODES, REFITS = 5, 2, 2
 # Rounds of least squares in turn, of which the latest have to gain a share; steps of a heat.
 ROUNDS, LATEST, GAIN = 100, 10, 2.5e-3
-PATIENT = 5  # times, where rounds are all there is to gain
 HEAT, HEAT_OF_SELECTIONS = 10, 20  # a selection settles later
+# Where rounds are all there is to gain: so many in a heat, and their patience with the last start.
+HEAT_OF_ROUNDS, PATIENT = 20, 60
 # In closed form: the least share that counts, and how much more than needed makes codes positive.
 WELL_POSED, MARGIN = 1e-8, 1.01
 # Below these limits the matrices of so many units, features or samples cost little.
@@ -262,7 +263,7 @@ def in_turn(
     gives, better parts for these.
     """
     gates = problem.codes.gates if problem.codes.homogeneous else ReLU().gates
-    # Where an encoder gives all codes that are wanted, the rounds are a descent themselves.
+    # Where an encoder gives all codes that are wanted, rounds are a descent, and heats, themselves.
     patience = PATIENT if white.flexible else 1
     rounds, lowest = (ROUNDS * patience, []) if F is None else (1, [])
     F = np.zeros((*P.shape[:-1], white.Q.shape[1]), P.dtype) if F is None else F
@@ -285,6 +286,9 @@ def in_turn(
             norms += norms == 0
             P, F, V = P / norms, F * norms, V * norms
         lowest.append(loss.min())
+        if white.flexible and len(P) > 1 and len(lowest) % HEAT_OF_ROUNDS == 0:
+            kept = np.argsort(loss, kind="stable")[: (len(P) + 1) // 2]
+            P, F, V = P[kept], F[kept], V[kept]
         if (
             len(lowest) > LATEST
             and patience * (lowest[-1 - LATEST] - lowest[-1]) < GAIN * lowest[-1]
