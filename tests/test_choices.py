@@ -28,6 +28,7 @@ from partsrep.choices.objective import (
     LogVolume,
     Objective,
     Output,
+    PathNorm,
     Terms,
 )
 from partsrep.choices.parts import DECODERS
@@ -403,6 +404,7 @@ def test_beta_divergence_in_blocks_without_hidden_data_and_at_zero(seed):
         (lambda: L1(1.0, on="parts", by_norm=True), "by_norm=True counts codes"),
         (lambda: L2(float("inf")), "L2's weight must be"),
         (lambda: LogVolume(1, per="pixel"), "per='pixel' is not known"),
+        (lambda: PathNorm(1, per="pixel"), "per='pixel' is not known"),
         (lambda: LogVolume(-1), "LogVolume's weight must be"),
         (lambda: LogVolume(1, delta=0), "LogVolume's delta must be a finite number above 0"),
         (lambda: TopK(4).check(3), "needs at least 4 parts, but n_components=3"),
@@ -424,6 +426,11 @@ def test_penalties_by_hand():
     parts = torch.tensor([[3.0, 4.0], [0.0, 2.0]], dtype=torch.float64)
     weighted = (0.25 * 5 + 1.0 * 2 + 0.75 * 5) / 2
     assert float(L1(2.0, by_norm=True)(output(H, components=parts))) == pytest.approx(2 * weighted)
+    rows = torch.tensor([[1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
+    for c in (1.0, 10.0):  # what a part gives to its encoder row does not matter
+        weights = {"components": parts / c, "U": rows * c}
+        path_norm = float(PathNorm(0.5)(output(H, **weights)))
+        assert path_norm == pytest.approx(0.5 * (25 * 1 + 4 * 2))
     p, means = 0.1, (0.5, 0.5)
     expected = sum(p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q)) for q in means)
     assert float(KL(3.0, target=p)(output(H))) == pytest.approx(3 * expected)

@@ -25,6 +25,7 @@ from partsrep import (
     Logistic,
     LogVolume,
     MutualChoice,
+    PathNorm,
     PriorKL,
     Pursuit,
     ReLU,
@@ -47,6 +48,7 @@ OTHER_INFERENCE = [Layer(), Unrolled(2), Pursuit(2)]
 PENALTIES = [L1(0.1), L2(0.1), LogVolume(0.1), [L1(0.1), LogVolume(0.1)]]
 PENALTIES += [[L2(0.1), L2(0.1, on="parts")]]
 OTHER_PENALTIES = [L0(0.1), KL(0.1, 0.1), Hoyer(0.1), Decay(0.1), AuxK(), PriorKL(0.1)]
+OTHER_PENALTIES += [PathNorm(0.1)]
 EVERYTHING = [
     *(*PARTS, *CODES, *OTHER_CODES, *INFERENCE, *OTHER_INFERENCE, *PENALTIES, *OTHER_PENALTIES),
     *(ReLU, TopK, Layer, L1, Sparseness, "relu", 3, 0.5, True),

@@ -38,6 +38,7 @@ from partsrep import (
     LogVolume,
     MutualChoice,
     Online,
+    PathNorm,
     PriorKL,
     Pursuit,
     ReLU,
@@ -321,6 +322,7 @@ NUMBERED = {
     "JumpReLU": lambda x: JumpReLU(x, bandwidth=x), "L1": L1, "L0": L0, "Hoyer": Hoyer,
     "KL": lambda x: KL(x, target=x), "Decay": lambda x: Decay(x, x), "AuxK": AuxK,
     "PriorKL": PriorKL, "L2": L2, "LogVolume": lambda x: LogVolume(x, x),
+    "PathNorm": PathNorm,
     "Sparseness": Sparseness, "FeatureChoice": lambda x: FeatureChoice(1, zipf=x),
     "Online": lambda x: Online(x, x, x, x, x),
 }  # fmt: skip

@@ -7,7 +7,19 @@ import pytest
 from problems import digits
 from threadpoolctl import threadpool_limits
 
-from partsrep import L1, NMF, SAE, BatchTopK, JumpReLU, TopK, compare, fit_all, restarts
+from partsrep import (
+    L1,
+    NMF,
+    SAE,
+    BatchTopK,
+    JumpReLU,
+    PathNorm,
+    Pursuit,
+    TopK,
+    compare,
+    fit_all,
+    restarts,
+)
 from partsrep.choices.codes import ReLU
 from partsrep.choices.inference import Layer
 from partsrep.choices.objective import L2, Objective
@@ -32,7 +44,8 @@ def one_thread():
 
 def begun(problem, D, m=5, s=3):
     rng = np.random.RandomState(0)
-    white = projection.White(D, problem.inference.bias, np.float64)
+    ridge = projection.ridge(problem)
+    white = projection.White(D, problem.inference.bias, np.float64, ridge)
     V = rng.standard_normal((s, m, len(white.Q))) * 2
     P = problem.parts.project(np.abs(rng.standard_normal((s, m, D.shape[1]))))
     return projection.Descent(white, problem, V, P)
@@ -55,11 +68,32 @@ def test_coordinates_are_white_and_lose_nothing(shape, bias):
     assert white.flexible == (shape[0] < shape[1])
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("shape", [(60, 8), (6, 20), (8, 8)], ids=["tall", "wide", "square"])
+def test_a_ridge_widens_the_coordinates(shape, bias):
+    """In them an encoder for given codes is one product: that of ridge regression."""
+    rng, ridge = np.random.RandomState(0), 0.7
+    D, F = rng.uniform(size=shape), rng.standard_normal((1, 3, shape[0]))
+    white = projection.White(D, bias, np.float64, ridge)
+    np.testing.assert_allclose(white.Q.T @ white.R, D, atol=1e-8)
+    U, b = white.encoder(white.summed(F)[0])
+    centre = D.mean(axis=0) if bias else 0 * D[0]
+    X, Y = D - centre, F[0] - F[0].mean(axis=1, keepdims=True) * bias
+    wanted = np.linalg.solve(X.T @ X + ridge * np.eye(len(X.T)), X.T @ Y.T).T
+    np.testing.assert_allclose(U, wanted, atol=1e-8)
+    if bias:
+        np.testing.assert_allclose(b, F[0].mean(axis=1) - wanted @ centre, atol=1e-8)
+    V = white.coordinates(U[None], None if b is None else b[None])[0]
+    np.testing.assert_allclose(np.sum((V @ white.metric) * V, axis=1), np.sum(U**2, axis=1))
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.2])
 @pytest.mark.parametrize("codes", CODES, ids=str)
-def test_the_gradient_is_that_of_the_best_parts(codes):
+def test_the_gradient_is_that_of_the_best_parts(codes, ridge):
     """Free parts are the exact best ones, so that φ itself can be differenced."""
     D = digits(120)
     penalties = (L2(0.3), L2(0.1, on="parts")) if codes == ReLU() else ()
+    penalties += (PathNorm(ridge),) if ridge else ()
     problem = Problem(Parts(), codes, Layer(bias=True), Objective(penalties=penalties))
     descent = begun(problem.against_data(D.shape), D)
     V, P = descent.now.V, descent.now.P
@@ -100,6 +134,9 @@ def test_its_objective_is_the_models_loss_and_only_falls(codes, name, bias):
         {"bias": "both"},
         {"penalty": L1(0.3), "decoder": "unit-nonnegative"},
         {"penalty": [L1(0.1), L2(0.1, on="parts")]},
+        {"penalty": PathNorm(0.1)},
+        {"penalty": PathNorm(0.1), "decoder": "unit", "bias": "both"},
+        {"penalty": PathNorm(0.1), "activation": TopK(3)},
     ],
     ids=str,
 )
@@ -167,6 +204,9 @@ def test_restarts_keep_what_a_start_is_asked_to_be():
         ({"penalty": L1(0.1)}, "adam"),  # codes would shrink and parts grow, for ever
         ({"penalty": L1(0.1), "decoder": "unit"}, "projection"),
         ({"penalty": L1(0.1, by_norm=True)}, "adam"),
+        ({"penalty": PathNorm(0.1)}, "projection"),
+        ({"penalty": [PathNorm(0.1), L1(0.1)]}, "adam"),
+        ({"penalty": PathNorm(0.1), "encoder": "tied"}, "adam"),
         ({"solver": "lbfgs"}, "lbfgs"),
     ],
     ids=str,
@@ -185,6 +225,8 @@ def test_many_units_are_for_adam():
 def test_what_it_cannot_take_is_an_error_that_says_what_it_can():
     with pytest.raises(ValueError, match="ReLU, TopK or JumpReLU without a bandwidth"):
         SAE(4, activation=BatchTopK(2), solver="projection").fit(digits(60))
+    with pytest.raises(ValueError, match=r"A pursuit has no encoder for PathNorm\("):
+        SAE(4, encoder=Pursuit(2), penalty=PathNorm(0.1)).fit(digits(60))
 
 
 def test_several_fits_are_those_of_each_alone():

@@ -23,6 +23,7 @@ from partsrep import (
     JumpReLU,
     Layer,
     Logistic,
+    PathNorm,
     PriorKL,
     Pursuit,
     TopK,
@@ -68,6 +69,8 @@ CHOICES = {
     "hull": lambda c: {"decoder": Hull(), "penalty": L1(0.01 * c * c)},
     "cone": lambda c: {"decoder": Cone()},
     "L1": lambda c: {"penalty": [L1(0.1 * c), L1(0.05 * c, by_norm=True)], "decoder": "unit"},
+    "path norm": lambda c: {"penalty": PathNorm(0.1 * c * c), "decoder": "nonnegative"},
+    "path norm, tied": lambda c: {"penalty": PathNorm(0.1 * c * c), "encoder": "tied"},
     "KL": lambda c: {"penalty": KL(0.1 * c * c)},
     "Hoyer, Decay": lambda c: {"penalty": [Hoyer(0.2 * c * c), Decay(0.1 * c * c)]},
 }
@@ -85,7 +88,7 @@ def data(dtype="float64"):
     ("solver", "name"),
     [("adam", name) for name in CHOICES]
     + [(solver, name) for solver, names in ON_ITS_OWN.items() for name in names]
-    + [("auto", name) for name in ("relu", "topk", "L1", "unrolled")],
+    + [("auto", name) for name in ("relu", "topk", "L1", "path norm", "unrolled")],
 )
 def test_a_fit_does_not_depend_on_the_unit_of_the_data(solver, name, dtype):
     D = data(dtype)

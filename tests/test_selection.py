@@ -10,9 +10,15 @@ from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
-from partsrep import NMF, SAE, datasets, restarts
+from partsrep import L1, NMF, SAE, PathNorm, TopK, datasets, restarts
 from partsrep.study.matching import match, unit_rows
-from partsrep.study.selection import Choice, choose_n_components, consensus, speckle
+from partsrep.study.selection import (
+    Choice,
+    choose_n_components,
+    choose_penalty,
+    consensus,
+    speckle,
+)
 
 
 def planted(seed=0, **settings):
@@ -271,3 +277,60 @@ GOOD = random_matrix(0, 8, 6) + 0.1
 def test_what_cannot_be_chosen_from_is_told(D, values, arguments, message):
     with pytest.raises(ValueError, match=message):
         choose_n_components(D, values, **arguments)
+
+
+@pytest.mark.parametrize("codes", ["relu", TopK(2)], ids=str)
+@pytest.mark.parametrize("noise", [0.1, 0.3])
+def test_a_ridge_that_held_out_samples_choose_helps_on_others(codes, noise):
+    """Fewer samples than features: the training loss rises, that of new samples falls."""
+    samples = planted(n_samples=600, part_size=10, noise=noise).D
+    D, new = samples[:25], samples[25:]
+    sae = SAE(4, activation=codes, decoder="nonnegative", random_state=0)
+    choice = choose_penalty(sae, D, repeats=3)
+    assert len(D) < D.shape[1] and choice.best is not None
+    plain, held = (SAE(**sae.get_params() | {"penalty": p}).fit(D) for p in (None, choice.best))
+    assert held.loss_ > plain.loss_
+    errors = [
+        np.sum((new - sae.inverse_transform(sae.transform(new))) ** 2) for sae in (plain, held)
+    ]
+    assert errors[1] < errors[0]
+
+
+def test_a_penalty_is_chosen_by_the_samples_held_out():
+    """What a fit by hand to the same samples has on the others; and in no unit of the data."""
+    D = planted(n_samples=20).D
+    given = [None, L1(0.05), L1(5.0)]
+    nmf = NMF(3, parts="unit-nonnegative", max_iter=20)
+    with pytest.warns(ConvergenceWarning):
+        choice = choose_penalty(nmf, D, given, holdout=0.25, repeats=2, random_state=4)
+    rng = np.random.RandomState(4)
+    splits = [rng.permutation(20) for _ in range(2)]
+    seeds = rng.randint(2**31 - 1, size=2)
+    for i, (split, seed) in enumerate(zip(splits, seeds, strict=True)):
+        out, seen = D[split[:5]], D[split[5:]]
+        one = NMF(3, parts="unit-nonnegative", max_iter=20, penalty=given[1], random_state=seed)
+        with pytest.warns(ConvergenceWarning):
+            one.fit(seen)
+        error = np.sum((out - one.inverse_transform(one.transform(out))) ** 2) / np.sum(out**2)
+        assert choice.heldout[1, i] == pytest.approx(error)
+        assert choice.training[1, i] == pytest.approx(one.loss_ / np.sum(seen**2), rel=1e-3)
+    assert list(choice.table().index) == list(map(str, given))
+    assert choice.penalties[choice.heldout.mean(axis=1).argmin()] == choice.best
+    sae = SAE(2, decoder="nonnegative")
+    one, other = (choose_penalty(sae, c * D, repeats=2).best for c in (1, 2.0**20))
+    assert isinstance(one, PathNorm) and other.weight == pytest.approx(one.weight * 2.0**40)
+
+
+@pytest.mark.parametrize(
+    ("D", "settings", "message"),
+    [
+        (np.ones((1, 3)), {}, "two or more"),
+        (np.ones((4, 3)), {"penalties": []}, "penalties must be those to try"),
+        (np.ones((4, 3)), {"holdout": 0.6}, "holdout must be"),
+        (np.ones((4, 3)), {"repeats": 1}, "repeats must be"),
+        (np.array([[np.nan], [1.0]]), {}, "NaN"),
+    ],
+)
+def test_what_no_penalty_can_be_chosen_from(D, settings, message):
+    with pytest.raises(ValueError, match=message):
+        choose_penalty(NMF(1), D, **settings)

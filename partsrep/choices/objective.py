@@ -74,6 +74,8 @@ class Penalty:
     columnwise = True
     #: Whether each code counts with its part's norm.
     by_norm = False
+    #: Whether it is weight · Σ_j ‖u_j‖² ‖x_j‖², over encoder rows and parts.
+    of_paths = False
     #: The number in which the members of a stack of autoencoders may differ.
     varies: str | None = "weight"
 
@@ -418,6 +420,46 @@ class Decay(Penalty):
     def in_units(self, unit: Unit) -> Decay:
         """The same penalty in other units of the data; those of the weights must not change."""
         return Decay(self.negative / unit.objective, self.positive / unit.objective)
+
+
+@dataclass(frozen=True)
+class PathNorm(Weighted):
+    r"""weight · :math:`\sum_j \|u_j\|^2 \|x_j\|^2`, a ridge on the encoder.
+
+    Each row counts with its part's norm, so that no exchange of scale between the two evades it;
+    biases are left out. White noise of this variance in the input of each unit, drawn for each unit
+    anew, adds as much to the mean squared error of a sample that no gate shuts.
+
+    Parameters
+    ----------
+    weight : float ≥ 0
+        In units of data squared; :func:`partsrep.choose_penalty` finds one by held-out samples.
+    per : "sample", "entry" or "data"
+        As for :class:`L1`.
+
+    References
+    ----------
+    Neyshabur, Salakhutdinov, Srebro (2015), "Path-SGD: path-normalized optimization in deep neural
+    networks"; Bishop (1995), "Training with noise is equivalent to Tikhonov regularization".
+    """
+
+    per: str = "sample"
+
+    on = "weights"
+    degree = 0
+    of_paths = True
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_choice("per", self.per, ("sample", "entry", "data"))
+
+    def __call__(self, output: Output) -> torch.Tensor:
+        energies = (w.square().sum(dim=-1) for w in (output.module.U, output.module.components))
+        return self.weight * math.prod(energies).sum(dim=-1)
+
+    def counterpart(self, problem: Any) -> tuple[None, str]:
+        """None: exact codes have no encoder."""
+        return None, "NMF has no encoder whose weights could be large"
 
 
 @dataclass(frozen=True)

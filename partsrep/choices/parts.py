@@ -113,12 +113,16 @@ class PartSet:
         return self.project(targets)
 
     def improve(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-        """New parts in the set with a lower q; P itself stays unchanged."""
+        """New parts in the set with a lower q; P itself, or a stack of them, stays unchanged."""
         P, curvature = P.copy(), self.curvature(gram, P)
-        for k in np.flatnonzero(curvature):
-            row = slice(k, k + 1)
-            step = (cross[row] - gram_matmul(gram[row], P)) / curvature[row]
-            P[row] = self.nearest_rows(P[row] + step)
+        used = curvature > 0
+        curvature[~used] = 1
+        each = (slice(None),) * (P.ndim - 2)
+        for k in np.flatnonzero(used.reshape(-1, P.shape[-2]).any(axis=0)):
+            row = (*each, slice(k, k + 1))
+            targets = P[row] + (cross[row] - gram_matmul(gram[row], P)) / curvature[row]
+            nearest = self.nearest_rows(targets.reshape(-1, P.shape[-1]))
+            P[row] = np.where(used[row], nearest.reshape(targets.shape), P[row])
         return P
 
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
@@ -133,7 +137,7 @@ class PartSet:
     @staticmethod
     def curvature(gram: np.ndarray, P: np.ndarray) -> np.ndarray:
         """The G_kk (m, 1); where each feature has its own, the largest of each row."""
-        return gram_diagonal(gram, P).max(axis=1, keepdims=True)
+        return gram_diagonal(gram, P).max(axis=-1, keepdims=True)
 
     @staticmethod
     def distance(P: np.ndarray, Q: np.ndarray, curvature: np.ndarray) -> float:

@@ -66,7 +66,7 @@ CHOICES: Choices = {
     "penalty": (
         {},
         "L1(weight) L2(weight) L0(weight) KL(weight) Hoyer(weight) Decay(negative) AuxK() "
-        "PriorKL(weight) LogVolume(weight)",
+        "PriorKL(weight) LogVolume(weight) PathNorm(weight)",
         Penalty,
     ),
 }
@@ -96,7 +96,7 @@ class SAE(PartsModel):
     loss : "squared" or "bernoulli"
         The data-fit; "bernoulli" (cross-entropy) needs data in [0, 1] and logistic output.
     penalty : None, an object or a list of them
-        ``L1 L2 L0 KL Hoyer Decay AuxK PriorKL LogVolume``.
+        ``L1 L2 L0 KL Hoyer Decay AuxK PriorKL LogVolume PathNorm``.
     solver : "auto", "projection", "adam", "lbfgs", "alternating", "online" or ``Online(mean=0.1)``
         "projection" (:mod:`partsrep.solvers.projection`) is for ReLU, TopK and fixed JumpReLU with
         an untied layer; "auto" takes it where it fits and the data are not too large, else "adam"
@@ -536,13 +536,17 @@ class SAE(PartsModel):
         codes, parts, layer, fit = map(self._chosen, arguments)
         if fit == FITS["bernoulli"] and self.output != "logistic":
             raise ValueError('loss="bernoulli" needs reconstructions in (0, 1): output="logistic".')
+        penalties = self._penalties()
+        for penalty in penalties:
+            if penalty.of_paths and not layer.has_encoder:
+                raise ValueError(f"A pursuit has no encoder for {penalty!r}: choose another one.")
         if self.bias == "both":
             parts = parts.with_offset(True)
         if self.bias:
             if not layer.has_encoder:
                 raise ValueError("A pursuit has no encoder bias: set bias=False.")
             layer = replace(layer, bias=True)
-        return Problem(parts, codes, layer, Objective(fit, self.output, tuple(self._penalties())))
+        return Problem(parts, codes, layer, Objective(fit, self.output, tuple(penalties)))
 
 
 def _why_silent(problem: Problem) -> str:

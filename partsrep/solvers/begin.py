@@ -9,6 +9,7 @@ import torch
 
 from ..choices.codes import ReLU, TopK
 from ..choices.inference import Layer
+from ..choices.objective import Objective
 from ..choices.problem import Problem
 from ..choices.units import Unit
 from ..leastsquares import exact_nnls, linear_encoder
@@ -79,7 +80,7 @@ def encoded(components: np.ndarray, D: Any, problem: Problem) -> Weights:
 def searched(
     D: Any, m: int, problem: Problem, rng: np.random.RandomState, settings: Settings, init: str
 ) -> Weights:
-    """The best of a few solutions without penalties, where that is possible."""
+    """The best of a few solutions without penalties but ridges, where that is possible."""
     kindred, seen = relaxed(problem), some_of(D, rng, ENOUGH)
     if kindred is not None and projection.solves(kindred) and projection.fits(seen.shape, m):
         number = max(1, min(STARTS, CODES // (m * len(seen))))
@@ -112,8 +113,8 @@ def nmfs(
 
 
 def relaxed(problem: Problem) -> Problem | None:
-    """The problem with one layer and without offset and penalties, whose solution is a good start;
-    None for codes that have no such kin."""
+    """The problem with one layer and without offset and penalties but ridges, whose solution is a
+    good start; None for codes that have no such kin."""
     codes, layer = problem.codes, problem.inference
     if problem.objective.link != "linear" or (codes.dimensionless and codes.nonnegative):
         return None
@@ -123,6 +124,7 @@ def relaxed(problem: Problem) -> Problem | None:
         problem.parts.with_offset(False),
         codes,
         Layer(layer.tied, layer.bias, layer.nonnegative, gain=layer.gain),
+        Objective(penalties=tuple(p for p in problem.objective.penalties if p.of_paths)),
     )
 
 

@@ -3,11 +3,13 @@ r"""Variable projection: an autoencoder as a function of its encoder alone, by L
 With gates M, which say what codes are active, the codes are A = M ∘ (U Dᵀ + b), as rows (m, n), and
 the best parts for them are known. What is minimised is
 
-.. math:: \varphi(U, b) = \min_{X \in \text{parts}} \|D - A^T X^T\|^2 .
+.. math:: \varphi(U, b) = \min_{X \in \text{parts}} \|D - A^T X^T\|^2
+    + \rho \sum_j \|u_j\|^2 \|x_j\|^2 .
 
 * In coordinates in which the inputs, data and a 1 for the bias, are white, [D, 1] = Qᵀ R with
   Q Qᵀ = 1, all pre-activations are Z = V Q. As the gates seldom change, the Hessian in V is about
-  B ⊗ 1 with B = (P Pᵀ) ∘ (M Mᵀ) / n, from which L-BFGS begins.
+  B ⊗ 1 with B = (P Pᵀ) ∘ (M Mᵀ) / n, from which L-BFGS begins. A ridge ρ > 0 counts as so much
+  more variance of the data.
 * The line search is on φ itself: each trial has its gates and its best parts, and those of the
   accepted one stay. So the gradient is that of the loss with parts and gates held, M ∘ (P Pᵀ A −
   P Dᵀ) Qᵀ.
@@ -28,6 +30,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.linalg import block_diag
 from sklearn.utils.extmath import row_norms
 
 from ..choices.codes import ReLU
@@ -51,8 +54,9 @@ RECENT = 4  # steps that have to gain something together
 SWEEPS, SWEEPS_OF_CODES, REFITS = 5, 2, 2
 # Rounds of least squares in turn, of which the latest have to gain a share; steps of a heat.
 ROUNDS, LATEST, GAIN = 100, 10, 2.5e-3
-PATIENT = 5  # times, where rounds are all there is to gain
 HEAT, HEAT_OF_SELECTIONS = 10, 20  # a selection settles later
+# Where rounds are all there is to gain: so many in a heat, and their patience with the last start.
+HEAT_OF_ROUNDS, PATIENT = 20, 60
 # In closed form: the least share that counts, and how much more than needed makes codes positive.
 WELL_POSED, MARGIN = 1e-8, 1.01
 # Below these limits the matrices of so many units, features or samples cost little.
@@ -66,8 +70,11 @@ def solves(problem: Problem) -> bool:
     known = codes.has_gates and not parts.of_samples and layer == Layer(bias=layer.bias)
     of_codes, of_parts = (problem.objective.terms(factor) for factor in ("codes", "parts"))
     l1, _ = of_parts.elastic or (0, 0)
-    elastic = (p.elastic is not None and not p.by_norm for p in problem.objective.penalties)
-    if not (plain and known and all(elastic)):
+    taken = (
+        penalty.of_paths or (penalty.elastic is not None and not penalty.by_norm)
+        for penalty in problem.objective.penalties
+    )
+    if not (plain and known and all(taken)):
         return False
     signed = l1 > 0 and not parts.nonnegative  # for which it is not elastic
     # A penalty on one factor alone makes it shrink and the other grow, for ever.
@@ -86,8 +93,8 @@ def check(problem: Problem) -> None:
     if not solves(problem):
         raise ValueError(
             'solver="projection" needs ReLU, TopK or JumpReLU without a bandwidth, a linear layer '
-            "of its own and linear output; L1 and L2 are the penalties it takes, on codes where "
-            'parts have norm 1 or a penalty too; use solver="auto" or "adam".'
+            "of its own and linear output; PathNorm, L1 and L2 are the penalties it takes, these "
+            'two on codes where parts have norm 1 or a penalty too; use solver="auto" or "adam".'
         )
 
 
@@ -120,7 +127,7 @@ def train(
         optimum = principal(D, P[0]) if is_principal(problem) else None
         if optimum is not None:
             P, U, b = optimum[0][None], optimum[1][None], None if b is None else 0 * b
-        white = White(D, problem.inference.bias, D.dtype)
+        white = White(D, problem.inference.bias, D.dtype, ridge(problem))
         descent = Descent(white, problem, white.coordinates(U, b), with_offset(P, c))
 
         def record() -> None:
@@ -147,14 +154,25 @@ def train(
     return history
 
 
+def ridge(problem: Problem) -> float:
+    """ρ."""
+    return sum(penalty.weight for penalty in problem.objective.penalties if penalty.of_paths)
+
+
+def norms_move(problem: Problem) -> bool:
+    """Whether the norms of parts only say what share is the encoder's."""
+    penalties = problem.objective.penalties
+    scaled = problem.codes.homogeneous and problem.codes.sparsity is None
+    return scaled and all(penalty.of_paths for penalty in penalties)
+
+
 def loose(problem: Problem) -> Problem:
-    """The problem without a norm of its parts, where that only says what share is the encoder's."""
-    parts, codes = problem.parts, problem.codes
+    """The problem without a norm of its parts, where that can be the encoder's."""
+    parts = problem.parts
     known = Parts(parts.nonnegative, parts.unit, parts.offset)
-    moves = codes.homogeneous and codes.sparsity is None and not problem.objective.penalties
-    return (
-        replace(problem, parts=replace(known, unit=False)) if moves and parts == known else problem
-    )
+    if not (norms_move(problem) and parts == known):
+        return problem
+    return replace(problem, parts=replace(known, unit=False))
 
 
 def is_principal(problem: Problem) -> bool:
@@ -213,13 +231,13 @@ def search(
     codes : ndarray (s, m, n) or None
         Their codes; None: rounds of least squares in turn find them, and better parts.
     problem : Problem
-        Without penalties or an offset.
+        Without an offset, or penalties but ridges.
     tol : float ≥ 0
         As of training.
     """
-    problem = loose(problem)
+    problem = loose(problem.against_data(D.shape))
     with one_where_more_do_not_pay(D.size * components.shape[1]):
-        white = White(D, problem.inference.bias, np.float32)
+        white = White(D, problem.inference.bias, np.float32, ridge(problem))
         components = components.astype(np.float32)
         stack = Descent(white, problem, *in_turn(white, problem, components, codes))
         heat = HEAT if problem.codes.sparsity is None else HEAT_OF_SELECTIONS
@@ -245,7 +263,7 @@ def in_turn(
     gives, better parts for these.
     """
     gates = problem.codes.gates if problem.codes.homogeneous else ReLU().gates
-    # Where an encoder gives all codes that are wanted, the rounds are a descent themselves.
+    # Where an encoder gives all codes that are wanted, rounds are a descent, and heats, themselves.
     patience = PATIENT if white.flexible else 1
     rounds, lowest = (ROUNDS * patience, []) if F is None else (1, [])
     F = np.zeros((*P.shape[:-1], white.Q.shape[1]), P.dtype) if F is None else F
@@ -268,6 +286,9 @@ def in_turn(
             norms += norms == 0
             P, F, V = P / norms, F * norms, V * norms
         lowest.append(loss.min())
+        if white.flexible and len(P) > 1 and len(lowest) % HEAT_OF_ROUNDS == 0:
+            kept = np.argsort(loss, kind="stable")[: (len(P) + 1) // 2]
+            P, F, V = P[kept], F[kept], V[kept]
         if (
             len(lowest) > LATEST
             and patience * (lowest[-1 - LATEST] - lowest[-1]) < GAIN * lowest[-1]
@@ -296,6 +317,10 @@ def refitted(problem: Problem, P: np.ndarray, gram: np.ndarray, cross: np.ndarra
     if parts.swept and not parts.offset and not terms:
         return nnls_sweeps(P, gram, cross, SWEEPS)
     refits = 1 if parts.bounds == (None, None) else REFITS
+    if parts == Parts(parts.nonnegative, unit=True) and not terms:
+        for _ in range(refits):
+            P = parts.improve(P, gram, cross)
+        return P
     bare = parts.with_offset(False)
     free = Parts(nonnegative=parts.nonnegative)
     m = P.shape[1] - parts.offset
@@ -315,29 +340,38 @@ def with_offset(P: np.ndarray, c: np.ndarray | None) -> np.ndarray:
 
 
 class White:
-    """Data D (n, d) in coordinates in which the inputs, with a bias [D, 1], are white: D = Qᵀ R."""
+    """Data D (n, d) in coordinates in which the inputs, with a bias [D, 1], are white: D = Qᵀ R.
 
-    def __init__(self, D: np.ndarray, bias: bool, dtype: Any):
+    A ridge makes them wider than they are, so that Q Qᵀ is less than 1; `metric` K then says how
+    large encoder rows are, ‖u‖² = v K vᵀ.
+    """
+
+    def __init__(self, D: np.ndarray, bias: bool, dtype: Any, ridge: float = 0.0):
         self.energy, self.squares = data_norm(D) ** 2, row_norms(D, squared=True)
         D = D.astype(np.float64, copy=False)
-        inputs = np.column_stack([D, np.ones(len(D))]) if bias else D
-        n, width = inputs.shape
-        values, E = np.linalg.eigh(inputs.T @ inputs if width <= n else inputs @ inputs.T)
-        kept = values > 1e-10 * values[-1]  # the others are rounding
-        sizes = np.sqrt(values[kept])
-        directions = E[:, kept] if width <= n else inputs.T @ (E[:, kept] / sizes)
-        Q = (inputs @ (directions / sizes)).T
-        self.Q, self.R = Q.astype(dtype, order="C"), (Q @ D).astype(dtype)
-        self._to, self._from = (
-            (directions * sizes).astype(dtype),
-            (directions / sizes).astype(dtype),
-        )
+        n, d = D.shape
+        values, E = spectrum(D.T @ D if d <= n else D @ D.T)
+        E = E if d <= n else D.T @ (E / np.sqrt(values))
+        inputs, values = D, values + ridge
+        if bias:  # one more input, whose weight the ridge leaves free
+            E = block_diag(E, 1)
+            inputs = np.column_stack([D, np.ones(n)])
+            scores = inputs @ E
+            wider = np.append(np.full(len(values), ridge), 0)
+            values, turned = spectrum(scores.T @ scores + np.diag(wider))
+            E = E @ turned
+        sizes = np.sqrt(values)
+        Q = (inputs @ (E / sizes)).T
+        self.Q = Q.astype(dtype, order="C")
+        self._to, self._from = (E * sizes).astype(dtype), (E / sizes).astype(dtype)
+        self.R = np.ascontiguousarray(self._to[:d].T)
         self._bias = bias
+        self.metric = self._from[:d].T @ self._from[:d] if ridge else None
 
     @property
     def flexible(self) -> bool:
-        """Whether an encoder gives any pre-activations that are wanted."""
-        return len(self.Q) == self.Q.shape[1]
+        """Whether an encoder gives any pre-activations that are wanted, at no cost."""
+        return self.metric is None and len(self.Q) == self.Q.shape[1]
 
     def coordinates(self, U: np.ndarray, b: np.ndarray | None) -> np.ndarray:
         """V (s, m, r) of encoders."""
@@ -355,6 +389,13 @@ class White:
     def summed(self, A: np.ndarray) -> np.ndarray:
         """A Qᵀ (s, m, r)."""
         return _one_product(A, self.Q.T)
+
+
+def spectrum(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and eigenvectors, without those that are rounding."""
+    values, E = np.linalg.eigh(gram)
+    kept = values > 1e-10 * values[-1]
+    return values[kept], E[:, kept]
 
 
 class State(NamedTuple):
@@ -380,6 +421,7 @@ class Descent:
     def __init__(self, white: White, problem: Problem, V: np.ndarray, P: np.ndarray):
         self.white, self.problem, self.m = white, problem, V.shape[1]
         self.l1, self.l2 = problem.objective.terms("codes").elastic or (0.0, 0.0)
+        self.ridge = ridge(problem)
         # What L-BFGS remembers: moves of V, and how the gradient changed by them.
         self.moves: list[np.ndarray] = []
         self.changes: list[np.ndarray] = []
@@ -397,6 +439,9 @@ class Descent:
         if self.problem.parts.offset:
             A = np.concatenate([A, np.ones_like(A[:, :1])], axis=1)
         gram, cross = A @ A.mT, self.white.summed(A) @ self.white.R
+        if self.ridge:
+            units = np.arange(self.m)
+            gram[:, units, units] += self.ridge * ((V @ self.white.metric) * V).sum(axis=-1)
         P = refitted(self.problem, P, gram, cross)
         of_parts = self.problem.objective.terms("parts")
         loss += columnwise_loss(P, gram, cross).sum(axis=-1, dtype=float)
@@ -411,6 +456,9 @@ class Descent:
         A, G = A[:, :m], G[:, :m, :m]
         gates = A > 0
         gradient = self.white.summed((error + self.l1 + self.l2 * A) * gates)
+        if self.ridge:
+            energies = np.einsum("skk->sk", G)[..., None]
+            gradient += self.ridge * energies * (self.now.V @ self.white.metric)
         if self.gradient is not None:
             self._remember(gradient - self.gradient)
         self.gradient = gradient
@@ -494,8 +542,7 @@ class Descent:
         best = int(self.now.loss.argmin())
         P, (U, b) = self.now.P[best], self.white.encoder(self.now.V[best])
         P, c = P[: self.m], P[self.m] if self.problem.parts.offset else None
-        free = self.problem.codes.sparsity is None and self.problem.codes.homogeneous
-        if free and not self.problem.objective.penalties and has_norms_to_move(self.problem.parts):
+        if norms_move(self.problem) and has_norms_to_move(self.problem.parts):
             P, U, b = with_unit_norm(P, U, b)
         return Weights(P, U, b, c)
 

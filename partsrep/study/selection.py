@@ -1,4 +1,4 @@
-"""How many parts, and which of them last: held-out error, stability, consensus."""
+"""How many parts, which of them last, what penalty: held-out error, stability, consensus."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
-from ..estimators import NMF, restarts
+from ..choices.objective import PathNorm, Penalty
+from ..estimators import NMF, SAE, restarts
 from ..lazy import Lazy, matplotlib, sklearn
-from ..leastsquares import data_norm, factorization_loss
+from ..leastsquares import data_norm, factorization_loss, squared_error
 from ..progress import progress
 from ..validation import check_integer, check_matrix, check_number
 from .matching import match, unit_rows
@@ -312,6 +313,127 @@ def choose_n_components(
             stacklevel=2,
         )
     return choice
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PenaltyChoice(Report):
+    """Fits with several penalties: the result of :func:`choose_penalty`.
+
+    Errors are squared and relative to the energy of the samples they are over.
+
+    Attributes
+    ----------
+    penalties : list of v penalties, None for none
+    heldout, training : ndarray (v, repeats)
+        The errors on the samples that were held out, and on those that were seen.
+    """
+
+    penalties: list[Penalty | None]
+    heldout: np.ndarray
+    training: np.ndarray
+
+    @property
+    def best(self) -> Penalty | None:
+        """The penalty with the least mean held-out error."""
+        return self.penalties[self.heldout.mean(axis=1).argmin()]
+
+    def table(self) -> pd.DataFrame:
+        """One row a penalty."""
+        columns = {
+            "held-out error": self.heldout.mean(axis=1),
+            "standard error": self.heldout.std(axis=1, ddof=1) / self.heldout.shape[1] ** 0.5,
+            "training error": self.training.mean(axis=1),
+        }
+        return pd.DataFrame(columns, index=pd.Index(map(str, self.penalties), name="penalty"))
+
+    @property
+    def _headline(self) -> str:
+        return f"{self.best}: the least error on held-out samples"
+
+
+#: Ridges to try, relative to the mean squared norm of a sample.
+RIDGES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+
+
+def choose_penalty(
+    estimator: NMF | SAE,
+    D: Any,
+    penalties: Iterable[Penalty | None] | None = None,
+    *,
+    holdout: float = 0.2,
+    repeats: int = 5,
+    random_state: int | np.random.RandomState | None = 0,
+) -> PenaltyChoice:
+    r"""Choose a penalty by how well held-out samples are reconstructed: a :class:`PenaltyChoice`.
+
+    An autoencoder of few samples can give these any codes (T8), so that its training loss says
+    nothing of its encoder, and samples that it has not seen do. Several times a share of the
+    samples is held out, the same ones for all penalties, and the model is fitted to the others.
+
+    Parameters
+    ----------
+    estimator : NMF or SAE
+        What is fitted; its `penalty` and `random_state` are set here.
+    D : array-like (n, d)
+        The data, dense.
+    penalties : iterable of penalties or None
+        Those to try, None for none. None: none, and :class:`partsrep.PathNorm` with
+        :math:`10^{-5} \dots 10^{-2}` of the mean squared norm of a sample.
+    holdout : float in (0, 0.5]
+        The share of the samples that is held out.
+    repeats : int ≥ 2
+    random_state : int, RandomState or None
+
+    Raises
+    ------
+    ValueError
+        NaN, fewer than two samples, no penalties.
+
+    Examples
+    --------
+    >>> from partsrep import datasets
+    >>> D = datasets.load("planted", n_samples=30, n_parts=4, noise=0.2).D
+    >>> choice = choose_penalty(SAE(4, decoder="nonnegative"), D)
+    >>> sae = SAE(4, decoder="nonnegative", penalty=choice.best).fit(D)
+    >>> choice.best is None, bool(choice.heldout.mean(axis=1).min() < choice.heldout[0].mean())
+    (False, True)
+    """
+    D = check_matrix(D, "D")
+    check_number("holdout", holdout, maximum=0.5, above=True)
+    repeats = check_integer("repeats", repeats, 2)
+    if len(D) < 2:
+        raise ValueError("A penalty is chosen by held-out samples: D has to have two or more.")
+    energy = data_norm(D) ** 2 / len(D)
+    ridges = (PathNorm(share * energy) for share in RIDGES)
+    penalties = [None, *ridges] if penalties is None else list(penalties)
+    if not penalties:
+        raise ValueError("penalties must be those to try, [None, PathNorm(0.1)] say.")
+    rng = check_random_state(random_state)
+    splits = [rng.permutation(len(D)) for _ in range(repeats)]
+    seeds = [int(seed) for seed in rng.randint(2**31 - 1, size=repeats)]
+    out = max(1, int(holdout * len(D)))
+    models = [
+        clone(estimator).set_params(penalty=penalty, random_state=seed)
+        for penalty in penalties
+        for seed in seeds
+    ]
+    errors = [
+        _sample_errors(model, D[split[out:]], D[split[:out]])
+        for model, split in zip(progress(models, "penalties"), len(penalties) * splits, strict=True)
+    ]
+    heldout, training = np.moveaxis(np.reshape(errors, (len(penalties), repeats, 2)), -1, 0)
+    return PenaltyChoice(penalties, heldout, training)
+
+
+def _sample_errors(model: NMF | SAE, D: np.ndarray, new: np.ndarray) -> tuple[float, float]:
+    """The relative squared errors on new samples and on those that a model is fitted to."""
+    model.fit(D)
+    heldout, training = (
+        squared_error(some, model.inverse_transform(model.transform(some)))
+        / (data_norm(some) ** 2 or 1)
+        for some in (new, D)
+    )
+    return heldout, training
 
 
 def speckle(shape: tuple[int, int], holdout: float, rng: np.random.RandomState) -> np.ndarray:
