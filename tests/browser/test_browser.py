@@ -1,30 +1,14 @@
 """Every page, from disk and with the network off, in a real browser."""
 
-import os
 from pathlib import Path
 
-import chromium
 import pytest
 import yaml
-from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[2]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = [TOC["root"], *(page["file"] for part in TOC["parts"] for page in part["chapters"])]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1400, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = chromium.find()
-    if path is None:
-        pytest.skip("no Chromium: `make browser` gets one, PARTSREP_CHROMIUM names one")
-    # Chromium refuses its sandbox to root, which containers run as.
-    sandbox = [] if os.geteuid() else ["--no-sandbox"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=sandbox)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
