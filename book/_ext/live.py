@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from statistics import mean
 
-SCRIPTS = "parts page records two-methods triangle together selection map".split()
+SCRIPTS = "form parts page records two-methods triangle together selection map".split()
 SHOWN = "mcc seed_mcc truth_mcc_nmf truth_mcc_sae".split()
 
 

@@ -95,8 +95,12 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def notebook_code(notebook: NotebookNode) -> str:
-    """Hash of a notebook's code."""
-    cells = [[c.source, c.metadata.get("tags")] for c in notebook.cells if c.cell_type == "code"]
+    """Hash of a notebook's code, and of which cell has its parameters; how it looks is left out."""
+    cells = [
+        [c.source, "parameters" in (c.metadata.get("tags") or ())]
+        for c in notebook.cells
+        if c.cell_type == "code"
+    ]
     return digest(json.dumps(cells).encode())
 
 

@@ -1,0 +1,42 @@
+/* Code is folded until a reader asks for it, and a list of checks is one line that opens. */
+"use strict";
+
+addEventListener("DOMContentLoaded", () => {
+  const folds = [...document.querySelectorAll("details.hide")];
+  for (const fold of folds) {
+    const cell = fold.closest(".tag_nbval-check-output");
+    if (!cell) continue;
+    const checks = cell.querySelector(".output")?.textContent.match(/: (True|False)$/gm) ?? [];
+    const closed = fold.querySelector("summary .collapsed, summary span");
+    if (closed && checks.length) closed.textContent = `${checks.length} checks ran here`;
+  }
+  const bar = document.querySelector(".article-header-buttons");
+  if (!bar || !folds.length) return;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "btn btn-sm nav-link pst-navbar-icon live-code";
+  const remembered = () => {
+    try {
+      return localStorage.getItem("code") === "on";
+    } catch {
+      return false; // a page from disk may have no storage
+    }
+  };
+  let on = remembered();
+  const show = () => {
+    for (const fold of folds) fold.open = on;
+    button.textContent = on ? "Code: on" : "Code: off";
+    button.setAttribute("aria-pressed", on);
+  };
+  button.addEventListener("click", () => {
+    on = !on;
+    try {
+      localStorage.setItem("code", on ? "on" : "off");
+    } catch {
+      // then it holds for this page
+    }
+    show();
+  });
+  bar.prepend(button);
+  show();
+});
