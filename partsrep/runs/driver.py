@@ -193,9 +193,8 @@ def sweep(
 def _alone(out: Path) -> Iterator[None]:
     """Keep other drivers away from a folder; the lock ends with this process, however it ends."""
     out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / ".lock", timeout=0)
     try:
-        lock.acquire()
+        lock = FileLock(out / ".lock").acquire(timeout=0)
     except Timeout:
         raise RunError(
             f"Another sweep is at work in {out}: wait for it, or name another folder by --out."

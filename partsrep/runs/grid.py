@@ -39,21 +39,10 @@ def points(grid: Grid, notebook: str | os.PathLike) -> list[dict[str, Any]]:
     Parameters
     ----------
     grid : path or mapping
-        A YAML file, or what it would hold: one or more of the sections below. A sweep is the
+        A YAML file, or what it would hold: one or more of the sections ``grid`` (every combination
+        of values), ``zip`` (lists in step), ``list`` (points one by one), ``random`` (draws from a
+        seed) and ``seeds``, each of which :ref:`the page of sweeps <sweep>` shows. A sweep is the
         product of its sections, and each section sets parameters of its own.
-
-        ``grid``
-            Every combination of lists of values; one value stands for itself.
-        ``zip``
-            Lists of equal length, taken in step.
-        ``list``
-            Points one by one, all with the same parameters.
-        ``random``
-            ``count`` draws from the ``seed`` (0) of ``{uniform: [low, high]}``,
-            ``{loguniform: [low, high]}``, ``{integers: [low, high]}`` (both included) or
-            ``{choice: [values]}``.
-        ``seeds``
-            Values of the parameter ``seed``: a list, or a number n for 0 … n − 1.
     notebook : path
 
     Returns

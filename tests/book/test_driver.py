@@ -13,6 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from partsrep.runs.book import ENVIRONMENT, BookError, build, script
+from partsrep.runs.parameters import RunError
 
 ROOT = Path(__file__).parents[2]
 PARAMETERS = "seed: int = 0  # of every draw\nn_components: int = 4  # number of parts"
@@ -291,7 +292,7 @@ def test_swap_that_was_cut_short_is_mended(project):
 )
 def test_unknown_names_are_errors_that_show_the_valid_ones(project, runs, words):
     (project / "book/runs.yml").write_text(runs)
-    with pytest.raises(BookError, match=words):
+    with pytest.raises(RunError, match=words):
         build(project)
 
 
