@@ -32,7 +32,6 @@ from ..validation import (
     check_data,
     check_device,
     check_integer,
-    check_kind,
     check_matrix,
     check_number,
     check_weights,
@@ -398,7 +397,7 @@ class SAE(PartsModel):
         array([[2., 0.]])
         """
         names, *kind = CHOICES["activation"]
-        check_kind("activation", activation, names | {"jumprelu": None}, *kind)
+        check_choice("activation", activation, names | {"jumprelu": None}, *kind)
         named = isinstance(activation, str)
         jumps = named and activation == "jumprelu"
         has_thresholds = not named and (activation.from_batch or "threshold" in activation.learns)
@@ -484,8 +483,7 @@ class SAE(PartsModel):
         """How it is trained."""
         if isinstance(self.solver, Online):
             return training.SOLVERS["online"]
-        check_choice("solver", self.solver, training.SOLVERS)
-        return training.SOLVERS[self.solver]
+        return check_choice("solver", self.solver, training.SOLVERS)
 
     @property
     def _settings(self) -> Settings:
