@@ -9,13 +9,12 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_array
 
 from ..lazy import sklearn
 from ..leastsquares import ENTRIES, blocks, squared_error
 from ..progress import progress
 from ..solvers.scale import power_of_four
-from ..validation import as_array, check_choice, check_integer, peak, streamed
+from ..validation import as_array, check_choice, check_integer, check_matrix, peak, streamed
 
 #: What arguments take: names, how objects are written, and their base class.
 Choices = dict[str, tuple[dict[str | None, Any], str, Any]]
@@ -110,10 +109,9 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             if name not in cls._varied
         )
 
-    def _check_codes(self, H) -> Any:
+    def _check_codes(self, H, dtype: Any = (np.float64, np.float32), **accepted) -> Any:
         """Codes (n, m), any sign, of any container, as numbers of floating point."""
-        dtypes = np.float64, np.float32
-        H = check_array(H, accept_sparse=("csr", "csc"), dtype=dtypes, input_name="codes X")
+        H = check_matrix(H, "X", dtype, **accepted)
         if H.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {H.shape[1]} columns, but there are {self.n_components_} parts: "

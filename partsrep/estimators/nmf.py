@@ -303,7 +303,7 @@ class NMF(PartsModel):
     def inverse_transform(self, X):
         """The reconstruction H Xᵀ (n, d) of codes (n, m)."""
         check_is_fitted(self)
-        return self._check_codes(X) @ self.components_
+        return self._check_codes(X, accept_sparse=("csr", "csc")) @ self.components_
 
     def _parts_for(self, D) -> np.ndarray:
         """The fitted parts, or those that were put in their place, in the precision of D."""
