@@ -1,8 +1,8 @@
 """What data and settings are accepted, and the errors the others get: thin, over scikit-learn."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from numbers import Integral, Number, Real
 from typing import Any
 
@@ -251,6 +251,8 @@ def check_custom(F: Any, name: str, shape: tuple[int, int], dtype: np.dtype) -> 
                 f"Expected {shape[axis]}, but got {F.shape[axis]}."
             )
     check_non_negative(F, f"NMF (input {name})")
+    if not F.any():
+        raise ValueError(f"Array passed to NMF (input {name}) is full of zeros.")
     if F.dtype != dtype:
         raise TypeError(
             f"H and W should have the same dtype as X. Got {name}.dtype = {F.dtype}, X: {dtype}."
@@ -258,36 +260,29 @@ def check_custom(F: Any, name: str, shape: tuple[int, int], dtype: np.dtype) -> 
     return F
 
 
-def check_choice(name: str, value: Any, choices: Any) -> None:
-    """Raise a ValueError that lists the valid choices of a named setting."""
-    try:
-        known = value in choices
-    except (RuntimeError, TypeError, ValueError):  # no key, or of no single truth value
-        known = False
-    if not known:
-        listed = ", ".join(map(repr, choices))
-        raise ValueError(f"{name}={value!r} is not known; choose one of {listed}.")
-
-
-def check_kind(name: str, value: Any, names: dict[str | None, Any], objects: str, kind: Any) -> Any:
-    """The choice among `names` that a name stands for, or the object of a `kind` in its place.
+def check_choice(
+    name: str, value: Any, names: Iterable[Any], objects: str = "", kind: Any = ()
+) -> Any:
+    """The choice that is one of `names`, or what it stands for if these are the keys of a dict, or
+    the object of a `kind` in its place.
 
     The error for any other lists what is accepted, with `objects` such as ``"TopK(k) Simplex()"``,
     and says what to write where a class, a name or another library's object stands for one.
 
     Examples
     --------
-    >>> check_kind("codes", "TopK", {"relu": None}, "TopK(k)", int)
+    >>> check_choice("codes", "TopK", {"relu": None}, "TopK(k)", int)
     Traceback (most recent call last):
     ...
     ValueError: codes='TopK' is not known; choose one of 'relu', TopK(k). Here: codes=TopK(k).
     """
-    if isinstance(value, str | None) and value in names:
-        return names[value]
     if isinstance(value, kind):
         return value
+    meanings = names if isinstance(names, dict) else dict(zip(names, names, strict=True))
+    with suppress(KeyError, TypeError):  # no name, or nothing that could be one
+        return meanings[value]
     own = value if isinstance(value, str) else getattr(value, "__name__", type(value).__name__)
-    choices = [*map(repr, names), *objects.split(" ")]
+    choices = [*map(repr, meanings), *objects.split()]
     meant = [c for c in choices if c.partition("(")[0].strip("'").lower() == own.lower()]
     hint = f" Here: {name}={meant[-1]}." if meant else ""
     raise ValueError(f"{name}={value!r} is not known; choose one of {', '.join(choices)}.{hint}")

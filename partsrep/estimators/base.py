@@ -14,15 +14,7 @@ from ..lazy import sklearn
 from ..leastsquares import ENTRIES, blocks, squared_error
 from ..progress import progress
 from ..solvers.scale import power_of_four
-from ..validation import (
-    as_array,
-    check_choice,
-    check_integer,
-    check_kind,
-    check_matrix,
-    peak,
-    streamed,
-)
+from ..validation import as_array, check_choice, check_integer, check_matrix, peak, streamed
 
 #: What arguments take: names, how objects are written, and their base class.
 Choices = dict[str, tuple[dict[str | None, Any], str, Any]]
@@ -90,13 +82,13 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _chosen(self, argument: str) -> Any:
         """The choice that an argument names."""
-        return check_kind(argument, getattr(self, argument), *self._takes[argument])
+        return check_choice(argument, getattr(self, argument), *self._takes[argument])
 
     def _penalties(self) -> list[Any]:
         """Those given as `penalty`: none, one or a list of them."""
         given = [] if self.penalty is None else self.penalty
         given = list(given) if isinstance(given, list | tuple) else [given]
-        return [check_kind("penalty", penalty, *self._takes["penalty"]) for penalty in given]
+        return [check_choice("penalty", each, *self._takes["penalty"]) for each in given]
 
     @property
     def _nonnegative(self) -> bool:
@@ -117,9 +109,9 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             if name not in cls._varied
         )
 
-    def _check_codes(self, H) -> Any:
+    def _check_codes(self, H, dtype: Any = (np.float64, np.float32), **accepted) -> Any:
         """Codes (n, m), any sign, of any container, as numbers of floating point."""
-        H = check_matrix(H, "codes X", accept_sparse=("csr", "csc"))
+        H = check_matrix(H, "codes X", dtype, **accepted)
         if H.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {H.shape[1]} columns, but there are {self.n_components_} parts: "

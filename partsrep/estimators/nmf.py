@@ -38,7 +38,8 @@ from ..validation import (
 )
 from .base import Choices, PartsModel, all_or_nothing
 
-BETAS = ("frobenius", "kullback-leibler", "itakura-saito")
+BETAS = {name: FITS[name] for name in ("frobenius", "kullback-leibler", "itakura-saito")}
+SINGLE = ("nndsvd", "nndsvda", "spa", "custom")  # starts that are the same each time
 # Of the weights of batches in the running mean. Theory wants 0.5 to 1; measured, slower is nearer.
 BATCH_DECAY = 0.3
 CHOICES: Choices = {
@@ -246,10 +247,7 @@ class NMF(PartsModel):
             for stale in ("parts_weights_", "history_"):
                 vars(self).pop(stale, None)
             begun = hasattr(self, "components_")
-            X, _ = self._check_data(X, None, reset=not begun)
-            problem = self.problem
-            self._check_settings(X, None)
-            self._solver.check(problem)
+            X, _, problem = self._checked(X, None, reset=not begun)
             m = self.n_components_ if begun else self._n_parts(X)
             running = getattr(self, "_running", None) or (0, *Unit(), np.zeros((m, m)), 0.0)
             batch, *numbers, gram, cross = running
@@ -305,7 +303,7 @@ class NMF(PartsModel):
     def inverse_transform(self, X):
         """The reconstruction H Xᵀ (n, d) of codes (n, m)."""
         check_is_fitted(self)
-        return self._check_codes(X) @ self.components_
+        return self._check_codes(X, accept_sparse=("csr", "csc")) @ self.components_
 
     def _parts_for(self, D) -> np.ndarray:
         """The fitted parts, or those that were put in their place, in the precision of D."""
@@ -357,8 +355,7 @@ class NMF(PartsModel):
     def _fit_to(self) -> Beta:
         """The data-fit."""
         if isinstance(self.beta_loss, str):
-            check_choice("beta_loss", self.beta_loss, BETAS)
-            return FITS[self.beta_loss]
+            return check_choice("beta_loss", self.beta_loss, BETAS)
         return Beta(check_number("beta_loss", self.beta_loss, -np.inf))
 
     def _alphas(self) -> Iterator[Penalty]:
@@ -371,12 +368,19 @@ class NMF(PartsModel):
             yield from [L1(l1, on=on, per="entry")] if l1 else []
             yield from [L2(l2, on=on, per="entry")] if l2 else []
 
-    def _check_settings(self, D, weights) -> None:
+    def _checked(self, X, mask, *, reset: bool) -> tuple[Any, np.ndarray | None, Problem]:
+        """The data, their weights and the problem, which the solver can solve."""
+        D, weights = self._check_data(X, mask, reset=reset)
+        problem = self.problem
         check_choice("init", self.init, (None, *starts.STARTS, "custom"))
         check_number("tol", self.tol)
         if self.max_iter is not None:
             check_integer("max_iter", self.max_iter)
         check_integer("n_init", self.n_init)
+        if self.n_init > 1 and self.init in SINGLE and self.start is None:
+            raise ValueError(
+                f"init={self.init!r} is a single start: use n_init=1 or init='random'."
+            )
         self._check_start()
         if self.solver == "mu" and self.init in ("nndsvd", "spa") and self.start is None:
             warnings.warn(
@@ -385,11 +389,13 @@ class NMF(PartsModel):
                 UserWarning,
                 stacklevel=5,
             )
-        if self._fit_to.beta <= 0 and (D if weights is None else D[weights > 0]).min() == 0:
+        if problem.objective.beta <= 0 and (D if weights is None else D[weights > 0]).min() == 0:
             raise ValueError(
                 "When beta_loss <= 0 and X contains zeros, the solver may diverge. Add a small "
                 "number to X, or use a positive beta_loss."
             )
+        self._solver.check(problem, weights is not None)
+        return D, weights, problem
 
     @property
     def _solver(self) -> ModuleType:
@@ -430,10 +436,7 @@ class NMF(PartsModel):
         """The data, their weights and the problem, all checked and in the data's unit, and this."""
         for stale in ("parts_weights_", "_running"):
             vars(self).pop(stale, None)
-        D, weights = self._check_data(X, mask, reset=True)
-        problem = self.problem
-        self._check_settings(D, weights)
-        self._solver.check(problem, weights is not None)
+        D, weights, problem = self._checked(X, mask, reset=True)
         unit = self._unit(D, problem)
         return scale.measured(D, unit), weights, problem.in_units(unit), unit
 
@@ -494,17 +497,11 @@ class NMF(PartsModel):
                 raise ValueError(
                     f"init='custom' begins from W= and H= given to fit: {name} is not."
                 )
-        if self.n_init > 1:
-            raise ValueError("init='custom' is a single start: use n_init=1 or init='random'.")
         m = np.shape(H)[0] if self.n_components == "auto" else self._n_parts(D)
-        given = Factors(
+        return Factors(
             check_custom(W, "W", (D.shape[0], m), D.dtype) / unit.codes,
             check_custom(H, "H", (m, D.shape[1]), D.dtype) / unit.parts,
         )
-        for name, F in (("W", given.codes), ("H", given.components)):
-            if not F.any():
-                raise ValueError(f"Array passed to NMF (input {name}) is full of zeros.")
-        return given
 
     def _start(self, D, m: int, problem: Problem, unit: Unit, rng) -> Factors:
         """Codes and parts to begin from, in the unit of D, not yet within what is allowed."""
@@ -537,8 +534,6 @@ class NMF(PartsModel):
                 f"init = '{init}' can only be used when n_components <= min(n_samples, "
                 f"n_features) = {min(D.shape)}; n_components is {m}: use init='random'."
             )
-        if init in ("nndsvd", "nndsvda", "spa") and self.n_init > 1:
-            raise ValueError(f"init={init!r} is a single start: use n_init=1 or init='random'.")
         return init
 
     def _set(self, D, weights, unit: Unit, factors: Factors) -> np.ndarray:
@@ -602,20 +597,9 @@ def non_negative_factorization(
     >>> W.shape, H.shape
     ((3, 2), (2, 3))
     """
-    nmf = NMF(
-        n_components,
-        init=init,
-        solver=solver,
-        beta_loss=beta_loss,
-        tol=tol,
-        max_iter=max_iter,
-        random_state=random_state,
-        alpha_W=alpha_W,
-        alpha_H=alpha_H,
-        l1_ratio=l1_ratio,
-        verbose=verbose,
-        shuffle=shuffle,
-    ).set_output(transform="default")
+    given = locals()
+    own = {name: given[name] for name in NMF().get_params() if name in given}
+    nmf = NMF(**own).set_output(transform="default")
     if update_H:
         return nmf.fit_transform(X, W=W, H=H), nmf.components_, nmf.n_iter_
     if H is None:

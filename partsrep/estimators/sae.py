@@ -32,7 +32,6 @@ from ..validation import (
     check_data,
     check_device,
     check_integer,
-    check_kind,
     check_matrix,
     check_number,
     check_weights,
@@ -398,10 +397,7 @@ class SAE(PartsModel):
         array([[2., 0.]])
         """
         names, *kind = CHOICES["activation"]
-        check_kind("activation", activation, names | {"jumprelu": None}, *kind)
-        named = isinstance(activation, str)
-        jumps = named and activation == "jumprelu"
-        has_thresholds = not named and (activation.from_batch or "threshold" in activation.learns)
+        codes = check_choice("activation", activation, names | {"jumprelu": None}, *kind)
         given = {"encoder": encoder, "decoder": decoder, "bias": bias, "decoder_bias": decoder_bias}
         given = {
             name: np.asarray(as_array(value, name))
@@ -423,14 +419,14 @@ class SAE(PartsModel):
                     "threshold must be at least 0. Where there is a ReLU before it, one below 0 is "
                     "the same as 0: give np.maximum(threshold, 0)."
                 )
-            if jumps:
+            if codes is None:
                 activation = JumpReLU(float(threshold.mean()))
-            elif not has_thresholds:
+            elif not (codes.from_batch or "threshold" in codes.learns):
                 raise ValueError(
                     f"activation={activation!r} has no threshold to give: 'jumprelu' has, "
                     "JumpReLU with a bandwidth, BatchTopK and FeatureChoice."
                 )
-        elif jumps or (not named and activation.from_batch):
+        elif codes is None or codes.from_batch:
             raise ValueError(
                 f"activation={activation!r} needs its threshold, a number or one a unit."
             )
@@ -465,11 +461,8 @@ class SAE(PartsModel):
     def inverse_transform(self, X):
         """The reconstruction D̂ (n, d) of codes (n, m), in the precision of the model."""
         check_is_fitted(self)
-        m, d = self.components_.shape
-        H = check_matrix(X, "X", self.components_.dtype)
-        if H.shape[1] != m:
-            raise ValueError(f"X has {H.shape[1]} codes a sample, but the model has {m} parts.")
-        return self._mapped(self.module_.decode, H, d)
+        H = self._check_codes(X, self.components_.dtype)
+        return self._mapped(self.module_.decode, H, self.n_features_in_)
 
     def _mapped(self, function: Callable, rows, width: int) -> np.ndarray:
         """What a function of the module makes of rows, some at a time."""
@@ -484,8 +477,7 @@ class SAE(PartsModel):
         """How it is trained."""
         if isinstance(self.solver, Online):
             return training.SOLVERS["online"]
-        check_choice("solver", self.solver, training.SOLVERS)
-        return training.SOLVERS[self.solver]
+        return check_choice("solver", self.solver, training.SOLVERS)
 
     @property
     def _settings(self) -> Settings:
