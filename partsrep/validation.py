@@ -166,7 +166,7 @@ def check_weights(X: Any, name: str, dtype: Any, *shapes: tuple[int, ...]) -> np
     return flat.reshape(X.shape)
 
 
-def check_scale(D: Any, degree: float = 2.0, dtype: Any = None) -> None:
+def check_scale(D: Any, degree: float = 2.0, dtype: Any = None, name: str = "X") -> None:
     """Raise a ValueError where a sum of powers of D would overflow or vanish in a precision, by
     default D's own."""
     largest, dtype = peak(D), np.dtype(dtype or D.dtype)
@@ -175,9 +175,9 @@ def check_scale(D: Any, degree: float = 2.0, dtype: Any = None) -> None:
     power, limits = degree * np.log(largest), np.finfo(dtype)
     if not np.log(limits.tiny) < power < np.log(limits.max) - np.log(math.prod(D.shape)):
         raise ValueError(
-            f"The largest entry of X, {largest:g}, is too {'large' if largest > 1 else 'small'} "
-            f"for sums of {'squares' if degree == 2 else f'its power {degree:g}'} in {dtype}: "
-            f"rescale the data, for instance X / {largest:g}."
+            f"The largest entry of {name}, {largest:g}, is too "
+            f"{'large' if largest > 1 else 'small'} for sums of {'squares' if degree == 2 else f'its power {degree:g}'} in {dtype}: "
+            f"rescale {'the data' if name == 'X' else 'it'}, for instance {name} / {largest:g}."
         )
 
 
@@ -198,8 +198,9 @@ def peak(D: Any) -> float:
 def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[np.ndarray, np.ndarray]:
     """The data, zero where a mask or weights ≥ 0 (n, d) hide them, and the weights.
 
-    A ValueError for another shape, negative or infinite weights, a row that is wholly hidden, or a
-    column if all `columns` must be seen, NaN in the data where it is seen, and sparse data.
+    A ValueError for another shape, weights that are negative, infinite or beyond what can be
+    squared, a row that is wholly hidden, or a column if all `columns` must be seen, NaN in the data
+    where it is seen, and sparse data.
     """
     if sp.issparse(D):
         raise ValueError("mask= needs a dense array of data; call X.toarray() if it fits.")
@@ -207,6 +208,7 @@ def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[np.ndarray, np.ndar
     if weights.shape != D.shape:
         raise ValueError(f"mask has shape {weights.shape}, but X has shape {D.shape}.")
     check_non_negative(weights, "mask (weights of the entries of X)")
+    check_scale(weights, name="mask")  # slopes are compared by their squares
     for axis, name in ((1, "row"), (0, "column"))[: 1 + columns]:
         hidden = np.flatnonzero(~weights.any(axis=axis))
         if len(hidden):

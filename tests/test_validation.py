@@ -111,3 +111,21 @@ def test_what_is_seen_must_be_known_and_nonnegative():
 def test_sparse_data_have_no_mask():
     with pytest.raises(ValueError, match=r"needs a dense array of data; call X\.toarray"):
         NMF(1).fit(sp.csr_array(np.eye(3)), mask=np.ones((3, 3)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("settings", [{}, {"parts": "free"}, {"solver": "mu", "beta_loss": 1}])
+def test_the_unit_of_weights_changes_nothing_or_is_refused(dtype, settings):
+    D = low_rank(0, m=4).astype(dtype)
+    seen = np.random.RandomState(0).rand(*D.shape) > 0.2
+
+    def loss(unit):
+        weights = (seen * unit).astype(dtype)
+        return NMF(3, random_state=0, **settings).fit(D, mask=weights).loss_ / float(dtype(unit))
+
+    within, beyond = (1e17, 1e30) if dtype == np.float32 else (1e140, 1e200)
+    for unit in (within, 1 / within):
+        assert loss(unit) == pytest.approx(loss(1), rel=1e-3)
+    for unit in (beyond, 1 / beyond):
+        with pytest.raises(ValueError, match=r"largest entry of mask.*rescale it.*mask /"):
+            loss(unit)
