@@ -174,10 +174,12 @@ def check_scale(D: Any, degree: float = 2.0, dtype: Any = None, name: str = "X")
         return
     power, limits = degree * np.log(largest), np.finfo(dtype)
     if not np.log(limits.tiny) < power < np.log(limits.max) - np.log(math.prod(D.shape)):
+        size = "large" if largest > 1 else "small"
+        sums = "squares" if degree == 2 else f"its power {degree:g}"
         raise ValueError(
-            f"The largest entry of {name}, {largest:g}, is too "
-            f"{'large' if largest > 1 else 'small'} for sums of {'squares' if degree == 2 else f'its power {degree:g}'} in {dtype}: "
-            f"rescale {'the data' if name == 'X' else 'it'}, for instance {name} / {largest:g}."
+            f"The largest entry of {name}, {largest:g}, is too {size} for sums of {sums} in "
+            f"{dtype}: rescale {'the data' if name == 'X' else 'it'}, for instance "
+            f"{name} / {largest:g}."
         )
 
 
