@@ -16,12 +16,13 @@ help:  ## list the targets
 book: .venv/stamp  ## build the book into build/html
 	@$(BIN)/partsrep book
 
-# The tests run in parallel, each at one thread, and what they run shows no bars.
+# The tests run in parallel, each file at one thread in one process; their work shows no bars. The
+# files come in their order, since the last ones, the notebooks, share out well.
 test: export OMP_NUM_THREADS := 1
 test: export TQDM_DISABLE := 1
-test: .venv/stamp browser lint  ## run the unit tests, every notebook's stored outputs, and the tests of the book
-	$(PYTEST) -n auto --dist loadgroup --nbval-lax --nbval-current-env --nbval-cell-timeout=120 \
-	  partsrep tests notebooks
+test: .venv/stamp browser lint  ## run the unit tests, the tests of the book, and every notebook's stored outputs
+	$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder \
+	  --nbval-lax --nbval-current-env --nbval-cell-timeout=120 partsrep tests notebooks
 
 lint: .venv/stamp  ## check style and types
 	$(BIN)/ruff check partsrep tests notebooks

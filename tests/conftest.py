@@ -8,6 +8,7 @@ from pkgutil import walk_packages
 
 import nbval.kernel
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from jupyter_client import BlockingKernelClient
 
@@ -17,9 +18,6 @@ from partsrep.runs.kernels import CAN_FORK, KernelServer, WarmKernel, imported
 from partsrep.runs.parameters import read_notebook
 
 ROOT = Path(__file__).parents[1]
-
-# Fixtures that one worker makes for all: the book, a tiny book, and a cluster.
-COSTLY = {"html", "built", "scheduler"}
 
 # Hypothesis' own profile for servers: examples follow from the test, and no clock decides.
 settings.load_profile("ci")
@@ -80,21 +78,14 @@ if CAN_FORK:
 
 
 @pytest.fixture(scope="session")
-def html() -> Path:
+def html(tmp_path_factory) -> Path:
     """The folder of the rendered book, brought up to date; a warning of a page is an error here."""
-    return build(ROOT).parent
+    with FileLock(tmp_path_factory.getbasetemp().parent / "book.lock"):  # one worker builds it
+        return build(ROOT).parent
 
 
-@pytest.hookimpl(tryfirst=True)  # before a worker reads the groups
 def pytest_collection_modifyitems(items):
-    """Say which tests go to one worker: the cells of a notebook, and users of a costly fixture.
-
-    Workers find the same tests only if no name of one says where an object lies in memory.
-    """
+    """Workers find the same tests only if no name of one says where an object lies in memory."""
     for item in items:
         if " at 0x" in item.nodeid:
             raise pytest.UsageError(f"{item.nodeid}: give its parameter an id or a repr.")
-        if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        for name in COSTLY.intersection(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(name))

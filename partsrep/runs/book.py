@@ -173,22 +173,20 @@ def execute(
     values = yaml.safe_dump(given, default_flow_style=True, width=math.inf).strip()
     command = [os.path.relpath(script("papermill"), root), notebook, str(output)]
     command += ["--cwd", "notebooks", "-y", values]
-    last_words = ""
-    if kernels.CAN_FORK:
-        try:
+    try:
+        if kernels.CAN_FORK:
             with servers.one() as server, WarmKernel(server, str(root / "notebooks")) as kernel:
                 kernels.execute(root / notebook, root / output, given, kernel)
-        except Exception as error:  # whatever it is, it is of this notebook
-            last_words = f"{type(error).__name__}: {error}"
-    else:
-        ran = run(command, lifeline, cwd=root, env=os.environ | ENVIRONMENT, stderr=subprocess.PIPE)
-        if ran.returncode:
-            last_words = "\n".join(ran.stderr.splitlines()[-5:])
-    if last_words:
+        else:
+            options = {"env": os.environ | ENVIRONMENT, "stderr": subprocess.PIPE, "check": True}
+            run(command, lifeline, cwd=root, **options)
+    except Exception as error:  # whatever it is, it is of this notebook
+        said = getattr(error, "stderr", None) or f"{type(error).__name__}: {error}"
+        last_words = "\n".join(said.splitlines()[-5:])
         why = failure(root / notebook, root / output) or f"outside its cells:\n\n{last_words}"
         raise BookError(
             f"{notebook} failed {why}\n\nRun it again, alone:\n\n    {shlex.join(command)}\n"
-        )
+        ) from error
 
     from nbconvert.preprocessors import CoalesceStreamsPreprocessor  # slow to import
 
