@@ -21,6 +21,7 @@ LEFT = 1 / 4  # about the share of what is left to gain that a sweep leaves
 BLOCK = 4096  # columns at a time, so that they stay in cache from sweep to sweep
 
 # Squared errors and exact codes, in double precision.
+PIECE = 2**15  # entries of the data at a time, so that what is made of them stays in cache
 ROWS = 2048  # samples that are computed together
 ENTRIES = 4_000_000  # the most entries in their matrices
 
@@ -40,6 +41,11 @@ def blocks(n: int, size: int) -> list[slice]:
 def block_width(F: np.ndarray) -> int:
     """How many columns of F, or of each F of a stack, are one block."""
     return max(BLOCK // math.prod(F.shape[:-2]), 1)
+
+
+def pieces(D: np.ndarray) -> list[slice]:
+    """Rows of D by the few, for sums over its entries."""
+    return blocks(len(D), max(PIECE // D.shape[1], 1))
 
 
 def normal_equations(
@@ -82,7 +88,7 @@ def _times_transposed(P: np.ndarray, D) -> np.ndarray:
         return (P.reshape(-1, P.shape[-1]) @ D.T).reshape(*P.shape[:-1], len(D))
     # OpenBLAS has a slow order for few rows in single precision.
     slow = D.dtype == np.float32 and not sp.issparse(D) and D.flags.c_contiguous
-    return np.ascontiguousarray((D @ P.T).T) if slow or sp.issparse(D) else P @ D.T
+    return np.ascontiguousarray((D @ P.T.copy()).T) if slow or sp.issparse(D) else P @ D.T
 
 
 def per_column(gram: np.ndarray, F: np.ndarray) -> bool:
@@ -300,7 +306,9 @@ def exact_nnls(
         left = np.arange(len(H))[rows]
         if well_posed:
             near = None if guess is None else guess[rows].T.astype(np.float64)
-            F, solved = _by_pivoting(*with_penalty(*normal_equations(D[rows], P), l1, l2), near)
+            # A product of two precisions takes a slow way.
+            system = normal_equations(D[rows].astype(np.float64, copy=False), P)
+            F, solved = _by_pivoting(*with_penalty(*system, l1, l2), near)
             H[rows], left = F.T, left[~solved]
         some = None if weights is None else weights[left]
         problems = _least_squares(D[left], P, l2, some) if len(left) else ()
@@ -509,7 +517,7 @@ def factorization_loss(
         squared_error(D[rows], H[rows] @ components)
         if weights is None
         else float(np.sum(weights[rows] * (D[rows] - H[rows] @ components) ** 2))
-        for rows in blocks(len(D), ROWS)
+        for rows in pieces(D)
     )
 
 
@@ -530,11 +538,9 @@ def equations_by_block(
 def data_norm(D: Any, weights: np.ndarray | None = None) -> float:
     """‖D‖_F, or √Σ weights ∘ D², summed in double precision; sparse D allowed."""
     if sp.issparse(D):
-        D = D.data[None]
+        D = D.data[:, None]
     energy = 0.0
-    for rows in blocks(len(D), BLOCK):
-        if weights is None:
-            energy += np.einsum("ip,ip->", D[rows], D[rows], dtype=np.float64)
-        else:
-            energy += np.einsum("ip,ip,ip->", weights[rows], D[rows], D[rows], dtype=np.float64)
-    return float(np.sqrt(energy))
+    for rows in pieces(D):
+        exact = D[rows].astype(np.float64, copy=False)
+        energy += np.vdot(exact if weights is None else weights[rows] * exact, exact)
+    return math.sqrt(energy)

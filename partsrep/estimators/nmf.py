@@ -456,9 +456,12 @@ class NMF(PartsModel):
         rng = check_random_state(self.random_state)
         m = len(given.components) if given else self._n_parts(D)
         problem.codes.check(m)
+        if given:
+            yield given
+            return
         seen = hals.rounded(hals.widened(D), problem)
         for _ in progress(range(self.n_init), "NMF starts"):
-            yield given or self._start(seen, m, problem, unit, rng)
+            yield self._start(seen, m, problem, unit, rng)
 
     def _finished(self, D, weights, unit: Unit, runs: Iterable[tuple[Factors, History]]):
         """Keep the best run; returns its codes."""

@@ -28,7 +28,7 @@ HEIGHTS = 0.1, 0.01, 0.001
 def best_scale(D, H: np.ndarray, components: np.ndarray) -> float:
     """The scalar α = ⟨D, HXᵀ⟩ / ‖HXᵀ‖² that makes αHXᵀ fit D best; 1 where HXᵀ = 0."""
     energy = np.sum((H.T @ H) * (components @ components.T))
-    return float(np.sum((D.T @ H).T * components) / energy) if energy > 0 else 1.0
+    return float(np.sum((H.T @ D) * components) / energy) if energy > 0 else 1.0
 
 
 def rescaled(D, H: np.ndarray, components: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
