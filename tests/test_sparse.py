@@ -16,6 +16,7 @@ from partsrep.choices.objective import L1, Objective
 from partsrep.choices.problem import Problem
 from partsrep.choices.selections import BatchTopK, FeatureChoice
 from partsrep.solvers import sparse_step
+from partsrep.solvers.autoencoder import Autoencoder
 from partsrep.solvers.sparse_step import applies, layer_loss
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-10}
@@ -234,3 +235,45 @@ def test_it_is_for_codes_that_are_selected():
 )
 def test_other_problems_are_for_autograd(change):
     assert not applies(replace(PLAIN, **change))
+
+
+@pytest.mark.parametrize("width", [1, 7, 31, 32, 33, 70])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_the_largest_of_wide_rows_are_found_as_of_narrow_ones(width, dtype):
+    k = 3
+    Z = torch.randn(2, 50, width * k, generator=torch.Generator().manual_seed(0)).to(dtype)
+    Z[0, 0, :] = 1.0
+    Z[1, 1, 0] = torch.nan
+    Z[1, 2, :] = -torch.inf
+    within = torch.zeros(Z.numel(), dtype=torch.bool)
+    within[TopK(k).support(Z)] = True
+    kept = within.view_as(Z)
+    assert (kept.sum(dim=-1) == k).all()
+    least = torch.where(kept, Z, torch.inf).nan_to_num(torch.inf).amin(dim=-1)
+    most = torch.where(kept, -torch.inf, Z).nan_to_num(-torch.inf).amax(dim=-1)
+    assert (least >= most).all()
+
+
+@pytest.mark.parametrize("shape", [(40, 12), (2, 40, 12), (40, 200)])
+def test_codes_without_a_graph_are_those_with_one(shape):
+    Z = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(TopK(4)(Z), TopK(4)(Z.clone().requires_grad_()).detach())
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize(("codes", "share"), [(ReLU(), 0.02), (TopK(3), 0.2)])  # some other codes
+def test_a_step_in_half_precision_is_near_one_in_single(codes, share, sparse):
+    generator = torch.Generator().manual_seed(0)
+    D, P = (torch.randn(count, 16, generator=generator) for count in (64, 24))
+
+    def step(half):
+        module = Autoencoder(Problem(codes=codes, inference=Layer(bias=True)), P, P)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            loss, _ = layer_loss(module, D, learn=True, sparse=sparse)
+        return loss, [weights.grad for weights in module.parameters()]
+
+    (loss, slopes), (exact, wanted) = step(True), step(False)
+    torch.testing.assert_close(loss, exact, rtol=0.02, atol=0)
+    for slope, other in zip(slopes, wanted, strict=True):
+        assert slope.dtype == torch.float32
+        assert (slope - other).norm() < share * other.norm()

@@ -41,7 +41,7 @@ from ..validation import check_fields, check_integer
 
 GAIN = 1e-6  # relative, for which TopK.infer goes on looking for a better support
 STEPS = 10  # projected gradient steps in one call of Simplex.improve
-NARROW = 512  # columns, up to which numpy's partition is faster than torch's topk
+WIDE = 32  # columns a kept one, from which on most can be left out before any is ranked
 
 
 @dataclass(frozen=True)
@@ -270,16 +270,17 @@ class TopK(Codes):
         check_fields(self, check_integer, "k")
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
-        return largest_kept(Z, self.k)
+        if Z.requires_grad or not (isinstance(self.k, int) and _suits_numpy(Z)):
+            return largest_kept(Z, self.k)
+        kept = self.support(Z)
+        values = Z.flatten().index_select(0, kept).clamp(min=0)
+        return Z.new_zeros(Z.numel()).index_copy_(0, kept, values).view(Z.shape)
 
     def support(self, Z: torch.Tensor) -> torch.Tensor:
         """The k largest of each sample, also where they are negative."""
         m = Z.shape[-1]
-        numpy_can = Z.device.type == "cpu" and Z.dtype != torch.bfloat16
-        if numpy_can and m <= NARROW:
-            values = Z.numpy()
-            least = np.partition(values, -self.k, axis=-1)[..., -self.k, None]
-            found = torch.from_numpy(np.flatnonzero(least <= values))
+        if _suits_numpy(Z):
+            found = torch.from_numpy(_largest_of_rows(Z.numpy().reshape(-1, m), self.k))
             if len(found) * m == Z.numel() * self.k:  # no ties
                 return found
         within = Z.topk(self.k, sorted=False).indices.view(-1, self.k).sort().values
@@ -435,6 +436,29 @@ def largest_kept(Z: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
         place = Z.new_tensor(range(most))
         kept = kept * (place < count.view(-1, *[1] * (Z.ndim - 1)))
     return Z.new_zeros(Z.shape).scatter(-1, where, kept)
+
+
+def _suits_numpy(Z: torch.Tensor) -> bool:
+    """Whether numpy can rank the entries; it takes a half or a third of torch's time."""
+    return Z.device.type == "cpu" and Z.dtype != torch.bfloat16
+
+
+def _largest_of_rows(Z: np.ndarray, k: int) -> np.ndarray:
+    """Places in the flattened Z (n, m), in ascending order, of the k largest of each row, and of
+    what equals the last of them."""
+    n, m = Z.shape
+    if m < WIDE * k:
+        return np.flatnonzero(np.partition(Z, -k, axis=1)[:, -k, None] <= Z)
+    # The k-th largest of the maxima of 8k groups is at most the k-th largest value of the row, and
+    # not much below it: few more than k values are left to rank.
+    size = m // (8 * k)
+    peaks = Z[:, : 8 * k * size].reshape(n, size, 8 * k).max(axis=1)
+    found = np.flatnonzero(np.partition(peaks, -k, axis=1)[:, -k, None] <= Z)
+    values, row = Z.ravel()[found], found // m
+    count = np.bincount(row, minlength=n)
+    left = np.full((n, max(k, count.max())), -np.inf, Z.dtype)
+    left[np.arange(left.shape[1]) < count[:, None]] = values
+    return found[np.partition(left, -k, axis=1)[row, -k] <= values]
 
 
 def places(chosen: torch.Tensor) -> torch.Tensor:

@@ -130,11 +130,10 @@ def train(
             batches = _batches(D, settings.batch_size, generators, shape)
             for i, rows in enumerate(batches):
                 left = 1 - (epoch + i / len(batches)) / settings.max_iter
-                if left < LAST:
-                    optimiser.shorten(step * left / LAST)
+                optimiser.forget_gradients()
                 uses += _learn(module, batch(D, rows, module), generators[0])
                 module.project_gradient()
-                optimiser.step()
+                optimiser.step(min(1, left / LAST))
                 module.project()
             optimiser.flush()
 
@@ -229,8 +228,8 @@ class RelativeAdam:
         ]
 
     @torch.no_grad()
-    def step(self) -> None:
-        """One step."""
+    def step(self, share: float = 1) -> None:
+        """One step, or a share of one."""
         for weights, count, length, factor in zip(
             self.weights, self.counts, self.lengths, self.factors, strict=True
         ):
@@ -246,7 +245,7 @@ class RelativeAdam:
                 [],
                 [count],
                 fused=True,
-                lr=length,
+                lr=share * length,
                 beta1=0.9,
                 beta2=0.999,
                 weight_decay=0,
@@ -256,6 +255,11 @@ class RelativeAdam:
             )
             if factor is not None:
                 weights.copy_(torch.lerp(before, weights, factor))
+
+    def forget_gradients(self) -> None:
+        """Let the next gradients be those of one batch."""
+        for weights in self.weights:
+            weights.grad = None
 
     def forget(self, members: torch.Tensor) -> None:
         """Begin anew with the moments of some members of the stack."""
@@ -305,8 +309,6 @@ def squared_error(module: Autoencoder, D: Any) -> tuple[float, bool]:
 
 def _learn(module: Autoencoder, D: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """The weights' gradients on a batch; returns on how many samples each unit is active."""
-    for weights in module.parameters():
-        weights.grad = None
     if _by_hand(module):
         return sparse_step.layer_loss(module, D, learn=True)[1]
     output = module(D, generator)
@@ -343,7 +345,10 @@ def _batches(D: Any, batch_size: int, generators: list[torch.Generator], shape: 
 def batch(D: Any, rows: Any, module: Autoencoder) -> torch.Tensor:
     """Some samples of a tensor, an array or shards, in the module's precision and place."""
     if isinstance(D, torch.Tensor):
-        return D[rows]
+        if isinstance(rows, slice):
+            return D[rows]
+        rows = torch.as_tensor(rows, device=D.device)
+        return D.index_select(0, rows.flatten()).view(*rows.shape, -1)  # faster than D[rows]
     if isinstance(rows, slice):
         samples = D[rows]
     else:

@@ -266,13 +266,12 @@ class Autoencoder(nn.Module):
             if self.begun[name].lower is not None:
                 weights.clamp_(min=self.begun[name].lower)
 
-    @torch.no_grad()
     def project_gradient(self) -> None:
         """Take from the gradient of unit-norm parts what only changes their norm."""
-        gradient = self.dictionary.grad
+        gradient, parts = self.dictionary.grad, self.dictionary.detach()
         if self.problem.parts.unit and gradient is not None:
-            along = torch.linalg.vecdot(gradient, self.dictionary).unsqueeze(-1)
-            gradient.addcmul_(self.dictionary, along, value=-1)
+            along = torch.linalg.vecdot(gradient, parts).unsqueeze(-1)
+            gradient.addcmul_(parts, along, value=-1)
 
     @torch.no_grad()
     def freeze(self, D: torch.Tensor) -> None:

@@ -159,15 +159,16 @@ def layer_loss(
     if stack and b is not None:
         Z += b.unsqueeze(-2)
     n = Z.shape[-2]
+    large = Z.numel() * d >= WORK
     if isinstance(codes.sparsity, int):  # the same for a whole stack
-        H, count = None, codes.sparsity * (Z.numel() // m)
+        H, few = None, codes.sparsity <= DENSITY * m
     else:
         H = codes(Z)
         active = H.sign()  # takes a fraction of the time of H > 0
         # A host that counts waits for its GPU.
-        count = int(active.sum()) if Z.device.type == "cpu" else Z.numel()
+        few = large and Z.device.type == "cpu" and int(active.sum()) <= DENSITY * Z.numel()
     if sparse is None:
-        sparse = Z.numel() * d >= WORK and count <= DENSITY * Z.numel()
+        sparse = large and few
     if sparse:
         entries = codes.support(Z) if H is None else places(H.flatten() > 0)
         support, flat = Support(entries, Z.shape), P.flatten(0, -2)

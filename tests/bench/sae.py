@@ -79,6 +79,17 @@ def squared_error(D_hat: torch.Tensor, D: torch.Tensor) -> torch.Tensor:
     return mse_loss(D_hat, D, reduction="none").sum(dim=-1).mean(dim=-1)
 
 
+def selected(Z: torch.Tensor, k: int, from_batch: bool) -> torch.Tensor:
+    """Codes written out: the positive of the k largest a sample, or a sample on average; of all, if
+    k is 0."""
+    if not k:
+        return Z.relu()
+    # All of a batch choose together where the batch counts as one long row.
+    rows = Z.flatten()[None] if from_batch else Z
+    values, where = rows.topk(k * len(Z) // len(rows), sorted=False)
+    return torch.zeros_like(rows).scatter(1, where, values.relu()).view_as(Z)
+
+
 def sparse_step(case: Case, activation: str, start: torch.Tensor) -> Callable:
     """A function of a batch that takes our step and returns the loss."""
     problem = Problem(Parts(unit=True), ACTIVATIONS[activation](case.k), Layer())
@@ -106,11 +117,7 @@ def dense_step(case: Case, activation: str, start: torch.Tensor) -> Callable:
 
     def step(D: torch.Tensor) -> torch.Tensor:
         optimiser.zero_grad()
-        Z = linear(D, encoder)
-        # All of a batch choose together where the batch counts as one long row.
-        rows = Z.flatten()[None] if activation == "batchtopk" else Z
-        values, where = rows.topk(case.k * len(Z) // len(rows), sorted=False)
-        H = torch.zeros_like(rows).scatter(1, where, values.relu()).view_as(Z)
+        H = selected(linear(D, encoder), case.k, activation == "batchtopk")
         loss = squared_error(H @ decoder, D)
         loss.backward()
         with torch.no_grad():
@@ -199,26 +206,32 @@ def stack(scale: float) -> list[dict]:
     ]
 
 
-#: Samples, features, parts, active codes (0: ReLU), samples a batch, least ratio.
+#: Samples, features, parts, activation, samples a batch, epochs, least ratio.
 EPOCHS = {
-    "digits relu": (1797, 64, 16, 0, 256, 1),
-    "digits topk": (1797, 64, 64, 4, 256, 1),
-    "mnist relu": (10000, 784, 49, 0, 256, 1),
-    "mnist topk": (10000, 784, 128, 8, 256, 1),
-    "middle relu": (8192, 384, 512, 0, 1024, 1),
-    "middle topk": (8192, 384, 512, 16, 1024, 1),
-    "large topk": (16384, 384, 3072, 24, 1024, 2),
+    "small relu": (200, 20, 8, ReLU(), 64, 30, 1),
+    "digits relu": (1797, 64, 16, ReLU(), 256, 20, 1),
+    "digits topk": (1797, 64, 64, TopK(4), 256, 20, 1),
+    "faces relu": (400, 4096, 32, ReLU(), 256, 3, 1),
+    "mnist relu": (10000, 784, 49, ReLU(), 256, 3, 1),
+    "mnist topk": (10000, 784, 128, TopK(8), 256, 3, 1),
+    "tall relu": (50000, 784, 64, ReLU(), 256, 1, 1),
+    "middle relu": (8192, 384, 512, ReLU(), 1024, 3, 1),
+    "middle topk": (8192, 384, 512, TopK(16), 1024, 3, 1),
+    "middle batchtopk": (8192, 384, 512, BatchTopK(16), 1024, 3, 1),
+    "large topk": (16384, 384, 3072, TopK(24), 1024, 3, 2),
 }
 
 
 def epoch(name: str, scale: float) -> list[dict]:
-    """Seconds of three epochs as a fit takes them, with what is measured between them, against the
+    """Seconds of epochs as a fit takes them, with what is measured between them, against the
     steps of a dense autograd loop that measures nothing."""
-    n, d, m, k, size, bar = EPOCHS[name] if scale >= 1 else (64, 16, 8, EPOCHS[name][3] // 4, 32, 1)
+    n, d, m, codes, size, epochs, bar = EPOCHS[name]
+    if scale < 1:
+        n, d, m, codes, size, epochs = 64, 16, 8, ReLU() if codes == ReLU() else TopK(2), 32, 1
+    k = codes.sparsity or 0
     case = Case(d, m, k or m // 8, size, steps=1, repeats=1, bar=bar)
     D, start = mixture(case)
     D = D.repeat(-(-n // len(D)), 1)[:n] / D.square().mean().sqrt()
-    codes, epochs = TopK(k) if k else ReLU(), 3
     rate = LEARNING_RATE
 
     def ours() -> float:
@@ -232,12 +245,9 @@ def epoch(name: str, scale: float) -> list[dict]:
         for _ in range(epochs):
             for rows in torch.randperm(n).split(size):
                 optimiser.zero_grad()
-                Z = linear(D[rows], encoder)
-                H = Z.relu()
-                if k:
-                    values, where = Z.topk(k, sorted=False)
-                    H = torch.zeros_like(Z).scatter(1, where, values.relu())
-                loss = squared_error(H @ decoder, D[rows])
+                batch = D[rows]
+                H = selected(linear(batch, encoder), k, codes.from_batch)
+                loss = squared_error(H @ decoder, batch)
                 loss.backward()
                 optimiser.step()
         return loss.item()
