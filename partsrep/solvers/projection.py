@@ -56,7 +56,7 @@ SWEEPS, SWEEPS_OF_CODES, REFITS = 5, 2, 2
 ROUNDS, LATEST, GAIN = 100, 10, 2.5e-3
 HEAT, HEAT_OF_SELECTIONS = 10, 20  # a selection settles later
 # Where rounds are all there is to gain: so many in a heat, and their patience with the last start.
-HEAT_OF_ROUNDS, PATIENT = 20, 60
+HEAT_OF_ROUNDS, PATIENT = 40, 60
 # In closed form: the least share that counts, and how much more than needed makes codes positive.
 WELL_POSED, MARGIN = 1e-8, 1.01
 # Below these limits the matrices of so many units, features or samples cost little.
