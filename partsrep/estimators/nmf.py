@@ -192,6 +192,7 @@ class NMF(PartsModel):
     shuffle: bool = False
 
     _takes = CHOICES
+    _parts = "parts"
     _varied = ("random_state",)
 
     def fit(self, X, y=None, *, W=None, H=None, mask=None):
