@@ -255,8 +255,6 @@ def check_custom(F: Any, name: str, shape: tuple[int, int], dtype: np.dtype) -> 
                 f"Expected {shape[axis]}, but got {F.shape[axis]}."
             )
     check_non_negative(F, f"NMF (input {name})")
-    if not F.any():
-        raise ValueError(f"Array passed to NMF (input {name}) is full of zeros.")
     if F.dtype != dtype:
         raise TypeError(
             f"H and W should have the same dtype as X. Got {name}.dtype = {F.dtype}, X: {dtype}."

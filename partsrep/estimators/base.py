@@ -42,6 +42,8 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     """What NMF and SAE share as scikit-learn transformers."""
 
     _takes: Choices
+    #: The argument that says what the parts may be.
+    _parts: str
     #: The arguments in which models that are fitted together may differ.
     _varied: tuple[str, ...]
 
@@ -92,9 +94,9 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     @property
     def _nonnegative(self) -> bool:
-        """Whether the parts are; not as long as the arguments name no problem."""
+        """Whether the parts are; not as long as nothing says what they may be."""
         try:
-            return self.problem.parts.nonnegative
+            return self._chosen(self._parts).nonnegative
         except ValueError:
             return False
 

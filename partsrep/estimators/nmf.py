@@ -192,6 +192,7 @@ class NMF(PartsModel):
     shuffle: bool = False
 
     _takes = CHOICES
+    _parts = "parts"
     _varied = ("random_state",)
 
     def fit(self, X, y=None, *, W=None, H=None, mask=None):
@@ -501,10 +502,12 @@ class NMF(PartsModel):
                     f"init='custom' begins from W= and H= given to fit: {name} is not."
                 )
         m = np.shape(H)[0] if self.n_components == "auto" else self._n_parts(D)
-        return Factors(
-            check_custom(W, "W", (D.shape[0], m), D.dtype) / unit.codes,
-            check_custom(H, "H", (m, D.shape[1]), D.dtype) / unit.parts,
-        )
+        W = check_custom(W, "W", (D.shape[0], m), D.dtype)
+        H = check_custom(H, "H", (m, D.shape[1]), D.dtype)
+        for name, F in (("W", W), ("H", H)):
+            if not F.any():
+                raise ValueError(f"Array passed to NMF (input {name}) is full of zeros.")
+        return Factors(W / unit.codes, H / unit.parts)
 
     def _start(self, D, m: int, problem: Problem, unit: Unit, rng) -> Factors:
         """Codes and parts to begin from, in the unit of D, not yet within what is allowed."""

@@ -208,6 +208,7 @@ class SAE(PartsModel):
     dtype: str | None = None
 
     _takes = CHOICES
+    _parts = "decoder"
     _varied = ("random_state", "activation", "penalty")
 
     def __sklearn_is_fitted__(self) -> bool:
