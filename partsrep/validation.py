@@ -1,6 +1,7 @@
 """What data and settings are accepted, and the errors the others get: thin, over scikit-learn."""
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from numbers import Integral, Number, Real
@@ -174,12 +175,11 @@ def check_scale(D: Any, degree: float = 2.0, dtype: Any = None, name: str = "X")
         return
     power, limits = degree * np.log(largest), np.finfo(dtype)
     if not np.log(limits.tiny) < power < np.log(limits.max) - np.log(math.prod(D.shape)):
-        size = "large" if largest > 1 else "small"
         sums = "squares" if degree == 2 else f"its power {degree:g}"
         raise ValueError(
-            f"The largest entry of {name}, {largest:g}, is too {size} for sums of {sums} in "
-            f"{dtype}: rescale {'the data' if name == 'X' else 'it'}, for instance "
-            f"{name} / {largest:g}."
+            f"The largest entry of {name}, {largest:g}, is too "
+            f"{'large' if largest > 1 else 'small'} for sums of {sums} in {dtype}: rescale "
+            f"{'the data' if name == 'X' else 'it'}, for instance {name} / {largest:g}."
         )
 
 
@@ -291,9 +291,12 @@ def check_choice(
 
 
 def check_integer(name: str, value: Any, minimum: int = 1) -> int:
-    """`value` as an int; a ValueError unless it is an integer of at least `minimum`."""
+    """`value` as an int; a ValueError unless it is an integer of at least `minimum` that the
+    machine can count to."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < minimum:
         raise ValueError(f"{name} must be an integer of at least {minimum}; got {value!r}.")
+    if value > sys.maxsize:
+        raise ValueError(f"{name} must be at most {sys.maxsize}; got {value!r}.")
     return int(value)
 
 
@@ -317,10 +320,10 @@ def check_number(
         number = math.inf
     outside = not minimum <= number <= maximum or not math.isfinite(number)
     if outside or (above and number == minimum) or (below and number == maximum):
-        bounds = f"{'above' if above else 'of at least'} {minimum:g}"
-        if maximum < math.inf:
-            bounds += f" and {'below' if below else 'at most'} {maximum:g}"
-        raise ValueError(f"{name} must be a finite number {bounds}; got {value!r}.")
+        least = f" {'above' if above else 'of at least'} {minimum:g}" * (minimum > -math.inf)
+        most = f" {'below' if below else 'at most'} {maximum:g}" * (maximum < math.inf)
+        bounds = " and".join(filter(None, (least, most)))
+        raise ValueError(f"{name} must be a finite number{bounds}; got {value!r}.")
     return number
 
 

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from problems import low_rank
 
 from partsrep import NMF
-from partsrep.validation import check_mask, check_scale
+from partsrep.validation import check_integer, check_mask, check_number, check_scale
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -111,6 +111,28 @@ def test_what_is_seen_must_be_known_and_nonnegative():
 def test_sparse_data_have_no_mask():
     with pytest.raises(ValueError, match=r"needs a dense array of data; call X\.toarray"):
         NMF(1).fit(sp.csr_array(np.eye(3)), mask=np.ones((3, 3)))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        ({}, "a finite number of at least 0; got"),
+        ({"minimum": -np.inf}, "a finite number; got"),
+        ({"minimum": -np.inf, "maximum": 1}, "a finite number at most 1; got"),
+        ({"maximum": 1, "above": True, "below": True}, "a finite number above 0 and below 1; got"),
+    ],
+)
+@pytest.mark.parametrize("value", [np.nan, np.inf, 10**400, True, None, "1"])
+def test_numbers_are_finite_and_the_error_says_only_bounds_that_bind(bounds, said, value):
+    with pytest.raises(ValueError, match=f"x must be {said}"):
+        check_number("x", value, **bounds)
+
+
+@pytest.mark.parametrize("setting", ["n_components", "max_iter", "n_init"])
+def test_no_integer_is_larger_than_the_machine_counts(setting):
+    with pytest.raises(ValueError, match=f"{setting} must be at most"):
+        NMF(**{"n_components": 2, setting: 10**30}).fit(np.eye(4))
+    assert check_integer("m", np.int64(2**62)) == 2**62
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
