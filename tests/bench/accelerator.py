@@ -262,8 +262,7 @@ def saelens(case: Case, start: torch.Tensor, precision: str, device: torch.devic
     peer = TopKTrainingSAE(
         TopKTrainingSAEConfig(
             d_in=case.d, d_sae=case.m, k=case.k, device=str(device), dtype="float32",
-            # Its own advice: for float32 without autocast.
-            use_sparse_activations=precision != "bfloat16",
+            use_sparse_activations=False,  # they have no views on a GPU (torch 2.11)
         )
     )  # fmt: skip
     optimiser = torch.optim.Adam(peer.parameters(), lr=LEARNING_RATE)
