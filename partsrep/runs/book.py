@@ -102,7 +102,10 @@ def cell(root: Path, notebook: str) -> dict[str, Parameter]:
 
 
 def overrules(root: Path) -> dict[str, dict]:
-    """Every notebook with what ``book/runs.yml`` sets; it has its own defaults for the rest."""
+    """Every notebook with what ``book/runs.yml`` sets; it has its own defaults for the rest.
+
+    Those that are named there come first, in its order.
+    """
     notebooks = sorted(f"notebooks/{path.name}" for path in root.glob("notebooks/*.ipynb"))
     listed = read_yaml(root / "book/runs.yml") or {}
     if unknown := sorted(set(listed) - set(notebooks)):
@@ -110,7 +113,7 @@ def overrules(root: Path) -> dict[str, dict]:
             f"book/runs.yml names {', '.join(unknown)}; the notebooks are {', '.join(notebooks)}."
         )
     runs = {}
-    for notebook in notebooks:
+    for notebook in dict.fromkeys([*listed, *notebooks]):
         parameters = cell(root, notebook)
         overrule = listed.get(notebook) or {}
         if unknown := sorted(set(overrule) - set(parameters)):
