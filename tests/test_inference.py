@@ -9,8 +9,10 @@ from problems import random_matrix, seeds
 from partsrep import leastsquares
 from partsrep.leastsquares import (
     columnwise_loss,
+    data_norm,
     exact_nnls,
     exact_simplex,
+    factorization_loss,
     gram_matmul,
     linear_encoder,
     n_sweeps,
@@ -51,6 +53,30 @@ def test_normal_equations_are_the_error_as_a_quadratic(weighted, sparse, seed):
     gram, cross = normal_equations(D.T, F, None if weights is None else weights.T)
     quadratic = np.vdot(components, gram_matmul(gram, components)) - 2 * np.vdot(components, cross)
     assert quadratic == pytest.approx(expected, rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("order", "weighted"),
+    [("C", False), ("C", True), ("F", False), ("F", True), ("sparse", False)],
+)
+@some
+@given(seed=seeds, size=st.integers(1, 60))
+def test_sums_over_the_data_are_exact_and_the_same_in_pieces(dtype, order, weighted, seed, size):
+    D, components, weights, _, _ = system(seed, weighted)
+    H = random_matrix(seed + 3, len(D), len(components)).astype(dtype)
+    D, components = D.astype(dtype), components.astype(dtype)
+    # Each entry in double precision; H Xᵀ is as exact as the factors' own.
+    each = np.ones(D.shape) if weights is None else weights
+    exact = sum(w * float(v) ** 2 for w, v in zip(each.flat, D.flat, strict=True))
+    loss = weighted_error(D.astype(float), H.astype(float) @ components, weights)
+    given_as = sp.csr_array(D) if order == "sparse" else np.asarray(D, order=order)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leastsquares, "PIECE", size)
+        assert data_norm(given_as, weights) ** 2 == pytest.approx(exact, rel=1e-13)
+        rounding = 20 * float(np.finfo(dtype).eps)
+        close = {"rel": rounding, "abs": rounding * exact}
+        assert factorization_loss(given_as, H, components, weights) == pytest.approx(loss, **close)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
