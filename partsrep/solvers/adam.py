@@ -9,7 +9,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch.optim.adam import adam
 
-from ..choices.codes import ReLU
+from ..choices.codes import ReLU, places
 from ..choices.problem import Problem
 from ..leastsquares import blocks
 from ..progress import History, Interrupted, progress
@@ -402,7 +402,7 @@ def _revive(
         weights = torch.nn.functional.one_hot(chosen, n).to(module.dictionary)
     else:
         # The code of that sample is to be like others, or where they compete it is never active.
-        active = H[H > 0]
+        active = H.flatten()[places(H.flatten() > 0)]
         level = active.mean() if len(active) else 1
         weights = parts = module.problem.parts.project_tensor(residual[chosen] / level)
     energy = parts.square().sum(dim=1, keepdim=True)
