@@ -345,6 +345,17 @@ def test_a_part_without_codes_waits(name):
     np.testing.assert_allclose(better[2], P[2], atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["unit", "unit-nonnegative", "nonnegative", "sparse"])
+def test_a_stack_is_improved_as_each_of_it_alone(name):
+    parts, problems = SETS[name], [random_problem(seed)[-2:] for seed in (0, 1)]
+    gram, cross = map(np.stack, zip(*problems, strict=True))
+    gram[1, 2], gram[1, :, 2], cross[1, 2] = 0, 0, 0  # a part that no code of the second uses
+    P = np.stack([parts.project(random_matrix(seed, *cross.shape[1:])) for seed in (2, 3)])
+    alone = [parts.improve(*each) for each in zip(P, gram, cross, strict=True)]
+    np.testing.assert_allclose(parts.improve(P, gram, cross), alone, rtol=1e-12)
+    np.testing.assert_array_equal(alone[1][2], P[1, 2])
+
+
 def test_a_disjoint_part_without_codes_keeps_what_nobody_else_gains_from():
     P = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
     gram, cross = np.array([[2.0, 0.0], [0.0, 0.0]]), np.array([[1.0, 4.0, -1.0], [0.0, 0.0, 0.0]])
