@@ -449,3 +449,20 @@ def test_only_nonnegative_parts_want_nonnegative_data():
         (Hull(), False),
     ):
         assert SAE(decoder=decoder).__sklearn_tags__().input_tags.positive_only is wanted
+
+
+@pytest.mark.parametrize("chosen", [{"activation": TopK(3)}, {"penalty": L1(0.1)}])
+def test_a_fit_in_half_precision_is_near_one_in_single(chosen):
+    D = np.random.RandomState(0).uniform(size=(300, 16)).astype("float32")
+
+    def fit(half):
+        sae = SAE(8, solver="adam", max_epochs=8, random_state=0, **chosen)
+        with (
+            torch.autocast("cpu", dtype=torch.bfloat16, enabled=half, cache_enabled=False),
+            pytest.warns(ConvergenceWarning),
+        ):
+            return sae.fit(D)
+
+    half = fit(True)
+    assert half.components_.dtype == np.float32
+    assert half.loss_ == pytest.approx(fit(False).loss_, rel=0.02)

@@ -124,7 +124,9 @@ class SAE(PartsModel):
     device : None, str or torch.device
         Where Adam and L-BFGS train; None: the CPU. The fitted model is back on the CPU.
     dtype : None, "float32" or "float64"
-        What to train in; None: that of the data, see below.
+        What to train in; None: that of the data, see below. Within
+        ``torch.autocast(device_type, dtype=torch.bfloat16, cache_enabled=False)`` products of
+        float32 are in half precision; the cache would keep weights that have changed since.
 
     Attributes
     ----------

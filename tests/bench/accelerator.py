@@ -132,7 +132,8 @@ def wait(device: torch.device) -> None:
 def half(precision: str, device: torch.device) -> Any:
     """The context of a forward pass."""
     if precision == "bfloat16":
-        return torch.autocast(device.type, dtype=torch.bfloat16)
+        # Without its cache, which would keep the weights of the first step.
+        return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)
     return nullcontext()
 
 
