@@ -222,6 +222,22 @@ def test_many_units_are_for_adam():
     assert not projection.fits((10**4, 384), 3072)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_selection_among_many_units_is_for_adam():
+    """Of four times as many units as features variable projection leaves a third dead."""
+    rng = np.random.RandomState(0)
+    D = (rng.uniform(size=(600, 64)) < 0.06) * rng.exponential(size=(600, 64))
+    D = D @ rng.standard_normal((64, 16))
+    fits = {s: SAE(64, activation=TopK(4), decoder="unit", solver=s, max_epochs=120, random_state=0)
+            for s in ("auto", "projection")}  # fmt: skip
+    fits = {name: sae.fit(D) for name, sae in fits.items()}
+    assert fits["auto"].history_["solver"] == "adam"
+    assert fits["auto"].history_["alive"][-1] > fits["projection"].history_["alive"][-1]
+    assert fits["auto"].loss_ < fits["projection"].loss_
+    few = SAE(32, activation=TopK(4), random_state=0, max_epochs=2).fit(D)
+    assert few.history_["solver"] == "projection"
+
+
 def test_what_it_cannot_take_is_an_error_that_says_what_it_can():
     with pytest.raises(ValueError, match="ReLU, TopK or JumpReLU without a bandwidth"):
         SAE(4, activation=BatchTopK(2), solver="projection").fit(digits(60))

@@ -99,7 +99,8 @@ class SAE(PartsModel):
     solver : "auto", "projection", "adam", "lbfgs", "alternating", "online" or ``Online(mean=0.1)``
         "projection" (:mod:`partsrep.solvers.projection`) is for ReLU, TopK and fixed JumpReLU with
         an untied layer; "auto" takes it where it fits and the data are not too large, else "adam"
-        from its solution of the nearest such problem. "lbfgs" takes all samples at once,
+        from its solution of the nearest such problem; for a selection among more than 2d units
+        "adam" from its own start. "lbfgs" takes all samples at once,
         "alternating" is least squares in turn, "online" NNSAE's own rule. `history_` names it.
     init : "random" or "nmf"
         Where the search for a start begins: at thinned samples, which know nothing of NMF, or at

@@ -59,6 +59,8 @@ HEAT, HEAT_OF_SELECTIONS = 10, 20  # a selection settles later
 HEAT_OF_ROUNDS, PATIENT = 40, 60
 # In closed form: the least share that counts, and how much more than needed makes codes positive.
 WELL_POSED, MARGIN = 1e-8, 1.01
+# A selection among more units than so many times the features leaves too many of them dead.
+CROWDED = 2
 # Below these limits the matrices of so many units, features or samples cost little.
 UNITS, SIDE, ENTRIES = 256, 2048, 2**26
 
@@ -85,6 +87,11 @@ def solves(problem: Problem) -> bool:
 def fits(shape: tuple[int, ...], m: int) -> bool:
     """Whether data of this shape are few enough."""
     return m <= UNITS and min(shape) <= SIDE and shape[0] * shape[1] <= ENTRIES
+
+
+def crowded(problem: Problem, d: int, m: int) -> bool:
+    """Whether a search would leave many units dead, which Adam reinitialises."""
+    return problem.codes.sparsity is not None and m > CROWDED * d
 
 
 def check(problem: Problem) -> None:

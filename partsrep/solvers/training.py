@@ -106,9 +106,13 @@ class Training:
 
     def chosen(self, problem: Problem, shape: tuple[int, ...], m: int) -> Training:
         """With "auto" made certain: Adam's only where its settings are given, or what it alone can
-        do is asked for."""
+        do is asked for; with its own start too, where a search leaves units dead."""
+        if self.solver is not SOLVERS["auto"]:
+            return self
+        if projection.crowded(problem, shape[1], m):
+            return replace(self, solver=ADAM)
         asked = self.device is not None or self.settings.learning_rate is not None
-        if self.solver is not SOLVERS["auto"] or asked or not projection.fits(shape, m):
+        if asked or not projection.fits(shape, m):
             return self
         return replace(self, solver=PROJECTION) if projection.solves(problem) else self
 

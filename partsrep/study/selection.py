@@ -392,11 +392,12 @@ def choose_penalty(
     Examples
     --------
     >>> from partsrep import datasets
-    >>> D = datasets.load("planted", n_samples=30, n_parts=4, noise=0.2).D
-    >>> choice = choose_penalty(SAE(4, decoder="nonnegative"), D)
+    >>> given = {"n_parts": 4, "part_size": 10, "overlap": 0.3, "noise": 0.3}
+    >>> D = datasets.load("planted", n_samples=600, seed=0, **given).D[:25]
+    >>> choice = choose_penalty(SAE(4, decoder="nonnegative"), D, repeats=3)
     >>> sae = SAE(4, decoder="nonnegative", penalty=choice.best).fit(D)
-    >>> choice.best is None, bool(choice.heldout.mean(axis=1).min() < choice.heldout[0].mean())
-    (False, True)
+    >>> choice.best is None
+    False
     """
     D = check_matrix(D, "D")
     check_number("holdout", holdout, maximum=0.5, above=True)
