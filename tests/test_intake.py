@@ -245,7 +245,7 @@ def test_widths_that_do_not_fit():
     with pytest.raises(ValueError, match="X has 5 features, but SAE is expecting 6"):
         sae.transform(D[:, :5])
     for wrong in (D, D[:, :3]):
-        with pytest.raises(ValueError, match=f"X has {wrong.shape[1]} codes a sample.* 4 parts"):
+        with pytest.raises(ValueError, match=f"X has {wrong.shape[1]} columns.* 4 parts"):
             sae.inverse_transform(wrong)
     with pytest.raises(ValueError, match="2D"):
         sae.inverse_transform(D[0])

@@ -134,8 +134,16 @@ class BoundCone(PartSet):
         """As the set is."""
         return self.allowed.homogeneous
 
+    def return_to(self, weights: np.ndarray) -> np.ndarray:
+        """The parts that have these weights (m, n); `improve` then goes on from there."""
+        P = weights @ self.D
+        return self._arrived(Descent(weights, P, weights, P))
+
     def project(self, components: np.ndarray) -> np.ndarray:
-        """Nearest parts, by steps from the sample nearest to each; exact for samples themselves."""
+        """Nearest parts, by steps from the sample nearest to each; exact for samples themselves,
+        and for the parts that were returned last."""
+        if self._reached is not None and np.array_equal(components, self._reached.P):
+            return components.copy()
         A = indicator(distances(components, self.D).argmin(axis=1), self.D)
         P = A @ self.D
         identity = np.eye(len(components), dtype=A.dtype)

@@ -104,6 +104,10 @@ class PartSet:
             + ("bind it to the samples first." if self.of_samples else "it must say what is near.")
         )
 
+    def return_to(self, weights: np.ndarray) -> np.ndarray:
+        """The parts of a bound set of samples with these weights (m, n), to go on from there."""
+        raise NotImplementedError(f"{self!r} has no weights of samples.")
+
     def project_tensor(self, trained: "Tensor") -> "Tensor":
         """Nearest member (…, m, d); of a set of samples its weights (…, m, n), unbound."""
         return through_numpy(self.project, trained)

@@ -45,7 +45,7 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     #: The argument that says what the parts may be.
     _parts: str
     #: The arguments in which models that are fitted together may differ.
-    _varied: tuple[str, ...]
+    _varied: tuple[str, ...] = ("random_state",)
 
     def fit_transform(self, X, y=None):
         """Fit, then return the codes of the same data: the same as ``fit(X).transform(X)``."""
@@ -258,7 +258,8 @@ def fit_all(estimators: Iterable[BaseEstimator], D) -> list[BaseEstimator]:
     estimators = list(estimators)
     kinds = {type(estimator) for estimator in estimators}
     kind = kinds.pop() if len(kinds) == 1 else None
-    if len(estimators) > 1 and hasattr(kind, "_together") and kind._together(estimators):
+    stacks = hasattr(kind, "_together") and hasattr(kind, "_fit")
+    if len(estimators) > 1 and stacks and kind._together(estimators):
         kind._fit(estimators, D)
         return estimators
     return [estimator.fit(D) for estimator in progress(estimators, "fits")]

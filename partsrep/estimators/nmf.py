@@ -193,7 +193,6 @@ class NMF(PartsModel):
 
     _takes = CHOICES
     _parts = "parts"
-    _varied = ("random_state",)
 
     def fit(self, X, y=None, *, W=None, H=None, mask=None):
         """Factorize X, array or sparse matrix (n, d).

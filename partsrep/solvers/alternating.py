@@ -93,6 +93,7 @@ def descend(
         loss = gram_loss(norm, gram, cross, P)
         if loss < best:
             best, kept = loss, (P.copy(), U, b)
+            of_samples = parts.weights if parts.of_samples else None
         history.add(iteration=i, objective=loss / len(D))
         since += 1
         if best < (1 - settings.tol) * reference:
@@ -101,6 +102,8 @@ def descend(
             break
     if codes.sparsity is None and has_norms_to_move(parts):
         kept = with_unit_norm(*kept)
+    if of_samples is not None:  # the set remembers the weights of the parts it returned last
+        kept = (parts.return_to(of_samples), *kept[1:])
     return Weights(*kept), history
 
 
