@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -44,15 +44,15 @@ QUANTITIES = {
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """One fitted model on one data set D (n, d)."""
+    """One fitted model on one data set D (n, d), and its codes H (n, m) of it."""
 
     model: Any
     D: np.ndarray
+    H: np.ndarray = field(init=False)
 
-    @cached_property
-    def H(self) -> np.ndarray:
-        """The model's codes (n, m) of D."""
-        return codes_of(self.model, self.D)
+    def __post_init__(self) -> None:
+        # At once, so that data that the model refuses are refused by who gives them.
+        object.__setattr__(self, "H", codes_of(self.model, self.D))
 
     @property
     def live_parts(self) -> np.ndarray:
