@@ -51,6 +51,17 @@ def test_nothing_else_is_stored(path):
             assert not cell.get("outputs")
 
 
+def test_a_page_shows_little_code(path):
+    hidden = {"hide-input", "hide-cell", "remove-cell"}
+    code = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    shown = [cell for cell in code if not hidden & set(cell.metadata.get("tags", []))]
+    assert tagged(path, "parameters")[0] in shown
+    assert sum(len(cell.source.splitlines()) for cell in shown) <= 40
+    assert all("hide-cell" in cell.metadata.tags for cell in tagged(path, "nbval-check-output"))
+    [record] = [cell for cell in code if "write_record(" in cell.source]
+    assert "remove-cell" in record.metadata.get("tags", [])
+
+
 @pytest.mark.slow
 def test_runs_with_other_parameters(path, warm_kernel, tmp_path):
     record = tmp_path / "record.json"
