@@ -15,6 +15,7 @@ addEventListener("DOMContentLoaded", () => {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "btn btn-sm nav-link pst-navbar-icon live-code";
+  button.textContent = "</>";
   const remembered = () => {
     try {
       return localStorage.getItem("code") === "on";
@@ -25,7 +26,8 @@ addEventListener("DOMContentLoaded", () => {
   let on = remembered();
   const show = () => {
     for (const fold of folds) fold.open = on;
-    button.textContent = on ? "Code: on" : "Code: off";
+    button.title = on ? "Fold all code" : "Show all code";
+    button.setAttribute("aria-label", button.title);
     button.setAttribute("aria-pressed", on);
   };
   button.addEventListener("click", () => {
