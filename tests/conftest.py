@@ -1,5 +1,6 @@
 """What several folders of tests share: all of them draw the same numbers at every run."""
 
+import os
 import signal
 from functools import cache
 from importlib import import_module
@@ -82,6 +83,23 @@ def html(tmp_path_factory) -> Path:
     """The folder of the rendered book, brought up to date; a warning of a page is an error here."""
     with FileLock(tmp_path_factory.getbasetemp().parent / "book.lock"):  # one worker builds it
         return build(ROOT).parent
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One for the tests of pages and of live figures."""
+    import chromium  # beside those tests
+    from playwright.sync_api import sync_playwright
+
+    path = chromium.find()
+    if path is None:
+        pytest.skip("no Chromium: `make browser` gets one, PARTSREP_CHROMIUM names one")
+    # Chromium refuses its sandbox to root, which containers run as.
+    sandbox = [] if os.geteuid() else ["--no-sandbox"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=sandbox)
+        yield browser
+        browser.close()
 
 
 def pytest_collection_modifyitems(items):

@@ -30,8 +30,8 @@ def write_records(app):
     # The driver builds from a copy within the repository, which leaves the results where they are.
     folders = Path(app.confdir), *Path(app.confdir).parents
     places = (folder / "book/results/phase.jsonl" for folder in folders)
-    results = next(place for place in places if place.is_file())
-    records = {"phase": phase(results.read_text().splitlines())}
+    results = next((place for place in places if place.is_file()), None)
+    records = {"phase": phase(results.read_text().splitlines())} if results else {}
     out = Path(app.outdir, "_static/live/records.js")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(f"partsrep.records = {json.dumps(records)};\n")

@@ -160,15 +160,15 @@ def _list(content):
 
 def _random(content):
     content = dict(content)
-    count, seed = check_integer("count", content.pop("count", 0)), content.pop("seed", 0)
+    count, seed = check_integer("count", _few(content.pop("count", 0))), content.pop("seed", 0)
     rng = np.random.RandomState(check_integer("seed", seed, 0))
-    draws = {name: _draw(name, how, _few(count), rng) for name, how in content.items()}
+    draws = {name: _draw(name, how, count, rng) for name, how in content.items()}
     return _points(draws, zip(*draws.values(), strict=True))
 
 
 def _seeds(content):
     some = isinstance(content, list)
-    values = content if some else range(_few(check_integer("seeds", content)))
+    values = content if some else range(check_integer("seeds", _few(content)))
     return [{"seed": value} for value in values]
 
 
