@@ -14,11 +14,11 @@ partsrep.page.figures["map"] = (host) => {
   const quantities = [
     ["mcc", "SAE and NMF"],
     ["seed_mcc", "NMF and NMF"],
-    ["blame", "the difference: SAE’s share"],
+    ["difference", "NMF and NMF, minus SAE and NMF"],
     ["truth_mcc_nmf", "NMF and truth"],
     ["truth_mcc_sae", "SAE and truth"],
   ];
-  const valueOf = (record) => (shown.quantity === "blame" ? record.seed_mcc - record.mcc : record[shown.quantity]);
+  const valueOf = (record) => (shown.quantity === "difference" ? record.seed_mcc - record.mcc : record[shown.quantity]);
   const at = (noise, overlap) => records.find((record) => record.noise === noise && record.overlap === overlap);
 
   /** Equal domes that span a line of PARTS / 2 cells, integrated over its pixels. */
@@ -85,7 +85,7 @@ partsrep.page.figures["map"] = (host) => {
 
   function draw() {
     const values = records.map(valueOf);
-    const [least, most] = shown.quantity === "blame" ? [0, Math.max(0.05, ...values)] : [Math.min(0.85, ...values), 1];
+    const [least, most] = shown.quantity === "difference" ? [0, Math.max(0.05, ...values)] : [Math.min(0.85, ...values), 1];
     const [ink, ground] = ["--live-adds", "--live-zero"].map((name) => colour(host, name));
     for (const { noise, overlap, pick } of cells) {
       const value = valueOf(at(noise, overlap));

@@ -77,8 +77,8 @@ partsrep.page.figures["together"] = (host) => {
     words.textContent =
       (delta > 1e-6
         ? `Part ${NAMES[chosen]} is ${score(delta)} away from the shaded set: noise in its code grows ${(1 / delta).toFixed(1)} times. `
-        : `Part ${NAMES[chosen]} lies in the shaded set: no layer computes its codes. `) +
-      (able ? "One layer computes the codes of all three." : "One layer cannot compute the codes of all three.");
+        : `Part ${NAMES[chosen]} lies in the shaded set: no layer computes its codes at all amplitudes. `) +
+      (able ? "One layer computes the codes of all three, at all amplitudes." : "One layer cannot compute the codes of all three.");
     host.dataset.margin = delta;
   }
 

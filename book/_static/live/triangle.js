@@ -107,10 +107,11 @@ partsrep.page.figures["triangle"] = (host) => {
 
   /** How far the triangles that were found are from one another. */
   function apart() {
+    const worst = Math.max(...found.map(({ share }) => share));
     const least = Math.min(...found.map((a) => Math.min(...found.map((b) => partsrep.match(a.P, b.P).mcc))));
     return least > 0.995
       ? `The ${found.length} fits found the same triangle.`
-      : `The ${found.length} fits found different triangles (matched cosine down to ${least.toFixed(2)}), and each rebuilds the samples.`;
+      : `The ${found.length} fits found different triangles: matched cosine down to ${least.toFixed(2)}, loss at most ${(100 * worst).toFixed(2)} % of the data.`;
   }
 
   function fit(method) {
@@ -118,8 +119,9 @@ partsrep.page.figures["triangle"] = (host) => {
     const free = settings.decoder === "free" && method === "sae";
     found = found.filter((other) => other.method !== method);
     for (let start = 0; start < STARTS; start++, seed++) {
-      const { P } = partsrep.last(partsrep[method](D, { m: 3, free, seed, tol: method === "nmf" ? 1e-6 : 1e-9 }));
-      found.push({ method, P, corners: P.map((part) => sharesOf(part)) });
+      const { P, loss } = partsrep.last(partsrep[method](D, { m: 3, free, seed, tol: method === "nmf" ? 1e-6 : 1e-9 }));
+      const share = Math.max(0, loss) / partsrep.energy(D);
+      found.push({ method, P, share, corners: P.map((part) => sharesOf(part)) });
     }
     draw();
   }
