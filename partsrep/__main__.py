@@ -91,7 +91,7 @@ def sweep(
     again = ["sweep", str(notebook), "--grid", str(grid), "--out", str(out)]
     again += ["--scheduler", scheduler] if scheduler else []
     again += ["--workers", str(workers)] if workers else []
-    again += ["--timeout", f"{timeout:g}"] if timeout != 3600 else []
+    again += ["--timeout", f"{timeout:.15g}"] if timeout != 3600 else []
     with ending(*again, code=2, words="The sweep cannot go on: "):
         from partsrep import runs
 

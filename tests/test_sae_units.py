@@ -195,3 +195,6 @@ def test_what_reconstructs_between_zero_and_one_says_so_of_other_data(make):
     for wrong in (255 * D, D - 1, D + 0.5):
         with pytest.raises(ValueError, match=r"output='logistic' .* need data in \[0, 1\]"):
             sae.fit(wrong)
+    # The bound that is missed by a hair is seen to be missed.
+    with pytest.raises(ValueError, match=r" to 1\.000000001: scale"):
+        sae.fit(D / D.max() * 1.000000001)

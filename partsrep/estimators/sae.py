@@ -314,9 +314,9 @@ class SAE(PartsModel):
             )
         elif reached > (1 + max(self.tol, 1e-6)) * zero:
             yield (
-                f"The objective, {reached:.3g}, is above that of codes of zero, {zero:.3g}: train "
-                "longer (max_epochs), from another start (random_state, n_init, start) or with "
-                "another learning_rate; weaker penalties or another activation fit better."
+                f"The objective is {reached - zero:.3g} above that of codes of zero, {zero:.3g}: "
+                "train longer (max_epochs), from another start (random_state, n_init, start) or "
+                "with another learning_rate; weaker penalties or another activation fit better."
             )
         if frozen > max(0.1 * lowest[-1], 0.01 * zero):
             yield (
@@ -514,7 +514,7 @@ class SAE(PartsModel):
         if (low < 0 or high > 1) and (reset or fit == FITS["bernoulli"]):
             raise ValueError(
                 f"output={link!r} and loss={self.loss!r} need data in [0, 1]; these reach from "
-                f'{low:g} to {high:g}: scale them, or choose output="linear".'
+                f'{low} to {high}: scale them, or choose output="linear".'
             )
         return D
 
