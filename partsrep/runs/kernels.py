@@ -37,8 +37,10 @@ SCRIPT = Path(__file__).with_name("kernel_server.py")
 INLINE = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 #: Seconds that the imports may take before each kernel has to do them itself.
 IMPORTS = 300.0
-# papermill's own reading of the cell misses parameters that ours finds.
-logging.getLogger("papermill").addFilter(lambda said: "unknown parameter" not in str(said.msg))
+# papermill's own reading of the cell misses parameters that ours finds, and says so.
+logging.getLogger("papermill").addFilter(
+    lambda said: not str(said.msg).startswith(("Passed unknown parameter", "Unable to parse line"))
+)
 
 
 def execute(
