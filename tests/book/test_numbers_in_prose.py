@@ -150,7 +150,10 @@ def test_what_cannot_move_is_on_a_page():
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_a_bound_is_called_one(path):
-    words = {"below": r"\b(?:below|less than|within)\b", "above": r"\b(?:above|more than)\b"}
+    words = {
+        "below": r"\b(?:below|less than|fewer than|within)\b",
+        "above": r"\b(?:above|more than)\b",
+    }
     text = prose(path)
     for bound in re.finditer(r"\{glue:text\}`[^`]*:(below|above)\.[^`]*`", text):
         before = text[: bound.start()].rpartition("\n")[2]
