@@ -41,10 +41,11 @@ def row(name: str, claim: dict, homes: dict[str, str]) -> str:
     tests = {}
     for test in claim["tests"]:
         tests.setdefault(homes[test], []).append(test)
-    shown += [
+    links = [
         f'<a href="../_static/tests/{home}.txt" title="{", ".join(names)}">test</a>'
         for home, names in tests.items()
     ]
+    shown.append(", ".join(links))
     cells = [
         f"[**{name}**](../{claim['page']}.ipynb)<br>*{claim['status']}*",
         *map("<br>".join, (words, shown)),

@@ -34,8 +34,9 @@ def tidy(html: str) -> str:
     if not rows or any(len(row) != len(labels) for row in rows):
         return html
     for row in rows:
-        for label, cell in zip(labels[1:], row[1:], strict=True):
-            cell["data-label"] = label
+        for label, cell in zip(labels, row, strict=True):
+            if label and (cell is not row[0] or NUMBER.fullmatch(cell.get_text(strip=True))):
+                cell["data-label"] = label  # a name says by itself what it is
     width = 0
     for title, column in zip(head.tr.find_all(["th", "td"]), zip(*rows, strict=True), strict=True):
         texts = [cell.get_text(" ", strip=True) for cell in column]
