@@ -1,15 +1,119 @@
-"""What the notebooks of the book share: claims for the tests, numbers for the prose, a record."""
+"""What the notebooks of the book share, each as one short call.
 
+Claims for the tests, numbers for the prose, tables for the page, and a record for sweeps.
+"""
+
+import inspect
+import sys
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from pandas.io.formats.style import Styler
+from sklearn.exceptions import ConvergenceWarning
 
 from .records import write_record
 
-__all__ = ["claim", "glue_all", "mean", "write_record"]
+__all__ = [
+    "allow_short_fits",
+    "at_least",
+    "claim",
+    "glue_all",
+    "keep_record",
+    "mean",
+    "styled",
+    "write_record",
+]
+
+# How a kind of number is written; the residual's format is `_power`.
+FORMATS = {
+    "count": "{:z.0f}",  # also a mean number of iterations
+    "few": "{:z.1f}",  # a mean of small counts
+    "score": "{:z.3f}",  # a cosine, a share of one
+    "loss": "{:z.4f}",  # relative to the energy of the data
+    "close": "{:z.5f}",  # losses that differ little
+    "ratio": "{:z.2f}",
+    "percent": "{:z.2%}",
+}
+ROUNDING = 1e-12  # below it a residual is that of the arithmetic
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def allow_short_fits() -> None:
+    """No warnings that a fit was cut off: what it has reached is what the page shows."""
+    warnings.simplefilter("ignore", ConvergenceWarning)
+
+
+def at_least(least: int, **parameters: int) -> None:
+    """Refuse parameters below a number, by their names."""
+    for name, value in parameters.items():
+        if value < least:
+            raise ValueError(f"{name}={value}: take at least {least}.")
+
+
+def styled(
+    numbers: pd.DataFrame | Mapping[str, Any], formats: str | Mapping[str, str] | None = None
+) -> Styler:
+    """A table with named formats, for all columns or by column; other columns stay as they are.
+
+    A format is a key of `FORMATS` or ``residual``, a power of ten. Rows that have no names but
+    their places show none, and what is not known is a dash.
+
+    Examples
+    --------
+    >>> print(styled({"mcc": {"NMF": 0.98765}}, "score").to_string(delimiter=",").strip())
+    ,mcc
+    NMF,0.988
+    """
+    frame = pd.DataFrame(numbers)
+    if isinstance(frame.columns, pd.MultiIndex):
+        frame = frame.set_axis([", ".join(map(str, filter(None, c))) for c in frame], axis=1)
+    kinds = dict.fromkeys(frame, formats) if isinstance(formats, str) else dict(formats or {})
+    written = {c: _power if kind == "residual" else FORMATS[kind] for c, kind in kinds.items()}
+    unknown = kinds.keys() - set(frame)
+    if unknown:
+        raise ValueError(f"There are no columns {sorted(unknown)}.")
+    style = frame.astype(dict.fromkeys(kinds, float)).style.format(written, na_rep="–")
+    if isinstance(frame.index, pd.RangeIndex):
+        return style.hide(axis="index")
+    return style.format_index(_short)
+
+
+def _power(residual: float) -> str:
+    """A number by its power of ten, or as a bound where it is rounding.
+
+    >>> _power(2e-5), _power(7e-31)
+    ('2·10⁻⁵', '≤ 10⁻¹²')
+    """
+    if abs(residual) < ROUNDING:
+        return "≤ 10⁻¹²"
+    digit, power = f"{residual:.0e}".split("e")
+    return f"{digit}·10{str(int(power)).translate(RAISED)}"
+
+
+def _short(name: object) -> str:
+    """A row's name: of a number, what somebody chose, as 0.01."""
+    return f"{name:g}" if isinstance(name, float) else str(name)
+
+
+def keep_record(metrics: Mapping[str, Any]) -> None:
+    """Write the parameters of the notebook that runs, and what it measured, where it was asked to.
+
+    The parameters are the names with a type in the ``parameters`` cell. A metric that is not a
+    number, such as the interval of a single start, is left out.
+    """
+    notebook = sys.modules["__main__"]
+    parameters = {name: getattr(notebook, name) for name in inspect.get_annotations(notebook)}
+    if path := parameters.pop("record_path"):
+        known = {
+            key: value
+            for key, value in metrics.items()
+            if not isinstance(value, float) or np.isfinite(value)
+        }
+        write_record(path, parameters, known)
 
 
 def claim(words: str, holds: object) -> None:

@@ -75,6 +75,7 @@ def test_the_directive_writes_a_row_for_each_claim():
     namespace = {}
     source = (ROOT / "book/_ext/ledger.py").read_text()
     exec(compile(source, "ledger.py", "exec"), namespace)
-    row = namespace["row"]("T1", LEDGER["T1"])
+    row = namespace["row"]("T1", LEDGER["T1"], dict.fromkeys(TESTS, "test_t01_chain"))
     assert row.count("|") == 4
+    assert row.count(">test</a>") == 1 and all(test in row for test in LEDGER["T1"]["tests"])
     assert all(f"`{label}`" in row for label in LEDGER["T1"]["theorems"])
