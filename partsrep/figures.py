@@ -29,7 +29,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatterMathtext, MaxNLocator
 from numpy.typing import ArrayLike
 
 WIDTH = 7.0  # inches: 700 pixels on a desk, 350 on a phone
@@ -46,6 +46,7 @@ VARIABLES = {
 DASHES = "-", "--", "-.", ":"
 CENTRED = {"ha": "center", "va": "center"}
 NAMESPACES = {"": "http://www.w3.org/2000/svg", "xlink": "http://www.w3.org/1999/xlink"}
+SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 _LEVELS = np.linspace(-1, 1, 257)  # an odd number, so that zero has a colour of its own
 SIGNED = ListedColormap(
     # The power lets weak values be seen on a dark page too.
@@ -147,10 +148,26 @@ def new(height: float) -> Iterator[BookFigure]:
     _style_ticks(figure)
 
 
+class _Powers(LogFormatterMathtext):
+    """10³ in plain letters: a formula would be set letter by letter, in one size only."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        found = re.search(r"(?:(\d+)\\times)?10\^\{(.?\d+)\}", super().__call__(x, pos))
+        if not found:
+            return ""
+        power = "10" + found[2].translate(SUPERSCRIPTS)
+        return f"{found[1]}·{power}" if found[1] else power
+
+
 def _style_ticks(figure: Figure) -> None:
     """Ticks are made when they are first drawn, outside the context of the style."""
     for axes in figure.axes:
         axes.tick_params(which="both", color=INK, labelcolor=INK, labelsize=FONT)
+        for axis in axes.xaxis, axes.yaxis:
+            if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
+                axis.set_major_formatter(_Powers())
+            if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
+                axis.set_minor_formatter(_Powers(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
 
 
 def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -539,40 +556,40 @@ def samples(D: ArrayLike, D_hats: Mapping[str, ArrayLike], image_shape: tuple[in
 
 
 @_styled
-def data(sets: Mapping[str, object], count: int = 6) -> Figure:
+def data(sets: Mapping[str, tuple[ArrayLike, tuple[int, int] | None]], count: int = 6) -> Figure:
     """Show a few samples of each data set, a row for each: what the numbers of a page are about.
 
     Parameters
     ----------
-    sets : dict of Datasets
-        By name; each has samples `D` (n, d) and perhaps an `image_shape`, without which a sample
-        is a strip of its features. Each picture has the greys of its own values, white is most.
+    sets : dict of pairs
+        Samples (n, d) and their `image_shape` by name; without a shape a sample is a strip of
+        features. Each picture has the greys of its own values, white is most.
     count : int
         How many, spread evenly over the samples.
 
     Examples
     --------
-    >>> from types import SimpleNamespace
-    >>> figure = data({"dots": SimpleNamespace(D=np.eye(4), image_shape=(2, 2))}, count=2)
-    >>> [axes.images[0].get_array().argmax() for axes in figure.axes]
-    [np.int64(0), np.int64(3)]
+    >>> figure = data({"dots": (np.eye(4), (2, 2))}, count=2)
+    >>> [int(axes.images[0].get_array().argmax()) for axes in figure.axes]
+    [0, 3]
     """
     _filled("sets", sets)
+    ratios = [shape[0] / shape[1] if shape else 0.2 for _, shape in sets.values()]
     margin = 0.11 * max(len(line) for name in sets for line in name.split("\n"))
-    shapes = [dataset.image_shape or (1, 5) for dataset in sets.values()]
-    side = (WIDTH - margin) / count
-    ratios = [height / width for height, width in shapes]
-    figure = BookFigure(side * sum(ratios), "compressed")
+    figure = BookFigure((WIDTH - margin) / count * sum(ratios) + 0.1, "compressed")
     rows = figure.subplots(len(sets), count, squeeze=False, height_ratios=ratios)
-    for row, (name, dataset), ratio in zip(rows, sets.items(), ratios, strict=True):
-        D = _finite(f"sets[{name!r}].D", dataset.D)
+    for row, (name, (D, shape)), ratio in zip(rows, sets.items(), ratios, strict=True):
+        D = _finite(f"samples of {name!r}", D)
         shown = D[np.linspace(0, len(D) - 1, count).astype(int)]
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center", multialignment="right")
-        for axes, image in zip(
-            row, _images(name, shown, dataset.image_shape or (1, D.shape[1])), strict=True
-        ):
+        images = _images(name, shown, shape or (1, D.shape[1]))
+        for axes, image in zip(row, images, strict=True):
             _picture(axes, image, cmap="gray", vmin=min(image.min(), 0))
             axes.set_box_aspect(ratio)
+        lines = name.split("\n")
+        for place, line in enumerate(lines):
+            # Each by itself, so that it ends at the picture in letters of any size.
+            height = 0.5 + 0.36 * ((len(lines) - 1) / 2 - place)
+            row[0].text(-0.08, height, line, ha="right", va="center", transform=row[0].transAxes)
     return figure
 
 
@@ -604,8 +621,9 @@ def sums(
     [image] = _images("sample", np.atleast_2d(sample), image_shape)
     greys = {"cmap": "gray", "vmin": 0, "vmax": image.max()}
     side = WIDTH / (count + 3)
-    figure = BookFigure(len(models) * (side * image_shape[0] / image_shape[1] + 0.4), "compressed")
-    frames = figure.subplots(len(models), count + 2, squeeze=False, gridspec_kw={"wspace": 0.25})
+    figure = BookFigure(len(models) * (side * image_shape[0] / image_shape[1] + 0.5))
+    figure.get_layout_engine().set(wspace=0.03, w_pad=0.12)  # room for the signs
+    frames = figure.subplots(len(models), count + 2, squeeze=False)
     for row, (name, (codes, components)) in zip(frames, models.items(), strict=True):
         codes = _finite(f"codes of {name}", codes, ndim=1)
         parts = _images(f"parts of {name}", components, image_shape)
@@ -614,14 +632,16 @@ def sums(
         _picture(row[0], image, **greys)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
         row[0].set_title("sample")
-        for axes, part, top in zip(row[1:], parts[order], tops[order], strict=False):
+        for axes, part, top in zip(row[1:-1], parts[order], tops[order], strict=False):
             _part(axes, part, _colours(parts))
             axes.set_title(f"{top:.2f} ×")
+        for unused in row[1 + len(order) : -1]:
+            unused.remove()
         _picture(row[-1], np.tensordot(codes, parts, 1), **greys)
         row[-1].set_title("sum")
         signs = "=" + "+" * (count - 1) + ("…" if count < len(codes) else "=")
         for axes, sign in zip(row[1:], signs, strict=True):
-            axes.text(-0.13, 0.5, sign, transform=axes.transAxes, **CENTRED)
+            axes.text(-0.14, 0.5, sign, transform=axes.transAxes, **CENTRED)
     return figure
 
 

@@ -12,7 +12,6 @@ renders that tree with warnings as errors. ``build/html`` is replaced only by a 
 =============== ==========================================================
 """
 
-import base64
 import hashlib
 import json
 import math
