@@ -19,7 +19,9 @@ def visit_image(translator, node):
         return
     svg = Path(translator.builder.srcdir, node["uri"]).read_text(encoding="utf-8")
     said = f' role="img" aria-label="{escape(node.get("alt", ""))}"'
-    translator.body.append(re.sub(r"<\?xml.*?\?>", "", svg).strip().replace("<svg", "<svg" + said, 1))
+    translator.body.append(
+        re.sub(r"<\?xml.*?\?>", "", svg).strip().replace("<svg", "<svg" + said, 1)
+    )
     translator.builder.images.pop(node["uri"], None)  # no file of its own is needed
 
 
