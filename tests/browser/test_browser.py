@@ -43,7 +43,7 @@ def test_page_fits_its_screen_and_shows_its_mathematics(visit, page, viewport):
 @pytest.mark.parametrize("page", PAGES)
 def test_dark_page_is_dark(visit, page):
     tab = visit(page, DESK, scheme="dark")
-    rgba = "element => getComputedStyle(element).backgroundColor.match(/[\d.]+/g).map(Number)"
+    rgba = "element => getComputedStyle(element).backgroundColor.match(/[\\d.]+/g).map(Number)"
     assert max(tab.locator("body").evaluate(rgba)[:3]) < 64
     for picture in tab.locator(".bd-article img").all():
         assert picture.evaluate(rgba)[3:] == [0], "a figure lies on a slab"
