@@ -8,31 +8,45 @@ it does where there is nothing to show.
 
 One picture serves a white page and a dark one: the background is transparent, the ink a mid-tone
 with a contrast above 4:1 on both, and the colours those of Okabe and Ito (2008), for colour-blind
-readers, that are visible on both. Lettering keeps 8 pt on a phone.
+readers, that are visible on both. A notebook shows SVG in which the ink is `currentColor` and the
+colours are variables, so that a page may give them more contrast and its own letters; what is a
+raster stays one. Letters are laid out for a phone, and a page may make them smaller on a desk.
 
 Parts have one colour map: zero is transparent, positive is blue, negative is vermilion. Each part
-is divided by its own largest magnitude: colour says where a part is, not how strong it is.
+is divided by its own largest magnitude: colour says where a part is, not how strong it is. Parts
+that are lit nearly everywhere are photographs, with white for bright.
 """
 
 import functools
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatterMathtext, MaxNLocator
 from numpy.typing import ArrayLike
 
 WIDTH = 7.0  # inches: 700 pixels on a desk, 350 on a phone
-FONT = 15.5  # points: 8 remain on the phone
+FONT = 16  # points: 8 remain on the phone
 INK = "#797979"
 COLOURS = BLUE, VERMILION, GREEN, PURPLE = "#2B88CC", "#D55E00", "#009E73", "#CC79A7"
+VARIABLES = {
+    INK: "currentColor",
+    **{
+        colour: f"var(--figure-{name}, {colour})"
+        for name, colour in zip(("blue", "vermilion", "green", "purple"), COLOURS, strict=True)
+    },
+}
 DASHES = "-", "--", "-.", ":"
 CENTRED = {"ha": "center", "va": "center"}
+NAMESPACES = {"": "http://www.w3.org/2000/svg", "xlink": "http://www.w3.org/1999/xlink"}
+SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 _LEVELS = np.linspace(-1, 1, 257)  # an odd number, so that zero has a colour of its own
 SIGNED = ListedColormap(
     # The power lets weak values be seen on a dark page too.
@@ -54,7 +68,11 @@ STYLE = {
     "legend.fontsize": FONT,
     "legend.frameon": False,
     "lines.linewidth": 2.5,
+    "lines.markersize": 7,
     "text.color": INK,
+    "image.interpolation": "none",  # the browser gets the pixels themselves
+    "svg.fonttype": "none",  # letters stay letters
+    "svg.hashsalt": "partsrep",  # the same picture has the same file
 }
 
 
@@ -64,10 +82,53 @@ class BookFigure(Figure):
     def __init__(self, height: float, layout: str = "constrained"):
         super().__init__(figsize=(WIDTH, height), layout=layout)
 
-    def _repr_png_(self) -> bytes:
-        png = io.BytesIO()
-        self.savefig(png, format="png")  # uncropped, so that all lettering has one size
-        return png.getvalue()
+    def _repr_svg_(self) -> str:
+        svg = io.StringIO()
+        with matplotlib.rc_context(STYLE):
+            # Uncropped, so that all lettering has one size.
+            self.savefig(svg, format="svg", metadata={"Date": None})
+        return themed(svg.getvalue())
+
+
+def themed(svg: str) -> str:
+    """A figure's SVG in the colours and letters of the page around it, and not longer than need be.
+
+    Outside of a page that styles `svg.figure` it has the ink and the colours of this module.
+    """
+    for namespace in ("", "xlink"):
+        ElementTree.register_namespace(namespace, NAMESPACES[namespace])
+    root = ElementTree.fromstring(svg)
+    for rest in (*root.findall("{*}metadata"), *root.findall("{*}defs")[:1]):
+        root.remove(rest)  # the first definitions are a style for all that is around
+    root.attrib |= {
+        "class": "figure",
+        "color": INK,
+        "font-family": "DejaVu Sans, sans-serif",
+        "font-size": f"{FONT}px",
+        "stroke-linejoin": "round",
+    }
+    referred = set(re.findall(r"#([\w-]+)", svg))
+    for element in root.iter():
+        if element.get("id") not in referred:
+            element.attrib.pop("id", None)
+        if style := element.get("style"):
+            element.set("style", _themed_style(style))
+        for name in {"d", "x", "y", "transform"} & set(element.attrib):
+            # A hundredth of a point is not seen.
+            short = re.sub(r"(\.\d\d)\d+", r"\1", element.attrib[name])
+            element.set(name, " ".join(short.split()))
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _themed_style(style: str) -> str:
+    """The page's colours for ours, its letters, and their size relative to the picture's."""
+    for colour, variable in VARIABLES.items():
+        style = re.sub(colour, variable, style, flags=re.IGNORECASE)
+    style = re.sub(r"font-family: [^;]*;? ?", "", style)
+    style = re.sub(rf"font-size: {FONT}px;? ?", "", style)
+    return re.sub(
+        r"font-size: ([\d.]+)px", lambda px: f"font-size: {float(px[1]) / FONT:.3g}em", style
+    )
 
 
 @contextmanager
@@ -87,10 +148,26 @@ def new(height: float) -> Iterator[BookFigure]:
     _style_ticks(figure)
 
 
+class _Powers(LogFormatterMathtext):
+    """10³ in plain letters: a formula would be set letter by letter, in one size only."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        found = re.search(r"(?:(\d+)\\times)?10\^\{(.?\d+)\}", super().__call__(x, pos))
+        if not found:
+            return ""
+        power = "10" + found[2].translate(SUPERSCRIPTS)
+        return f"{found[1]}·{power}" if found[1] else power
+
+
 def _style_ticks(figure: Figure) -> None:
     """Ticks are made when they are first drawn, outside the context of the style."""
     for axes in figure.axes:
         axes.tick_params(which="both", color=INK, labelcolor=INK, labelsize=FONT)
+        for axis in axes.xaxis, axes.yaxis:
+            if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
+                axis.set_major_formatter(_Powers())
+            if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
+                axis.set_minor_formatter(_Powers(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
 
 
 def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -151,10 +228,19 @@ def _picture(axes: Axes, image: np.ndarray, **colours) -> None:
     axes.imshow(image, aspect="auto", **colours)
 
 
-def _part(axes: Axes, part: np.ndarray) -> None:
+def _colours(*parts: np.ndarray) -> dict:
+    """How parts scaled to 1 are coloured: photographs in greys, all others by their sign."""
+    shown = [part for part in np.concatenate(parts) if part.any()]
+    lit = [np.mean(part > 0.05 * np.abs(part).max()) for part in shown]
+    if shown and np.median(lit) > 0.6 and min(part.min() for part in shown) >= 0:
+        return {"cmap": "gray", "vmin": 0, "vmax": 1}
+    return {"cmap": SIGNED, "vmin": -1, "vmax": 1}
+
+
+def _part(axes: Axes, part: np.ndarray, colours: dict) -> None:
     """A part as a picture, divided by its largest magnitude; an empty frame if it is dead."""
     largest = np.abs(part).max()
-    _picture(axes, part / (largest or 1), cmap=SIGNED, vmin=-1, vmax=1)
+    _picture(axes, part / (largest or 1), **colours)
     if not largest:
         axes.text(0.5, 0.5, "dead", transform=axes.transAxes, **CENTRED)
 
@@ -164,7 +250,7 @@ def _heat(figure: Figure | SubFigure, values: np.ndarray, label: str, limit: flo
     axes = figure.subplots()
     axes.spines[:].set(visible=True, linewidth=0.5)
     colours = {"cmap": SIGNED, "vmin": -limit, "vmax": limit}
-    image = axes.imshow(values, aspect="auto", interpolation="nearest", **colours)
+    image = axes.imshow(values, aspect="auto", **colours)
     bar = figure.colorbar(image, ax=axes, label=label)
     bar.ax.set_ylim(-limit if values.min() < 0 else 0, limit)
     bar.outline.set(linewidth=0.5)
@@ -204,8 +290,9 @@ def _matched(
     names: Sequence[str], rows: Sequence[np.ndarray], cosines: ArrayLike | None, below: float = 0
 ) -> Figure:
     figure, frames = _rows(names, rows, below)
+    colours = _colours(*rows)
     for frame, image in zip(frames.flat, np.concatenate(rows), strict=True):
-        _part(frame, image)
+        _part(frame, image, colours)
     if cosines is not None:
         for frame, cosine in zip(frames[-1], cosines, strict=True):
             frame.set_xlabel(f"{cosine:.2f}")
@@ -261,8 +348,9 @@ def parts(
     rows = -(-m // columns)
     figure = BookFigure(rows * height, "compressed")
     frames = figure.subplots(rows, columns, squeeze=False).ravel()
+    colours = _colours(images)
     for frame, image, title in zip(frames, images, titles or [""] * m, strict=False):
-        _part(frame, image)
+        _part(frame, image, colours)
         frame.set_title(title)
     for unused in frames[m:]:
         unused.remove()
@@ -330,7 +418,12 @@ def history(
         steps, values = (_finite(f"histories[{name!r}][{key!r}]", record[key], 1) for key in (x, y))
         _equal_counts(f"Values in histories[{name!r}]", {x: len(steps), y: len(values)})
         dash = DASHES[(place + place // 4) % 4]
-        axes.plot(steps, values, dash, color=COLOURS[place % 4], label=name)
+        # Few points were each measured; of two, nobody knows what lies between.
+        look = {
+            "linestyle": dash if len(steps) > 2 else "",
+            "marker": "o" if len(steps) < 20 else "",
+        }
+        axes.plot(steps, values, color=COLOURS[place % 4], label=name, **look)
     for axis, (low, high) in zip("xy", axes.dataLim.get_points().T, strict=True):
         if 0 < 10 * low < high:
             axes.set(**{f"{axis}scale": "log"})
@@ -459,6 +552,96 @@ def samples(D: ArrayLike, D_hats: Mapping[str, ArrayLike], image_shape: tuple[in
         greys = {"cmap": "gray", "vmin": min(images[0].min(), 0), "vmax": images[0].max()}
         for frame, image in zip(column, images, strict=True):
             _picture(frame, image, **greys)
+    return figure
+
+
+@_styled
+def data(sets: Mapping[str, tuple[ArrayLike, tuple[int, int] | None]], count: int = 6) -> Figure:
+    """Show a few samples of each data set, a row for each: what the numbers of a page are about.
+
+    Parameters
+    ----------
+    sets : dict of pairs
+        Samples (n, d) and their `image_shape` by name; without a shape a sample is a strip of
+        features. Each picture has the greys of its own values, white is most.
+    count : int
+        How many, spread evenly over the samples.
+
+    Examples
+    --------
+    >>> figure = data({"dots": (np.eye(4), (2, 2))}, count=2)
+    >>> [int(axes.images[0].get_array().argmax()) for axes in figure.axes]
+    [0, 3]
+    """
+    _filled("sets", sets)
+    ratios = [shape[0] / shape[1] if shape else 0.2 for _, shape in sets.values()]
+    margin = 0.11 * max(len(line) for name in sets for line in name.split("\n"))
+    figure = BookFigure((WIDTH - margin) / count * sum(ratios) + 0.1, "compressed")
+    rows = figure.subplots(len(sets), count, squeeze=False, height_ratios=ratios)
+    for row, (name, (D, shape)), ratio in zip(rows, sets.items(), ratios, strict=True):
+        D = _finite(f"samples of {name!r}", D)
+        shown = D[np.linspace(0, len(D) - 1, count).astype(int)]
+        images = _images(name, shown, shape or (1, D.shape[1]))
+        for axes, image in zip(row, images, strict=True):
+            _picture(axes, image, cmap="gray", vmin=min(image.min(), 0))
+            axes.set_box_aspect(ratio)
+        lines = name.split("\n")
+        for place, line in enumerate(lines):
+            # Each by itself, so that it ends at the picture in letters of any size.
+            height = 0.5 + 0.36 * ((len(lines) - 1) / 2 - place)
+            row[0].text(-0.08, height, line, ha="right", va="center", transform=row[0].transAxes)
+    return figure
+
+
+@_styled
+def sums(
+    sample: ArrayLike,
+    models: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    image_shape: tuple[int, int],
+    count: int = 4,
+) -> Figure:
+    """Show a sample as the sum of its parts, a row for each method.
+
+    Parameters
+    ----------
+    sample : array (d,)
+    models : dict of pairs
+        The sample's codes (m,) and the parts (m, d) by the name of the method. The `count` parts
+        that add most are shown, each with what it adds at its brightest pixel, in units of the
+        sample's brightest; the sum at the end is of all.
+    image_shape : (h, w)
+
+    Examples
+    --------
+    >>> figure = sums([2, 1], {"NMF": ([4, 1], [[0.5, 0], [0, 1]])}, (1, 2), count=2)
+    >>> [axes.get_title() for axes in figure.axes]
+    ['sample', '1.00 ×', '0.50 ×', 'sum']
+    """
+    _filled("models", models)
+    [image] = _images("sample", np.atleast_2d(sample), image_shape)
+    greys = {"cmap": "gray", "vmin": 0, "vmax": image.max()}
+    side = WIDTH / (count + 3)
+    figure = BookFigure(len(models) * (side * image_shape[0] / image_shape[1] + 0.5))
+    figure.get_layout_engine().set(wspace=0.03, w_pad=0.12)  # room for the signs
+    frames = figure.subplots(len(models), count + 2, squeeze=False)
+    for row, (name, (codes, components)) in zip(frames, models.items(), strict=True):
+        codes = _finite(f"codes of {name}", codes, ndim=1)
+        parts = _images(f"parts of {name}", components, image_shape)
+        tops = codes * np.abs(parts).max(axis=(1, 2)) / image.max()
+        order = np.argsort(-np.abs(tops))[:count]
+        _picture(row[0], image, **greys)
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+        row[0].set_title("sample")
+        for axes, part, top in zip(row[1:-1], parts[order], tops[order], strict=False):
+            _part(axes, part, _colours(parts))
+            axes.set_title(f"{top:.2f} ×")
+        for unused in row[1 + len(order) : -1]:
+            unused.remove()
+        _picture(row[-1], np.tensordot(codes, parts, 1), **greys)
+        row[-1].set_title("sum")
+        signs = "=" + "+" * (count - 1) + ("…" if count < len(codes) else "=")
+        for axes, sign in zip(row[1:], signs, strict=True):
+            axes.text(-0.14, 0.5, sign, transform=axes.transAxes, **CENTRED)
     return figure
 
 
@@ -651,7 +834,7 @@ def walk(
     upper.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, columnspacing=1)
     lower.plot(place, mcc, "o-", color=GREEN)
     lower.set(ylabel=f"MCC with {names[0]}", ylim=(0, 1.05))
-    lower.set_xticks(place, names, rotation=30, ha="right")
+    lower.set_xticks(place, names, rotation=30, ha="right", rotation_mode="anchor")
     return figure
 
 
@@ -728,7 +911,7 @@ def trend(
         _equal_counts(f"x and y of group {name!r}", {"x": len(x), "y": len(y)})
         places = np.unique(x)
         means = [y[x == value].mean() for value in places]
-        look = {"color": COLOURS[place], "linestyle": DASHES[place]}
+        look = {"color": COLOURS[place], "linestyle": DASHES[place], "marker": "o"}
         axes.plot(places, means, label=name, **look)
         axes.scatter(x, y, color=COLOURS[place], alpha=0.4, linewidth=0)
     axes.set(xlabel=xlabel, ylabel=ylabel)

@@ -1,7 +1,9 @@
 """Figures draw the numbers they are given, legibly on white and on black, and change no setting."""
 
 import io
+import re
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -55,6 +57,8 @@ ALL = {
     "activations": lambda: figures.activations({"ReLU": relu, "step": step}, {"ReLU": step}),
     "codes": lambda: figures.codes(PARTS, labels=[0, 1, 0, 1, 1]),
     "samples": lambda: figures.samples(PARTS, {"NMF": PARTS}, SHAPE),
+    "data": lambda: figures.data({"two\nlines": (PARTS, SHAPE), "no pictures": (PARTS, None)}),
+    "sums": lambda: figures.sums(PARTS[0], {"NMF": (np.ones(5), PARTS)}, SHAPE),
     "comparison": lambda: figures.comparison(comparison(), SHAPE),
     "comparison without pictures": lambda: figures.comparison(comparison()),
     "seeds": lambda: figures.seeds([0.7, 0.75], [0.9, 0.95, 1.0]),
@@ -128,9 +132,66 @@ def test_settings_stay_as_they_are_and_do_not_matter(draw):
 def test_a_notebook_shows_a_figure_once(figure):
     assert isinstance(figure, Figure)
     formats, _ = InteractiveShell.instance().display_formatter.format(figure)
-    assert [kind for kind in formats if kind.startswith("image/")] == ["image/png"]
-    assert imread(io.BytesIO(formats["image/png"])).ndim == 3
+    assert [kind for kind in formats if kind.startswith("image/")] == ["image/svg+xml"]
+    assert formats["image/svg+xml"].startswith("<svg")
     assert figure not in map(plt.figure, plt.get_fignums())  # or pyplot would show it again
+
+
+def test_drawing_takes_the_ink_the_colours_and_the_letters_of_its_page(figure):
+    svg = ElementTree.fromstring(figure._repr_svg_())
+    assert svg.get("class") == "figure" and svg.get("color") == figures.INK
+    inside = ElementTree.tostring(svg, encoding="unicode").split(">", 1)[1]
+    for colour in (figures.INK, *figures.COLOURS):
+        assert not re.search(rf"(?<!, ){colour}", inside, re.IGNORECASE), "not a variable"
+    assert "font-family" not in inside and "px" not in inside, "letters follow the page"
+    assert "<style" not in inside, "it would hold for all of the page"
+    ids = re.findall(r' id="([^"]+)"', inside)
+    assert set(ids) == set(re.findall(r"#([\w-]+)", re.sub(r"#[0-9a-fA-F]{6}\b", "", inside)))
+
+
+def test_a_drawing_is_the_same_file_each_time():
+    assert ALL["matched"]()._repr_svg_() == ALL["matched"]()._repr_svg_()
+
+
+def test_powers_of_ten_are_plain_letters():
+    axes = figures.history({"NMF": {"objective": [900, 30, 0.02]}}).axes[0]
+    axes.figure.draw_without_rendering()
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert "10²" in labels and "10⁻¹" in labels and "$" not in "".join(labels)
+
+
+def test_few_points_are_marked_and_two_are_not_joined():
+    given = {"two": {"objective": [2, 1]}, "three": {"objective": [3, 2, 1]}}
+    two, three = figures.history(given).axes[0].lines
+    assert (two.get_linestyle(), two.get_marker()) == ("None", "o")
+    assert (three.get_linestyle(), three.get_marker()) == ("--", "o")
+    [many] = figures.history({"many": {"objective": np.arange(50.0)}}).axes[0].lines
+    assert many.get_marker() in ("", "None")
+
+
+def test_photographs_are_bright_where_they_are_white():
+    photograph, strokes = np.full((2, 6), 0.5) + np.eye(2, 6), np.eye(2, 6)
+    for components, grey in ((photograph, True), (strokes, False), (-photograph, False)):
+        image = figures.parts(components, SHAPE).axes[0].images[0]
+        assert (image.get_cmap().name == "gray") == grey
+
+
+def test_data_shows_samples_of_each_set_with_bright_as_white():
+    figure = figures.data({"a": (PARTS, SHAPE), "b": (PARTS, None)}, count=3)
+    assert len(figure.axes) == 6
+    np.testing.assert_array_equal(drawn(figure.axes[2]), PARTS[4].reshape(SHAPE))
+    np.testing.assert_array_equal(drawn(figure.axes[5]), PARTS[4:])
+    assert {axes.images[0].get_cmap().name for axes in figure.axes} == {"gray"}
+
+
+def test_a_sum_shows_what_adds_most_and_adds_up():
+    codes = np.array([0.0, 3, 1, 0, 2])
+    figure = figures.sums(codes @ PARTS, {"NMF": (codes, PARTS)}, SHAPE, count=2)
+    sample, first, second, total = map(drawn, figure.axes)
+    order = np.argsort(-codes * PARTS.max(axis=1))
+    np.testing.assert_allclose(first, PARTS[order[0]].reshape(SHAPE) / PARTS[order[0]].max())
+    np.testing.assert_allclose(second, PARTS[order[1]].reshape(SHAPE) / PARTS[order[1]].max())
+    np.testing.assert_allclose(total, sample)
 
 
 def test_nothing_is_cut_off_or_overlaps_its_neighbour(figure):
@@ -253,7 +314,7 @@ def test_history_draws_each_fit_on_axes_that_suit_it():
 
 
 def test_sixteen_fits_look_different():
-    fits = {str(fit): {"objective": [2, 1]} for fit in range(16)}
+    fits = {str(fit): {"objective": [3, 2, 1]} for fit in range(16)}
     lines = figures.history(fits).axes[0].lines
     assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 16
 

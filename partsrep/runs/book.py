@@ -12,7 +12,6 @@ renders that tree with warnings as errors. ``build/html`` is replaced only by a 
 =============== ==========================================================
 """
 
-import base64
 import hashlib
 import json
 import math
@@ -223,10 +222,10 @@ def refresh_pictures(executed: Path, folder: Path) -> None:
     """
     for cell in nbformat.read(executed, as_version=4).cells:
         name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
-        picture = folder / f"{name}.png"
+        picture = folder / f"{name}.svg"
         for output in cell.get("outputs", []):
-            if picture.exists() and "image/png" in output.get("data", {}):
-                picture.write_bytes(base64.b64decode(output.data["image/png"]))
+            if picture.exists() and "image/svg+xml" in output.get("data", {}):
+                picture.write_text(output.data["image/svg+xml"], encoding="utf-8")
 
 
 def failure(notebook: Path, output: Path) -> str:

@@ -152,16 +152,16 @@ def test_only_what_changed_is_executed(project, capsys):
 
 
 def test_picture_of_a_notebook_is_fresh_on_other_pages(project):
-    stale = project / "book/_static/fig-dots.png"
+    stale = project / "book/_static/fig-dots.svg"
     stale.write_bytes(b"of an older run")
     path = project / "notebooks/first.ipynb"
-    write_notebook(path, "from matplotlib import pyplot\n_ = pyplot.plot([n_components], 'o')")
+    write_notebook(path, "from partsrep import figures\nfigures.parts([[n_components]], (1, 1))")
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[-1].metadata["mystnb"] = {"figure": {"name": "fig-dots", "caption": "Dots."}}
     nbformat.write(notebook, path)
     build(project)
-    shown = (project / "build/html/_static/fig-dots.png").read_bytes()
-    assert shown.startswith(b"\x89PNG")
+    shown = (project / "build/html/_static/fig-dots.svg").read_bytes()
+    assert shown.startswith(b"<svg")
     assert stale.read_bytes() == b"of an older run", "only the staged copy is refreshed"
 
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -57,6 +58,34 @@ def test_every_picture_has_words(pages):
             words = picture.get("alt", "")
             # Without words Sphinx puts the file's name there.
             assert words and not words.endswith((".png", ".svg")), f"{path}: {picture}"
+        for drawing in page.select("svg.figure"):
+            assert drawing.get("aria-label"), f"{path}: {drawing}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda path: path.stem)
+def test_data_that_a_page_uses_are_shown(path):
+    cells = nbformat.read(path, as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    if "datasets.load(" in code:
+        pictures = [cell for cell in cells if "figures.data(" in cell.source]
+        # Its code is fixed by published records: it shows a drawing and held-out samples.
+        if path.stem == "two_methods":
+            pictures = [
+                c for c in cells if "fig-sae-sum.svg" in c.source or "figures.samples(" in c.source
+            ]
+        assert pictures
+
+
+def test_no_picture_is_shown_twice_in_a_page(pages):
+    for path, page in pages.items():
+        drawn = [str(drawing) for drawing in page.select("svg.figure")]
+        assert len(drawn) == len(set(drawn)), path
+
+
+def test_a_page_weighs_little(pages):
+    for path in pages:
+        if path.parent.name == "notebooks":
+            assert path.stat().st_size <= 500 * 1024, f"{path}: {path.stat().st_size}"
 
 
 def test_published_parameters_are_shown(html):
