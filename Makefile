@@ -13,8 +13,8 @@ export JUPYTER_PATH :=
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
 
-book: .venv/stamp  ## build the book into build/html
-	@$(BIN)/partsrep book
+book: .venv/stamp  ## build the book into build/html; REPOSITORY=URL links to its public sources
+	@$(BIN)/partsrep book --repository '$(REPOSITORY)'
 
 # The tests run in parallel, each file at one thread in one process; their work shows no bars. The
 # files come in their order, since the last ones, the notebooks, share out well.

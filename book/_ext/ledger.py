@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import yaml
+from docutils import nodes
+from folds import folded
 from sphinx.util.docutils import SphinxDirective
+from status import tests
 
 
 class Ledger(SphinxDirective):
@@ -16,8 +19,13 @@ class Ledger(SphinxDirective):
         self.env.note_dependency(str(path))
         claims = yaml.safe_load(path.read_text())
         head = ["| | claim | shown by |", "| :--- | :--- | :--- |"]
-        rows = [row(name, claim) for name, claim in claims.items()]
-        return self.parse_text_to_nodes("\n".join([*head, *rows]))
+        lines = [row(name, claim) for name, claim in claims.items()]
+        table = self.parse_text_to_nodes("\n".join([*head, *lines]))
+        [body] = table[0].findall(nodes.tbody)
+        for shown, (name, claim) in zip(body.findall(nodes.row), claims.items(), strict=True):
+            shown["ids"].append(name.lower())
+            shown[-1].append(held_by(name, claim))
+        return table
 
 
 def row(name: str, claim: dict) -> str:
@@ -27,12 +35,20 @@ def row(name: str, claim: dict) -> str:
         words += [f"*{status}*: {text}" for status, text in besides.items()]
     shown = [f"{{prf:ref}}`{label}`" for label in claim["theorems"]]
     shown += [f"{{numref}}`{label}`" for label in claim["figures"]]
-    shown += [f"`` {test} ``" for test in claim["tests"]]
     cells = [
         f"[**{name}**](../{claim['page']}.ipynb)<br>*{claim['status']}*",
         *map("<br>".join, (words, shown)),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def held_by(name: str, claim: dict) -> nodes.Node:
+    """The claim's tests, folded, and the line that runs them."""
+    names = nodes.bullet_list()
+    for test in claim["tests"]:
+        names += nodes.list_item("", nodes.paragraph("", "", nodes.literal(test, test)))
+    line = f".venv/bin/python -m pytest tests/theorems -k t{int(name[1:]):02}"
+    return folded(tests(claim), names, nodes.literal_block(line, line, language="bash"))
 
 
 def setup(app):
