@@ -62,7 +62,7 @@ def add_head(app, doctree, docname):
         head += needs
     if Path(app.env.doc2path(docname)).suffix == ".ipynb":
         head += nodes.inline("", "", nodes.reference("", "Run it again", internal=True, refid="rerun"))
-    doctree[0].insert(1, head)
+    doctree.next_node(nodes.section).insert(1, head)
 
 
 class LiftFigure(SphinxTransform):
@@ -73,7 +73,7 @@ class LiftFigure(SphinxTransform):
     def apply(self):
         if not str(self.document["source"]).endswith(".ipynb"):
             return
-        page = self.document[0]
+        page = self.document.next_node(nodes.section)
         first_cell = next(
             (child for child in page if "tag_parameters" in child.get("classes", [])), None
         )

@@ -44,7 +44,7 @@ def add_foot(app, doctree, docname):
     ran = json.loads(source.read_text())["metadata"].get("papermill", {})
     took = f", {in_words(ran['duration'])} when this book was built" if "duration" in ran else ""
     executed = f"{'../' * docname.count('/')}_sources/{notebook}"
-    doctree[0].append(
+    doctree.next_node(nodes.section).append(
         nodes.container(
             "",
             nodes.rubric("", "Run this page again"),
