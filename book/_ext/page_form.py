@@ -61,7 +61,9 @@ def add_head(app, doctree, docname):
                 needs += nodes.Text(name)
         head += needs
     if Path(app.env.doc2path(docname)).suffix == ".ipynb":
-        head += nodes.inline("", "", nodes.reference("", "Run it again", internal=True, refid="rerun"))
+        head += nodes.inline(
+            "", "", nodes.reference("", "Run it again", internal=True, refid="rerun")
+        )
     doctree.next_node(nodes.section).insert(1, head)
 
 

@@ -29,7 +29,7 @@ def option(name: str, value: object) -> str:
 
 def in_words(seconds: float) -> str:
     """A time as a reader wants it."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    return f"{math.ceil(seconds)} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
 
 
 def add_foot(app, doctree, docname):
@@ -42,16 +42,15 @@ def add_foot(app, doctree, docname):
     listed = yaml.safe_load(runs.read_text()) or {} if runs.is_file() else {}
     line = command(notebook, listed.get(notebook) or {})
     ran = json.loads(source.read_text())["metadata"].get("papermill", {})
-    took = f", {in_words(ran['duration'])} when this book was built" if "duration" in ran else ""
+    words = "In a clone that has built the book, this line computes the page anew"
+    if "duration" in ran:
+        words += f"; it took {in_words(ran['duration'])} when this book was built"
     executed = f"{'../' * docname.count('/')}_sources/{notebook}"
     doctree.next_node(nodes.section).append(
         nodes.container(
             "",
             nodes.rubric("", "Run this page again"),
-            nodes.paragraph(
-                "",
-                f"In a clone that has built the book, this line computes the page anew{took}:",
-            ),
+            nodes.paragraph("", f"{words}:"),
             nodes.literal_block(line, line, language="bash"),
             nodes.raw(
                 "",
