@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+NOTEBOOKS := notebooks/*.ipynb tests/examples/template.ipynb
 PARITY := build/parity-venv/bin
 
 # Notebooks run in this .venv's own kernel, whatever kernels the user has registered.
@@ -13,8 +14,8 @@ export JUPYTER_PATH :=
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
 
-book: .venv/stamp  ## build the book into build/html
-	@$(BIN)/partsrep book
+book: .venv/stamp  ## build the book into build/html; REPOSITORY=URL links to its public sources
+	@$(BIN)/partsrep book --repository '$(REPOSITORY)'
 
 # The tests run in parallel, each file at one thread in one process; their work shows no bars. The
 # files come in their order, since the last ones, the notebooks, share out well.
@@ -52,12 +53,12 @@ browser: .venv/stamp  ## get a browser for the tests, if none is found
 	@$(BIN)/python tests/browser/chromium.py
 
 outputs: .venv/stamp  ## run every notebook at its defaults and store what its check cells print
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --coalesce-streams notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --coalesce-streams $(NOTEBOOKS)
 	@$(MAKE) --no-print-directory strip
 
 strip: .venv/stamp  ## remove every output from the notebooks, except those of check cells
 	$(BIN)/nbstripout --keep-id --keep-count \
-	  --extra-keys "metadata.language_info cell.metadata.execution" notebooks/*.ipynb
+	  --extra-keys "metadata.language_info cell.metadata.execution" $(NOTEBOOKS)
 
 lab: .venv/stamp  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

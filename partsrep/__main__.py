@@ -42,12 +42,17 @@ def ending(*command: str, code: int, words: str = "") -> Iterator[None]:
 
 
 @app.command()
-def book() -> None:
+def book(
+    repository: str = Option(
+        "", metavar="URL", help="Where the sources are public: buttons link there."
+    ),
+) -> None:
     """Execute the notebooks that changed and render the book into build/html."""
-    with ending("book", code=1):
+    options = ["--repository", repository] if repository else []
+    with ending("book", *options, code=1):
         from partsrep.runs.book import build
 
-        echo(build(Path.cwd()))
+        echo(build(Path.cwd(), repository))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from pkgutil import walk_packages
 
 import nbval.kernel
 import pytest
+import tiny_book
 from filelock import FileLock
 from hypothesis import settings
 from jupyter_client import BlockingKernelClient
@@ -83,6 +84,14 @@ def html(tmp_path_factory) -> Path:
     """The folder of the rendered book, brought up to date; a warning of a page is an error here."""
     with FileLock(tmp_path_factory.getbasetemp().parent / "book.lock"):  # one worker builds it
         return build(ROOT).parent
+
+
+@pytest.fixture(scope="session")
+def html_of_template(tmp_path_factory) -> Path:
+    """The folder of a book with one chapter, our template."""
+    project = tmp_path_factory.mktemp("template")
+    tiny_book.with_template(project)
+    return build(project).parent
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,18 @@ import json
 from pathlib import Path
 from statistics import mean
 
-SCRIPTS = "form parts page records two-methods triangle together selection map".split()
-SHOWN = "mcc seed_mcc truth_mcc_nmf truth_mcc_sae".split()
+SCRIPTS = [
+    "form",
+    "parts",
+    "page",
+    "records",
+    "two-methods",
+    "triangle",
+    "together",
+    "selection",
+    "map",
+]
+SHOWN = ["mcc", "seed_mcc", "truth_mcc_nmf", "truth_mcc_sae"]
 
 
 def phase(lines):

@@ -44,10 +44,11 @@ class BookError(RunError):
     """The book cannot be built; the message says why and what to do."""
 
 
-def build(root: Path) -> Path:
+def build(root: Path, repository: str = "") -> Path:
     """Bring the book up to date; its first page is returned.
 
-    Where a notebook fails or a page has a warning, the last good book is left in place.
+    Where a notebook fails or a page has a warning, the last good book is left in place. Only the
+    address of a public `repository` brings what links there into the pages.
     """
     root = root.resolve()
     if not (root / "_config.yml").is_file():
@@ -62,6 +63,7 @@ def build(root: Path) -> Path:
     shutil.copytree(package, source / "partsrep", ignore=shutil.ignore_patterns("__pycache__"))
     config = yaml.safe_load((root / "_config.yml").read_text())
     config["execute"]["execute_notebooks"] = "off"  # they arrive executed
+    config["repository"]["url"] = repository
     (source / "_config.yml").write_text(yaml.safe_dump(config))
 
     lifeline, held = map(open, os.pipe(), "rw")
@@ -168,13 +170,17 @@ def brought_up_to_date(
 def execute(
     root: Path, notebook: str, given: dict, cached: Path, servers: KernelServers, lifeline: IO
 ) -> None:
-    """Run one notebook by papermill and keep it as ``cached``, without times and random ids."""
+    """Run one notebook by papermill and keep it as ``cached``, without random ids.
+
+    Of times it keeps one, how long the whole took, for the page says it.
+    """
     output = Path("build/run") / Path(notebook).name
     (root / output).parent.mkdir(parents=True, exist_ok=True)
     (root / output).unlink(missing_ok=True)
     values = yaml.safe_dump(given, default_flow_style=True, width=math.inf).strip()
     command = [os.path.relpath(script("papermill"), root), notebook, str(output)]
     command += ["--cwd", "notebooks", "-y", values]
+    start = time.perf_counter()
     try:
         if kernels.CAN_FORK:
             with servers.one() as server, WarmKernel(server, str(root / "notebooks")) as kernel:
@@ -192,12 +198,13 @@ def execute(
 
     from nbconvert.preprocessors import CoalesceStreamsPreprocessor  # slow to import
 
+    duration = round(time.perf_counter() - start, 1)
     # Where a kernel's stream is cut in pieces depends on the load of the machine.
     executed = nbformat.read(root / output, as_version=4)
     executed, _ = CoalesceStreamsPreprocessor().preprocess(executed, {})
     parameters = cell(root, notebook)
     values = {name: parameter.default for name, parameter in parameters.items()} | given
-    executed.metadata.papermill = {"parameters": values}
+    executed.metadata.papermill = {"parameters": values, "duration": duration}
     lines = [f"{name} = {value!r}  # {parameters[name].help}" for name, value in values.items()]
     for ran in list(executed.cells):
         ran.metadata.pop("papermill", None)

@@ -1,6 +1,7 @@
 """The driver on a tiny book of two notebooks: what it repeats, what it keeps, how it fails."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+import tiny_book
+from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from partsrep.runs.book import ENVIRONMENT, BookError, build, script
@@ -68,17 +71,8 @@ def broken_kernel(tmp_path_factory):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
     project = tmp_path_factory.mktemp("tiny")
-    for folder in ("_static", "_ext"):
-        shutil.copytree(ROOT / "book" / folder, project / "book" / folder)
-    shutil.copy(ROOT / "book/references.bib", project / "book")
-    shutil.copy(ROOT / "_config.yml", project)
-    (project / "book/index.md").write_text("# A tiny book\n")
+    tiny_book.sources(project, "first", "second")
     (project / "book/runs.yml").write_text("notebooks/first.ipynb:\n  n_components: 7\n")
-    (project / "_toc.yml").write_text(
-        "format: jb-book\nroot: book/index\nchapters:\n"
-        "- file: notebooks/first\n- file: notebooks/second\n"
-    )
-    (project / "notebooks").mkdir()
     for name in ("first", "second"):
         write_notebook(project / f"notebooks/{name}.ipynb", GOOD)
     code, said = command(project)
@@ -136,10 +130,69 @@ def test_unchanged_book_is_left_alone(project, capsys):
 
 
 def test_clean_builds_execute_to_the_same_bytes(project):
-    before = snapshot(project / "build/src")
+    def but_for_the_time_it_took():
+        staged = snapshot(project / "build/src")
+        return {path: re.sub(rb'"duration": [\d.]+', b"", text) for path, text in staged.items()}
+
+    before = but_for_the_time_it_took()
     shutil.rmtree(project / "build")
     build(project)
-    assert snapshot(project / "build/src") == before
+    assert but_for_the_time_it_took() == before
+
+
+def foot(project: Path, name: str) -> BeautifulSoup:
+    page = (project / f"build/html/notebooks/{name}.html").read_text()
+    return BeautifulSoup(page, "html.parser").select_one("#rerun")
+
+
+def test_the_line_of_a_page_makes_what_is_on_the_page(project):
+    path = project / "notebooks/first.ipynb"
+    write_notebook(path, "print(repr([seed, n_components, tol, text, sizes]))")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].source += "\ntol = 0.5\ntext = 'a # b'\nsizes = [1]"
+    nbformat.write(notebook, path)
+    runs = "{notebooks/first.ipynb: {tol: 1.0e-5, text: it's 2020, sizes: [1.0e-7, null]}}"
+    (project / "book/runs.yml").write_text(runs)
+    build(project)
+    line = foot(project, "first").select_one("pre").get_text()
+    assert line.startswith(".venv/bin/papermill ")
+    line = line.replace(".venv/bin/papermill", script("papermill"))
+    subprocess.run(line, shell=True, cwd=project, env=os.environ | ENVIRONMENT, check=True)
+    ran, shown = (
+        nbformat.read(project / made, as_version=4).cells[-1].outputs[0].text
+        for made in ("out.ipynb", "build/html/_sources/notebooks/first.ipynb")
+    )
+    assert ran == shown == '[0, 4, 1e-05, "it\'s 2020", [1e-07, None]]\n'
+
+
+def test_a_page_says_how_long_its_own_run_took(project):
+    write_notebook(project / "notebooks/first.ipynb", "import time; time.sleep(3)")
+    build(project)
+    said = re.search(r"it took (\d+) s", foot(project, "first").get_text())
+    assert 3 <= int(said[1]) < 60
+
+
+def test_only_a_book_that_is_told_its_repository_links_there(project):
+    clone = "```{in-a-clone}\nmake book\n```\n"
+    (project / "book/index.md").write_text(f"# A tiny book\n\n{clone}")
+
+    def links_and_commands(**told):
+        build(project, **told)
+        pages = [
+            BeautifulSoup((project / f"build/html/{name}.html").read_text(), "html.parser")
+            for name in ("notebooks/first", "book/index")
+        ]
+        links = [tag["href"] for page in pages for tag in page.select("a[href^=http]")]
+        return " ".join(links), pages[1].select_one("pre").get_text()
+
+    address = "https://github.com/someone/parts"
+    links, commands = links_and_commands(repository=address)
+    for host in (address, "mybinder.org", "colab.research.google.com"):
+        assert host in links
+    assert commands == f"git clone {address} && cd parts\nmake book\n"
+    links, commands = links_and_commands()
+    assert not re.search("someone|binder|colab|issues|edit", links)
+    assert commands == "make book\n"
 
 
 def test_only_what_changed_is_executed(project, capsys):

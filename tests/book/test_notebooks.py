@@ -1,4 +1,4 @@
-"""The notebooks as they are kept in git: quick defaults, check cells with outputs, nothing else."""
+"""The notebooks as they are kept in git, and the template of a new one: one form for all."""
 
 import ast
 import json
@@ -7,17 +7,48 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from tiny_book import TEMPLATE
 
 from partsrep.runs.kernels import execute
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+NOTEBOOKS = [*sorted(ROOT.glob("notebooks/*.ipynb")), TEMPLATE]
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
 def tagged(path, tag):
     cells = nbformat.read(path, as_version=4).cells
     return [cell for cell in cells if tag in cell.metadata.get("tags", [])]
+
+
+def prose(path):
+    cells = nbformat.read(path, as_version=4).cells
+    return [cell.source for cell in cells if cell.cell_type == "markdown"]
+
+
+def test_a_page_asks_answers_and_ends_with_its_limits(path):
+    head, *rest = prose(path)
+    order = r"# [^\n]+\n\n\*\*Question\.\*\*\s.+\n\n\*\*Answer\.\*\*\s"
+    assert re.match(order, head, re.DOTALL), "a title, its question and its answer come first"
+    text = "\n".join(rest)
+    assert re.search(r"^## Limits", text, re.MULTILINE)
+    assert re.search("Exercise|Predict", text), "and something is left to do"
+
+
+def test_each_statement_has_its_proof(path):
+    kinds = re.findall(
+        r"\{prf:(theorem|proposition|corollary|lemma|proof)\}", "\n".join(prose(path))
+    )
+    assert kinds[1::2] == ["proof"] * (len(kinds) // 2) and "proof" not in kinds[::2]
+
+
+def test_a_figure_has_a_name_a_caption_and_words_for_who_does_not_see_it(path):
+    cells = nbformat.read(path, as_version=4).cells
+    shown = [cell.metadata["mystnb"] for cell in cells if "mystnb" in cell.metadata]
+    figures = [one for one in shown if "figure" in one]
+    assert figures
+    for one in figures:
+        assert one["figure"]["name"] and one["figure"]["caption"] and one["image"]["alt"]
 
 
 def test_one_typed_parameters_cell(path):

@@ -10,13 +10,14 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_book import TEMPLATE
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "book/_ext"))
 
 from numbers_in_prose import bound_of, in_words  # noqa: E402
 
-PAGES = sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("book/*.md")])
+PAGES = [*sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("book/*.md")]), TEMPLATE]
 
 
 @pytest.mark.parametrize(

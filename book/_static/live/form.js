@@ -42,3 +42,27 @@ addEventListener("DOMContentLoaded", () => {
   bar.prepend(button);
   show();
 });
+
+/* On paper every fold but those of code is open, and a link into a fold opens it. */
+{
+  const closed = () => document.querySelectorAll("details:not(.hide):not([open])");
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...closed()];
+    for (const fold of opened) fold.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const fold of opened) fold.open = false;
+  });
+  const reveal = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const folds = [];
+    for (let at = target?.closest("details"); at; at = at.parentElement.closest("details")) {
+      folds.push(at);
+    }
+    for (const fold of folds) fold.open = true;
+    if (folds.length) target.scrollIntoView();
+  };
+  addEventListener("hashchange", reveal);
+  addEventListener("DOMContentLoaded", reveal);
+}
