@@ -6,6 +6,7 @@ MathJax comes as its core, TeX, one output and what screen readers need, without
 would make each formula a tab stop.
 """
 
+import logging
 import re
 from pathlib import Path
 
@@ -37,8 +38,13 @@ def drop_what_no_page_uses(app, failure):
     static = Path(app.outdir, "_static")
     for path in static.rglob("*"):
         of_mathjax = path.is_relative_to(static / "mathjax")
-        kept = path.relative_to(static / "mathjax").as_posix().startswith(MATHJAX) if of_mathjax else (
-            path.suffix not in (".map", ".po", ".mo", ".woff2") and path.name != "fontawesome.js"
+        kept = (
+            path.relative_to(static / "mathjax").as_posix().startswith(MATHJAX)
+            if of_mathjax
+            else (
+                path.suffix not in (".map", ".po", ".mo", ".woff2")
+                and path.name != "fontawesome.js"
+            )
         )
         if path.is_file() and not kept:
             path.unlink()
@@ -62,7 +68,9 @@ def keep_icons(static: Path, used: set[str]) -> None:
     theme = sheets / "pydata-sphinx-theme.css"
     theme.write_text(WOFF2.sub("", ICON.sub(rule, theme.read_text())))
     text = "".join(path.read_text() for path in sheets.glob("*.css"))
-    codes = {int(code, 16) for code in re.findall(r'"\\([0-9a-f]{2,4})"', text)}
+    codes = {int(code, 16) for code in re.findall(r'"\\(f[0-9a-f]{3})"', text)}
+    codes |= {ord(character) for character in re.findall("[\ue000-\uf8ff]", text)}
+    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it tells of each table
     for path in (static / "vendor/fontawesome/webfonts").glob("*.ttf"):
         font = subset.load_font(path, options := subset.Options(drop_tables=["FFTM"]))
         few = subset.Subsetter(options)

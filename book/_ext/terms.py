@@ -13,7 +13,14 @@ GLOSSARY = "book/glossary"
 WITHOUT = {GLOSSARY, "book/references", "book/changes", "book/notation"}
 # A term whose word means other things too is recognised in these forms only.
 FORMS = {"part": ["parts"], "code": ["codes"], "selection": [], "record": [], "null": []}
-NO_PROSE = (nodes.reference, nodes.literal, nodes.literal_block, nodes.title, nodes.table, nodes.raw)
+NO_PROSE = (
+    nodes.reference,
+    nodes.literal,
+    nodes.literal_block,
+    nodes.title,
+    nodes.table,
+    nodes.raw,
+)
 
 
 def meanings(env) -> dict[str, tuple[str, nodes.Node]]:
@@ -79,7 +86,9 @@ def add_cards(app, pagename, templatename, context, doctree):
     """The definitions of the terms that the page uses, hidden at its foot."""
     if doctree is None:
         return
-    links = doctree.findall(lambda node: "term" in getattr(node, "attributes", {}).get("classes", ()))
+    links = doctree.findall(
+        lambda node: "term" in getattr(node, "attributes", {}).get("classes", ())
+    )
     used = {link["refuri"].partition("#")[2]: None for link in links}
     definitions = {anchor: definition for anchor, definition in meanings(app.env).values()}
     glossary = app.builder.get_relative_uri(pagename, GLOSSARY)
