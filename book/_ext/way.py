@@ -29,6 +29,8 @@ def name_neighbours(app, pagename, templatename, context, doctree):
         if context.get(where) and page in app.short:
             title, its = app.short[page]
             context[where]["title"] = title if its == part else f"{its}: {title}"
+    if doctree is not None:  # in a list of references a link back is no item, as it would be said
+        context["body"] = context["body"].replace(' role="doc-backlink"', "")
     if pagename == "search":
         app.add_js_file("excerpts.js")
         app.add_js_file("search.js", loading_method="defer")
@@ -58,7 +60,7 @@ def sections(page: str) -> list[tuple[str, str]]:
     found = []
     for section in reversed(article.find_all("section")):  # the inner ones first
         words = re.sub(r"\s+", " ", section.extract().get_text(" ")).strip()
-        words = re.sub(r"\s+([.,;:)])", r"\1", words)
+        words = re.sub(r"\s+(?=[.,;:)])|(?<=\()\s+", "", words)
         found.append((section["id"], words))
     return [section for section in reversed(found) if section[1]]
 

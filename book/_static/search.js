@@ -11,13 +11,13 @@ const stems = () => {
   return words.map((word) => (word.startsWith(stemmer.stemWord(word)) ? stemmer.stemWord(word) : word));
 };
 
-const position = (text, words) => {
-  const found = words.map((word) => text.toLowerCase().indexOf(word)).filter((at) => at >= 0);
-  return found.length ? Math.min(...found) : -1;
-};
+/* Where in a text the words begin that it has. */
+const positions = (text, words) =>
+  words.map((word) => text.toLowerCase().indexOf(word)).filter((at) => at >= 0);
 
 const excerpt = (text, words) => {
-  const at = Math.max(0, position(text, words) - LENGTH / 3);
+  const [first = 0] = positions(text, words).sort((a, b) => a - b);
+  const at = Math.max(0, first - LENGTH / 3);
   const begin = at ? text.indexOf(" ", at) + 1 : 0;
   const end = text.length > begin + LENGTH ? text.lastIndexOf(" ", begin + LENGTH) : text.length;
   const paragraph = document.createElement("p");
@@ -32,13 +32,14 @@ const excerpt = (text, words) => {
   return paragraph;
 };
 
+/* Of a page that was found the section with most of the words. */
 const explain = (result, words) => {
   const link = result.querySelector("a");
   const [page, anchor] = link.getAttribute("href").split("#");
   const sections = excerpts[page.replace(/\.html$/, "")] ?? [];
-  const section = anchor
-    ? sections.find(([id]) => id === anchor)
-    : sections.find(([, text]) => position(text, words) >= 0) ?? sections[0];
+  const most = ([, text]) => positions(text, words).length;
+  const best = sections.reduce((best, next) => (most(next) > most(best) ? next : best), sections[0]);
+  const section = sections.find(([id]) => id === anchor) ?? best;
   if (!section) return;
   if (!anchor && section !== sections[0]) link.href += `#${section[0]}`;
   result.append(excerpt(section[1], words));

@@ -54,6 +54,10 @@ const addCard = (card) => {
 
 document.addEventListener("DOMContentLoaded", () => {
   showCurrentEntry();
+  for (const toggle of document.querySelectorAll("summary:has(.toctree-toggle)")) {
+    const entry = toggle.closest("li").querySelector("a").textContent.trim();
+    toggle.setAttribute("aria-label", `Pages of ${entry}`);
+  }
   for (const button of document.querySelectorAll(".primary-toggle")) {
     button.addEventListener("click", () => requestAnimationFrame(showCurrentEntry));
   }
