@@ -96,7 +96,7 @@ def whole(listed: list[tuple[str, str, str]], leaves: dict[str, int]) -> str:
     title = head.title.get_text().rpartition(" \u2014 ")[2]
     body = [
         f'<section class="cover"><h1>{title}</h1>{colophon()}</section>',
-        f'<nav class="contents"><h1>Contents</h1>{contents(listed, leaves)}</nav>',
+        f'<nav class="book-contents"><h1>Contents</h1>{contents(listed, leaves)}</nav>',
         *(str(article(page, pages)) for _, _, page in listed),
     ]
     return (
@@ -138,14 +138,22 @@ def make(browser: str) -> Path:
             tab.goto(page.as_uri())
             tab.evaluate("MathJax.startup.promise")
             tab.evaluate(SETTINGS)
-            tab.pdf(path=pdf, prefer_css_page_size=True, outline=True, tagged=True)
+            tab.pdf(
+                path=pdf,
+                prefer_css_page_size=True,
+                print_background=True,
+                outline=True,
+                tagged=True,
+            )
             tab.close()
             leaves = leaves_of(pdf)
         opened.close()
     page.unlink()
     for path in HTML.rglob("*.html"):
         text = path.read_text()
-        path.write_text(text.replace('<span class="pdf-edition" hidden>', '<span class="pdf-edition">'))
+        path.write_text(
+            text.replace('<span class="pdf-edition" hidden>', '<span class="pdf-edition">')
+        )
     return pdf
 
 

@@ -90,7 +90,7 @@ def add_cards(app, pagename, templatename, context, doctree):
         lambda node: "term" in getattr(node, "attributes", {}).get("classes", ())
     )
     used = {link["refuri"].partition("#")[2]: None for link in links}
-    definitions = {anchor: definition for anchor, definition in meanings(app.env).values()}
+    definitions = dict(meanings(app.env).values())
     glossary = app.builder.get_relative_uri(pagename, GLOSSARY)
     context["body"] += "".join(
         f'<div class="term-card" id="card-{anchor}" hidden>{in_html(app, definitions[anchor])}'

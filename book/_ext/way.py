@@ -29,8 +29,6 @@ def name_neighbours(app, pagename, templatename, context, doctree):
         if context.get(where) and page in app.short:
             title, its = app.short[page]
             context[where]["title"] = title if its == part else f"{its}: {title}"
-    if doctree is not None:  # in a list of references a link back is no item, as it would be said
-        context["body"] = context["body"].replace(' role="doc-backlink"', "")
     if pagename == "search":
         app.add_js_file("excerpts.js")
         app.add_js_file("search.js", loading_method="defer")

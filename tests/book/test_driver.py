@@ -71,7 +71,8 @@ def built(tmp_path_factory) -> Path:
     for folder in ("_static", "_ext"):
         shutil.copytree(ROOT / "book" / folder, project / "book" / folder)
     shutil.copy(ROOT / "book/references.bib", project / "book")
-    shutil.copy(ROOT / "_config.yml", project)
+    for name in ("_config.yml", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, project)
     (project / "book/index.md").write_text("# A tiny book\n")
     (project / "book/runs.yml").write_text("notebooks/first.ipynb:\n  n_components: 7\n")
     (project / "_toc.yml").write_text(
