@@ -9,13 +9,16 @@ PARITY := build/parity-venv/bin
 export JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PATH :=
 
-.PHONY: help book test lint bench results check-results parity browser outputs strip lab clean
+.PHONY: help book pdf test lint bench results check-results parity browser outputs strip lab clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
 
 book: .venv/stamp  ## build the book into build/html; REPOSITORY=URL links to its public sources
 	@$(BIN)/partsrep book --repository '$(REPOSITORY)'
+
+pdf: book browser  ## print the built book into build/html/partsrep.pdf; minutes
+	@PYTHONPATH=tests/browser $(BIN)/python book/pdf.py
 
 # The tests run in parallel, each file at one thread in one process; their work shows no bars. The
 # files come in their order, since the last ones, the notebooks, share out well.

@@ -12,7 +12,8 @@ def sources(project: Path, *names: str) -> None:
     for folder in ("_static", "_ext"):
         shutil.copytree(ROOT / "book" / folder, project / "book" / folder)
     shutil.copy(ROOT / "book/references.bib", project / "book")
-    shutil.copy(ROOT / "_config.yml", project)
+    for name in ("_config.yml", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, project)
     (project / "book/index.md").write_text("# A tiny book\n")
     chapters = "".join(f"- file: notebooks/{name}\n" for name in names)
     (project / "_toc.yml").write_text(f"format: jb-book\nroot: book/index\nchapters:\n{chapters}")

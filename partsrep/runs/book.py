@@ -36,9 +36,6 @@ from . import kernels
 from .kernels import ENVIRONMENT, KernelServers, WarmKernel
 from .parameters import Parameter, RunError, declared, read_notebook, read_yaml, said_of, typed
 
-# A browser needs no more than this of the 24 MB of MathJax.
-MATHJAX = ("tex-chtml.js", "output/chtml/fonts", "input/tex/extensions")
-
 
 class BookError(RunError):
     """The book cannot be built; the message says why and what to do."""
@@ -58,7 +55,8 @@ def build(root: Path, repository: str = "") -> Path:
     source = root / "build/src"
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(root / "book", source / "book")
-    shutil.copy(root / "_toc.yml", source)
+    for name in ("_toc.yml", "CHANGELOG.md"):
+        shutil.copy(root / name, source)
     package = Path(__file__).parents[1]  # of which pages include some lines
     shutil.copytree(package, source / "partsrep", ignore=shutil.ignore_patterns("__pycache__"))
     config = yaml.safe_load((root / "_config.yml").read_text())
@@ -272,10 +270,6 @@ def render(root: Path, lifeline: IO) -> Path:
     rendered = fresh / "_build/html"
     if ran.returncode or not (rendered / "index.html").exists():
         raise BookError(f"Jupyter Book failed:\n\n{ran.stdout.replace(f'{source}/', '')}")
-    mathjax = rendered / "_static/mathjax"
-    for path in mathjax.rglob("*"):
-        if path.is_file() and not path.relative_to(mathjax).as_posix().startswith(MATHJAX):
-            path.unlink()
     (rendered / stamp.name).write_text(key)
 
     shutil.rmtree(previous, ignore_errors=True)

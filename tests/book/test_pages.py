@@ -6,7 +6,6 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
-import yaml
 from bs4 import BeautifulSoup
 
 from partsrep.runs.book import published
@@ -24,9 +23,8 @@ def pages(html) -> dict[Path, BeautifulSoup]:
 
 
 def test_table_of_contents_lists_every_page():
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    listed = [toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])]
-    found = [*ROOT.glob("book/*.md"), *ROOT.glob("notebooks/*.ipynb")]
+    listed = re.findall("(?:file|root): (.*)", (ROOT / "_toc.yml").read_text())
+    found = [*ROOT.glob("book/**/*.md"), *ROOT.glob("notebooks/*.ipynb")]
     assert sorted(listed) == sorted(str(p.relative_to(ROOT).with_suffix("")) for p in found)
 
 
@@ -110,3 +108,45 @@ def test_no_zero_has_a_sign(pages):
         for shown in page.select(".cell_output, .pasted-text, td"):
             found = re.findall(r"(?<![\w.])[-−]0(?:\.0+)?(?![\w.])", shown.get_text(" "))
             assert not found, f"{path}: {shown.get_text(' ')[:200]}"
+
+
+def test_a_term_is_linked_at_its_first_use_and_has_a_card(pages, html):
+    page = pages[html / "notebooks/encodability.html"]
+    terms = [link["href"] for link in page.select("a.term")]
+    assert len(terms) >= 10 and len(set(terms)) == len(terms), "linked once"
+    cards = {card["id"] for card in page.select(".term-card")}
+    assert cards == {f"card-{link.partition('#')[2]}" for link in terms}
+    assert not page.select("h1 a.term, h2 a.term, .cell a.term, a a.term")
+    first = page.select_one(".bd-article p").get_text()
+    assert first.startswith("Question. NMF") and page.select_one("p a.term").get_text() == "NMF"
+
+
+def test_previous_and_next_are_short(pages, html):
+    """They are the titles of the side bar; the part is named where another one begins."""
+    page = pages[html / "notebooks/phase.html"]
+    said = [tag.get_text() for tag in page.select(".prev-next-title")]
+    assert said == ["Both on one data set", "The conditions: A chain of losses"]
+
+
+def test_each_page_says_how_to_cite_it_and_what_it_is(pages, html):
+    for path, page in pages.items():
+        if path.parent == html:  # the indices, and what leads to the front page
+            continue
+        cited = page.select_one("details.cite pre").get_text()
+        title = page.find("title").get_text().partition(" — ")[0]
+        assert f"title        = {{{title}}}," in cited and "Version 0.1.0" in cited
+        foot = page.select_one(".foot").get_text(" ")
+        assert re.search(
+            r"version 0\.1\.0 · built \d\d \w+ \d{4} · BSD-3-Clause",
+            foot.replace("\n", " ").replace("  ", ""),
+        ), foot
+        assert page.select_one(".pdf-edition").has_attr("hidden"), "there is no PDF"
+
+
+def test_one_number_for_chapter_figure_and_statement(pages, html):
+    page = pages[html / "notebooks/encodability.html"]
+    chapter = page.select_one("h1 .section-number").get_text().strip(". ")
+    numbered = page.select(".bd-article .caption-number, .bd-article .proof-title .caption-number")
+    assert numbered
+    for number in numbered:
+        assert re.search(rf"\b{chapter}\.\d+", number.get_text()), number

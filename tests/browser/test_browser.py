@@ -1,14 +1,15 @@
 """Every page, from disk and with the network off, in a real browser."""
 
+import re
 from pathlib import Path
 
 import pytest
-import yaml
+from axe_playwright_python.sync_playwright import Axe
 
 ROOT = Path(__file__).parents[2]
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
-PAGES = [TOC["root"], *(page["file"] for part in TOC["parts"] for page in part["chapters"])]
-NOTEBOOKS = [page for page in PAGES if page.startswith("notebooks/")]
+LISTED = re.findall("(?:file|root): (.*)", (ROOT / "_toc.yml").read_text())
+PAGES = [*LISTED, "genindex", "py-modindex", "search"]
+NOTEBOOKS = [page for page in LISTED if page.startswith("notebooks/")]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1400, "height": 900}
 
 
@@ -42,6 +43,7 @@ def test_page_fits_its_screen_and_shows_its_mathematics(visit, page, viewport):
     assert tab.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     assert tab.locator(".math:not(:has(mjx-container))").count() == 0, "mathematics not rendered"
     assert tab.locator("mjx-merror, [data-mjx-error]").count() == 0, "a formula has an error"
+    assert tab.locator("mjx-container[tabindex='0']").count() == 0, "a formula is a tab stop"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -154,3 +156,90 @@ def test_a_status_can_be_told_without_its_colour(visit):
         for name in ("proved", "measured", "open", "refuted")
     }
     assert len(set(signs.values())) == 4 and not any(one.isalnum() for one in signs.values())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_page_has_no_serious_fault_of_access(visit, page, scheme):
+    tab = visit(page, DESK, scheme)
+    # MathJax' own markup is read through the MathML that it hides beside it.
+    found = Axe().run(tab, {"exclude": [["mjx-container"]]}).response["violations"]
+    bad = [fault for fault in found if fault["impact"] in ("serious", "critical")]
+    assert not [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in bad]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_light(visit, html, page):
+    """At most 500 KiB of its own, the page and its pictures, and 2 MB with all that it loads."""
+    tab = visit(page, DESK)
+    for picture in tab.locator("img").all():  # those further down are loaded when they are near
+        picture.evaluate("picture => { picture.loading = 'eager'; }")
+    tab.wait_for_load_state("networkidle")
+    names = tab.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
+    files = {Path(name.partition("?")[0].removeprefix("file://")) for name in names}
+    shared = sum(path.stat().st_size for path in files if "_images" not in path.parts)
+    pictures = sum(path.stat().st_size for path in files if "_images" in path.parts)
+    own = (html / f"{page}.html").stat().st_size + pictures
+    assert shared > 0 and own <= 500 * 1024
+    assert own + shared <= 2_000_000
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize("page", LISTED[1:])
+def test_current_entry_of_the_side_bar_is_in_view(visit, page, viewport):
+    tab = visit(page, viewport)
+    if viewport is PHONE:
+        tab.locator(".primary-toggle").first.click()
+        tab.wait_for_timeout(500)  # the bar slides in
+    entry = tab.locator(".bd-links li.current > a").last.bounding_box()
+    assert 0 <= entry["y"] <= viewport["height"] - entry["height"]
+
+
+def test_a_term_shows_what_it_means_to_pointer_and_keys(visit):
+    tab = visit("notebooks/encodability", DESK)
+    term = tab.locator("a.term", has_text="ReLU").first
+    card = tab.locator("#card-term-ReLU")
+    assert not card.is_visible()
+    term.hover()
+    assert card.is_visible() and "sets negative ones to zero" in card.inner_text()
+    card.hover()
+    tab.wait_for_timeout(400)
+    assert card.is_visible(), "the pointer may go to the card"
+    tab.keyboard.press("Escape")
+    assert not card.is_visible()
+    tab.mouse.move(0, 0)
+    term.focus()
+    assert card.is_visible()
+    assert term.get_attribute("aria-describedby") == "card-term-ReLU"
+    tab.locator("a.term", has_text="MCC").first.focus()
+    assert not card.is_visible(), "one card at a time"
+
+
+def test_a_card_fits_a_phone(visit):
+    tab = visit("notebooks/noise", PHONE)
+    for term in tab.locator("a.term").all():
+        term.focus()
+        box = tab.locator(".term-card:not([hidden])").bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+
+
+def test_search_shows_the_words_around_what_it_found(visit):
+    tab = visit("search", DESK)
+    tab.goto(f"{tab.url.partition('?')[0]}?q=overcomplete")
+    results = tab.locator("#search-results li")
+    results.first.wait_for()
+    tab.locator(".search-summary", has_text="found").wait_for()
+    for result in results.all():
+        assert len(result.locator(".context").inner_text()) > 20, result.inner_text()
+    assert tab.locator("#search-results mark").count() > 0
+
+
+def test_a_margin_note_falls_into_the_text_on_a_phone(visit):
+    """No page has one yet: the rule is tried on one that is put into a page."""
+    put = "page => page.querySelector('p').insertAdjacentHTML('afterend', '<aside class=\"margin sidebar\">A note.</aside>')"
+    for viewport, beside in (PHONE, False), (DESK, True):
+        tab = visit("book/first_proofs", viewport)
+        article = tab.locator(".bd-article")
+        article.evaluate(put)
+        note, text = tab.locator("aside.margin").bounding_box(), article.bounding_box()
+        assert (note["x"] >= text["x"] + text["width"] * 0.9) == beside

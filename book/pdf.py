@@ -1,0 +1,165 @@
+"""The whole book as one typeset PDF: ``build/html`` printed by a headless Chromium, without LaTeX.
+
+The pages' articles are put into one page, in the order of the side bar, which the browser prints.
+It does so twice: only the first print tells on which leaf a chapter begins, as the contents say.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import chromium  # of tests/browser
+import yaml
+from bs4 import BeautifulSoup
+from playwright.sync_api import sync_playwright
+from pypdf import PdfReader
+
+ROOT = Path(__file__).parents[1]
+HTML = ROOT / "build/html"
+LEFT_OUT = (
+    ".headerlink, script, .term-card, .live, .tag_hide-input > details, .tag_hide-cell, "
+    ".sd-tab-set > input, .copybtn, .onlyprint"
+)
+SETTINGS = """
+document.querySelectorAll("details").forEach((details) => (details.open = true));
+document.querySelectorAll(".toggle-hidden").forEach((one) => one.classList.remove("toggle-hidden"));
+"""
+
+
+def chapters() -> list[tuple[str, str, str]]:
+    """Part, title and page of each chapter, the sections of the reference among them."""
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    found = [("", "", contents["root"])]
+    for part in contents["parts"]:
+        for chapter in part["chapters"]:
+            found.append((part["caption"], chapter["title"], chapter["file"]))
+            found += [
+                (part["caption"], f"{chapter['title']}: {section['title']}", section["file"])
+                for section in chapter.get("sections", [])
+            ]
+    return found
+
+
+def name(page: str, anchor: str = "") -> str:
+    """The id in the one page for an id of a page."""
+    return f"{page}--{anchor}".replace("/", "-")
+
+
+def article(page: str, pages: set[str]) -> BeautifulSoup:
+    """A page's article: proofs open, links within the book, pictures where they are."""
+    path = HTML / f"{page}.html"
+    found = BeautifulSoup(path.read_text(), "html.parser").find(class_="bd-article")
+    for tag in found.select(LEFT_OUT):
+        tag.decompose()
+    for tag in found.find_all(id=True):
+        tag["id"] = name(page, tag["id"])
+    for tag in found.find_all("img"):
+        tag["src"] = os.path.relpath(path.parent / tag["src"], HTML)
+        tag["loading"] = "eager"
+    for tag in found.find_all("a", href=True):
+        target, _, anchor = tag["href"].partition("#")
+        if ":" in target:
+            continue
+        other = os.path.relpath(path.parent / target, HTML) if target else f"{page}.html"
+        other = other.removesuffix(".html")
+        if other in pages:
+            tag["href"] = f"#{name(other, anchor)}"
+        else:  # a file, or an index that the PDF does not have
+            del tag["href"]
+    found["id"] = name(page)
+    return found
+
+
+def contents(listed: list[tuple[str, str, str]], leaves: dict[str, int]) -> str:
+    """The table of contents, with the leaf on which each chapter begins where it is known."""
+    lines, last = [], ""
+    for part, title, page in listed[1:]:
+        if part != last:
+            lines.append(f"<h2>{part}</h2>")
+            last = part
+        leaf = leaves.get(name(page), "")
+        section = ' class="section"' if ": " in title else ""
+        title = title.rpartition(": ")[2]
+        lines.append(
+            f'<p{section}><a href="#{name(page)}"><span>{title}</span><span>{leaf}</span></a></p>'
+        )
+    return "\n".join(lines)
+
+
+def whole(listed: list[tuple[str, str, str]], leaves: dict[str, int]) -> str:
+    """The one page."""
+    head = BeautifulSoup((HTML / "book/index.html").read_text(), "html.parser").head
+    styles = head.find_all("link", rel="stylesheet")
+    mathematics = [tag for tag in head.find_all("script") if "mathjax" in str(tag).lower()]
+    loaded = "".join(map(str, styles + mathematics)).replace("../", "")
+    pages = {page for _, _, page in listed}
+    title = head.title.get_text().rpartition(" \u2014 ")[2]
+    body = [
+        f'<section class="cover"><h1>{title}</h1>{colophon()}</section>',
+        f'<nav class="book-contents"><h1>Contents</h1>{contents(listed, leaves)}</nav>',
+        *(str(article(page, pages)) for _, _, page in listed),
+    ]
+    return (
+        f'<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8">'
+        f'<title>{title}</title>{loaded}<link rel="stylesheet" href="_static/pdf.css">'
+        f'</head><body><main class="bd-content">{"".join(body)}</main></body></html>'
+    )
+
+
+def colophon() -> str:
+    """Authors, version, date and licence, as at the foot of each page."""
+    foot = BeautifulSoup((HTML / "search.html").read_text(), "html.parser").find(class_="foot")
+    for tag in foot.select("a, .pdf-edition"):
+        tag.decompose()
+    return f"<p>{foot.get_text(' ').strip().strip('·').strip()}</p>"
+
+
+def leaves_of(pdf: Path) -> dict[str, int]:
+    """On which leaf each named place is."""
+    reader = PdfReader(pdf)
+    return {
+        key.removeprefix("/"): reader.get_destination_page_number(place) + 1
+        for key, place in reader.named_destinations.items()
+    }
+
+
+def make(browser: str) -> Path:
+    """Print the book that stands in ``build/html``, and let its pages link to the PDF."""
+    pdf, page = HTML / "partsrep.pdf", HTML / "whole.html"
+    listed = chapters()
+    sandbox = [] if os.geteuid() else ["--no-sandbox"]  # Chromium refuses it to root
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=browser, args=sandbox)
+        leaves = {}
+        for _ in range(2):
+            page.write_text(whole(listed, leaves))
+            tab = opened.new_context(offline=True).new_page()
+            tab.set_default_timeout(600_000)
+            tab.goto(page.as_uri())
+            tab.evaluate("MathJax.startup.promise")
+            tab.evaluate(SETTINGS)
+            tab.pdf(
+                path=pdf,
+                prefer_css_page_size=True,
+                print_background=True,
+                outline=True,
+                tagged=True,
+            )
+            tab.close()
+            leaves = leaves_of(pdf)
+        opened.close()
+    page.unlink()
+    for path in HTML.rglob("*.html"):
+        text = path.read_text()
+        path.write_text(
+            text.replace('<span class="pdf-edition" hidden>', '<span class="pdf-edition">')
+        )
+    return pdf
+
+
+if __name__ == "__main__":
+    browser = chromium.find()
+    if not browser:
+        sys.exit("No Chromium was found: `make browser` gets one, PARTSREP_CHROMIUM names one.")
+    pdf = HTML / "partsrep.pdf"
+    print(pdf if pdf.exists() else make(browser))  # a new book in build/html has none

@@ -1,0 +1,40 @@
+"""The page that `make pdf` prints: all chapters, and no link that leads nowhere."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).parents[2]
+LISTED = re.findall("(?:file|root): (.*)", (ROOT / "_toc.yml").read_text())
+
+
+@pytest.fixture
+def pdf(monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "book"), str(ROOT / "tests/browser")])
+    import pdf
+
+    return pdf
+
+
+def test_the_whole_book_is_one_page(html, pdf):
+    listed = pdf.chapters()
+    assert [page for _, _, page in listed] == LISTED
+    leaves = {pdf.name(page): number for number, page in enumerate(LISTED, 2)}
+    whole = BeautifulSoup(pdf.whole(listed, leaves), "html.parser")
+    ids = [tag["id"] for tag in whole.find_all(id=True)]
+    assert len(set(ids)) == len(ids)
+    for link in whole.find_all("a", href=True):
+        target = link["href"]
+        assert re.match("https?:", target) or target[1:] in ids, link
+    assert len(whole.find_all("article")) == len(LISTED)
+    for picture in whole.find_all("img"):
+        assert (html / picture["src"]).is_file()
+    assert len(whole.select(".still")) >= 5, "live figures as their stills"
+    assert not whole.select(".live, .term-card, .tag_hide-cell")
+    entries = whole.select(".book-contents p")
+    assert [int(entry.find_all("span")[1].get_text()) for entry in entries] == [
+        *range(3, len(LISTED) + 2)
+    ]
