@@ -12,7 +12,8 @@ from partsrep.choices.codes import ReLU, TopK
 from partsrep.choices.dense import Logistic
 from partsrep.choices.inference import NNLS, Layer, Pursuit
 from partsrep.choices.jumprelu import JumpReLU
-from partsrep.choices.objective import L1, Objective
+from partsrep.choices.objective import KL, L1, L2, Objective
+from partsrep.choices.parts import Parts
 from partsrep.choices.problem import Problem
 from partsrep.choices.selections import BatchTopK, FeatureChoice
 from partsrep.solvers import sparse_step
@@ -119,6 +120,26 @@ def test_a_stack_does_what_its_members_do_alone(codes, own_batches, sparse):
         assert torch.equal(uses[i], active)
         for stacked, single in zip(stack, weights, strict=True):
             torch.testing.assert_close(stacked.grad[i], single.grad)
+
+
+@pytest.mark.parametrize("codes", [ReLU(), TopK(3)])
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize("sparse", [True, False])
+def test_penalties_of_single_codes_have_autograd_s_gradients(codes, stacked, sparse):
+    members = [tensors(data_and_weights(seed=seed)) for seed in range(2)]
+    D, *weights = (torch.stack(own).detach() for own in zip(*members, strict=True))
+    D, *weights = (array if stacked else array[0] for array in (D, *weights))
+    objective = Objective(penalties=(L1(0.3), L2(0.7)))
+    problem = Problem(Parts(offset=True), codes, Layer(bias=True), objective)
+    by_hand, by_autograd = (
+        Autoencoder(problem, weights[1], weights[0], *weights[2:]) for _ in range(2)
+    )
+    loss, _ = layer_loss(by_hand, D, True, sparse)
+    expected = problem.objective(by_autograd(D))
+    expected.sum().backward()
+    torch.testing.assert_close(loss, expected.detach())
+    for own, other in zip(by_hand.parameters(), by_autograd.parameters(), strict=True):
+        torch.testing.assert_close(own.grad, other.grad)
 
 
 @pytest.mark.parametrize("sparse", [True, False])
@@ -229,7 +250,9 @@ def test_it_is_for_codes_that_are_selected():
         {"inference": Layer(steps=2)},
         {"inference": Pursuit(3)},
         {"inference": NNLS()},
-        {"objective": Objective(penalties=(L1(0.1),))},
+        {"objective": Objective(penalties=(L1(0.1, by_norm=True),))},
+        {"objective": Objective(penalties=(L1(0.1), L2(0.1, on="parts")))},
+        {"objective": Objective(penalties=(KL(0.1),))},
         {"objective": Objective(link="logistic")},
     ],
 )

@@ -121,12 +121,12 @@ class PartSet:
         P, curvature = P.copy(), self.curvature(gram, P)
         used = curvature > 0
         curvature[~used] = 1
-        each = (slice(None),) * (P.ndim - 2)
+        each, everywhere = (slice(None),) * (P.ndim - 2), used.all()
         for k in np.flatnonzero(used.reshape(-1, P.shape[-2]).any(axis=0)):
             row = (*each, slice(k, k + 1))
             targets = P[row] + (cross[row] - gram_matmul(gram[row], P)) / curvature[row]
-            nearest = self.nearest_rows(targets.reshape(-1, P.shape[-1]))
-            P[row] = np.where(used[row], nearest.reshape(targets.shape), P[row])
+            nearest = self.nearest_rows(targets.reshape(-1, P.shape[-1])).reshape(targets.shape)
+            P[row] = nearest if everywhere else np.where(used[row], nearest, P[row])
         return P
 
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
@@ -205,7 +205,7 @@ class Parts(PartSet):
             components = components.clip(min=0)
         if self.unit:
             if isinstance(components, np.ndarray):
-                norms = np.linalg.norm(components, axis=-1, keepdims=True)
+                norms = np.sqrt(np.vecdot(components, components))[..., None]
             else:
                 norms = components.norm(dim=-1, keepdim=True)
             components = components / (norms + (norms == 0))
@@ -218,8 +218,8 @@ class Parts(PartSet):
     def nearest_rows(self, targets: np.ndarray) -> np.ndarray:
         """Nearest member, part by part; of norm 1 for every target, if it is to be."""
         nearest = self.project(targets)
-        if self.unit:  # where no direction is near, the best single feature
-            lost = np.flatnonzero(~nearest.any(axis=1))
+        if self.unit and not (found := nearest.any(axis=1)).all():
+            lost = np.flatnonzero(~found)  # no direction is near: the best single feature
             nearest[lost, targets[lost].argmax(axis=1)] = 1
         return nearest
 

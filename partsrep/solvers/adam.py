@@ -158,8 +158,9 @@ def train(
             for member, generator in zip(members, generators, strict=True):
                 if anew[member]:
                     _revive(module, D, member, dead[member], optimiser, generator)
-            _copy(optimiser.weights, kept, broken)
-            optimiser.forget(broken)
+            if broken.any():
+                _copy(optimiser.weights, kept, broken)
+                optimiser.forget(broken)
             step = torch.where(stalled & ~anew, step / 2, step)
             step[step < SMALLEST_STEP] = 0
             if not step.any():

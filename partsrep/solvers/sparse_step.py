@@ -13,6 +13,7 @@ import torch
 from torch.nn.functional import embedding_bag, linear
 
 from ..choices.codes import places
+from ..choices.objective import Penalty
 from ..choices.problem import Problem
 from .autoencoder import Autoencoder
 
@@ -69,6 +70,12 @@ class Support:
         col, row = self.col.index_select(0, order), self.row.index_select(0, order)
         return order, row, _offsets(col, self.size[1])
 
+    def by_unit(self, values: torch.Tensor) -> torch.Tensor:
+        """The sums over samples (…, m) of a matrix with these values on the support."""
+        *stack, _, m = self.shape
+        sums = values.new_zeros(self.size[1]).index_add_(0, self.col, values)
+        return sums.view(*stack, m)
+
     def product(self, values: torch.Tensor, P: torch.Tensor) -> torch.Tensor:
         """H P for the matrix H with these values on the support; P (columns, d)."""
         return _sums(self.col, self.crow, values, P)
@@ -113,12 +120,13 @@ def _sums(
 def layer_loss(
     module: Autoencoder, D: torch.Tensor, learn: bool = False, sparse: bool | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    r"""‖D − D̂‖²/n of a batch in training, where :func:`applies`, and how often units are active.
+    r"""The objective of a batch, where it :func:`applies`, and how often units are active.
 
     Under :class:`torch.autocast` dense products are in half precision, sums over few codes are not.
 
     With H = f(D Uᵀ + b), E = H Xᵀ + 1cᵀ − D, and G the entries of E X where H > 0, the gradients
     are 2/n times Hᵀ E for Xᵀ, Gᵀ D for U, and the sums of the rows of E for c and of G for b.
+    Penalties 2 l₁ Σh + l₂ Σh² of a sample's codes add l₁ + l₂ h to the entries of G.
 
     Parameters
     ----------
@@ -153,7 +161,8 @@ def layer_loss(
         encoder, parts = module.U, module.components
     U, P = encoder.detach(), parts.detach()
     b, c = (None if w is None else w.detach() for w in (module.bias, module.offset))
-    codes = module.problem.codes
+    codes, terms = module.problem.codes, module.problem.objective.terms("codes")
+    l1, l2 = terms.elastic or (0.0, 0.0)
     *stack, m, d = P.shape
     Z = linear(D, U, b) if not stack else D @ U.mT
     if stack and b is not None:
@@ -176,7 +185,7 @@ def layer_loss(
         H = Z.flatten().index_select(0, entries).relu().to(P)
         E = support.product(H, flat).view(*Z.shape[:-1], d)
         active = H.sign()
-        uses = torch.zeros_like(flat[:, 0]).index_add_(0, support.col, active).view(*stack, m)
+        uses = support.by_unit(active)
     else:
         if H is None:
             H = codes(Z)
@@ -187,18 +196,26 @@ def layer_loss(
         E += c.unsqueeze(-2)
     E -= D
     loss = torch.linalg.vector_norm(E, dim=(-2, -1)).square() / n
+    if terms:
+        costs = (2 * l1 + l2 * H) * H
+        of_units = support.by_unit(costs) if sparse else costs.sum(dim=-2)
+        loss += of_units.sum(dim=-1) / n
     if not learn:
         return loss, uses
     E *= 2 / n
+
+    def penalised(G: torch.Tensor) -> torch.Tensor:
+        return G.add_(active, alpha=2 / n * l1).add_(H, alpha=2 / n * l2) if terms else G
+
     if sparse:
         rows = E.flatten(0, -2)
-        G = support.sampled_product(rows, flat).mul_(active)
+        G = penalised(support.sampled_product(rows, flat).mul_(active))
         of_U = support.transposed_product(G, D.flatten(0, -2)).view_as(P)
         of_P = support.transposed_product(H, rows).view_as(P)
         if b is not None:
-            of_b = torch.zeros_like(flat[:, 0]).index_add_(0, support.col, G).view(*stack, m)
+            of_b = support.by_unit(G)
     else:
-        G = (E @ P.mT).mul_(active)
+        G = penalised((E @ P.mT).mul_(active))
         of_U, of_P = G.mT @ D, H.mT @ E
         if b is not None:
             of_b = G.sum(dim=-2)
@@ -218,12 +235,18 @@ def layer_loss(
 
 def applies(problem: Problem) -> bool:
     """Whether :func:`layer_loss` is the problem's objective: one layer whose codes are selected
-    pre-activations, and the squared error without penalties."""
+    pre-activations, and the squared error, with penalties of single codes at most."""
     codes, objective = problem.codes, problem.objective
     return (
         codes.has_support
         and not codes.learns
         and problem.inference.single_layer
-        and not objective.penalties
+        and all(of_single_codes(penalty) for penalty in objective.penalties)
         and objective.averaged
     )
+
+
+def of_single_codes(penalty: Penalty) -> bool:
+    """Whether it is 2 l₁ Σh + l₂ Σh², the same for a whole stack."""
+    alone = penalty.on == "codes" and not penalty.by_norm
+    return alone and not torch.is_tensor(penalty.weight) and penalty.elastic is not None

@@ -67,7 +67,9 @@ def test_numbers_are_set_right_with_their_head(entries, number):
 
 def test_only_a_wide_table_becomes_cards():
     narrow = styled({"loss": {"NMF": 1.0}}, "loss").to_html()
-    wide = styled({"what happens, in words": {"signs": "a free decoder subtracts what it added"}}).to_html()
+    wide = styled(
+        {"what happens, in words": {"signs": "a free decoder subtracts what it added"}}
+    ).to_html()
     assert "cards" not in tidied(narrow)["class"]
     assert "cards" in tidied(wide)["class"]
     assert tidied(wide).td["data-label"] == "what happens, in words"
