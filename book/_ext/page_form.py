@@ -1,6 +1,7 @@
 """What every page begins with: how long it takes, what it asks for, and a picture.
 
-The time is counted from words, figures and formulas, first without the proofs, which are folded.
+The time is counted from words, figures and formulas, first without the proofs, which are folded;
+computed tables are looked at, not read.
 What a page asks for is in ``book/pages.yml``. On the page of a notebook without a picture in front
 of its parameters, the figure that the answer names stands there, or else the page's first.
 """

@@ -1,6 +1,6 @@
 """No dead link: only a build that is told where the sources are public has links to them.
 
-``partsrep book --repository URL`` tells it; ``{in-a-clone}`` shows commands, and how to get a clone.
+``partsrep book --repository URL`` tells it; ``{in-a-clone}`` says how to get a clone.
 """
 
 from docutils import nodes

@@ -58,7 +58,8 @@ def test_the_head_says_the_time_and_what_is_asked_for(page, name):
     # Counted anew, from what stands open on the page.
     said = int(re.match(r"(\d+) min", head.get_text())[1])
     pictures = len(article.select("img"))
-    for closed in article.select("details, .dropdown, .rerun, script, style, .headerlink"):
+    unread = "details, .dropdown, .rerun, script, style, .headerlink, .cell_output table"
+    for closed in article.select(unread):
         closed.decompose()
     formulas = article.select(".math")
     extra = 2 * len([one for one in formulas if one.name == "span"])
@@ -75,8 +76,8 @@ def test_statements_stay_and_proofs_are_folded(page, name):
     assert not shown.select(".theorem details.proof-fold")
     for proof in shown.select(".proof-fold"):
         assert proof.name == "details" and not proof.has_attr("open")
-        assert proof.summary.get_text() == "Proof"
-        assert not proof.get_text().removeprefix("Proof").strip().startswith("Proof.")
+        assert proof.summary.get_text().strip() == "Proof"
+        assert not proof.get_text().strip().removeprefix("Proof").strip().startswith("Proof.")
     source = ROOT / ("tests/examples/template.ipynb" if name == TEMPLATE else name)
     source = next(
         path for path in (source, *map(source.with_suffix, (".md", ".ipynb"))) if path.is_file()
@@ -88,7 +89,7 @@ def test_statements_stay_and_proofs_are_folded(page, name):
 def test_the_foot_has_the_line_the_time_and_the_executed_notebook(page, name, request):
     foot = page(name).select_one("#rerun")
     given = overrules(ROOT).get(f"{name}.ipynb", {"unit": 100.0})
-    command, notebook, out, *options = shlex.split(foot.select_one("pre").get_text())
+    command, notebook, _out, *options = shlex.split(foot.select_one("pre").get_text())
     assert (command, notebook) == (".venv/bin/papermill", f"{name}.ipynb")
     assert options == [word for key, value in given.items() for word in ("-p", key, str(value))]
     assert re.search(r"it took \d+ (s|minutes) when", foot.get_text())
