@@ -51,8 +51,13 @@ def article(page: str, pages: set[str]) -> BeautifulSoup:
     found = BeautifulSoup(path.read_text(), "html.parser").find(class_="bd-article")
     for tag in found.select(LEFT_OUT):
         tag.decompose()
+    seen = set()
     for tag in found.find_all(id=True):
         tag["id"] = name(page, tag["id"])
+        if tag["id"] in seen:  # an anchor of MyST within the section that bears it
+            del tag["id"]
+        else:
+            seen.add(tag["id"])
     for tag in found.find_all("img"):
         tag["src"] = os.path.relpath(path.parent / tag["src"], HTML)
         tag["loading"] = "eager"
@@ -149,11 +154,9 @@ def make(browser: str) -> Path:
             leaves = leaves_of(pdf)
         opened.close()
     page.unlink()
+    hidden, shown = '<span class="pdf-edition" hidden>· <a data-href=', "<span>· <a href="
     for path in HTML.rglob("*.html"):
-        text = path.read_text()
-        path.write_text(
-            text.replace('<span class="pdf-edition" hidden>', '<span class="pdf-edition">')
-        )
+        path.write_text(path.read_text().replace(hidden, shown))
     return pdf
 
 

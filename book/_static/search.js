@@ -48,9 +48,11 @@ const explain = (result, words) => {
 document.addEventListener("DOMContentLoaded", () => {
   const words = stems();
   if (!words.length) return;
+  const list = document.getElementById("search-results");
+  list.querySelectorAll("li").forEach((result) => explain(result, words));
   new MutationObserver((changes) => {
     for (const { addedNodes } of changes) {
       for (const node of addedNodes) if (node.nodeName === "LI") explain(node, words);
     }
-  }).observe(document.getElementById("search-results"), { childList: true, subtree: true });
+  }).observe(list, { childList: true, subtree: true });
 });

@@ -23,9 +23,10 @@ const addCard = (card) => {
     card.style.left = `${Math.max(gap, Math.min(at.left, innerWidth - width - gap))}px`;
     card.style.top = `${below ? at.bottom + gap : at.top - gap - height}px`;
   };
-  let leaving;
+  let leaving, shown;
   const show = (link) => {
     clearTimeout(leaving);
+    shown = link;
     for (const other of document.querySelectorAll(".term-card")) other.hidden = other !== card;
     place(link);
   };
@@ -49,7 +50,7 @@ const addCard = (card) => {
   card.addEventListener("focusin", () => clearTimeout(leaving));
   card.addEventListener("focusout", hideSoon);
   document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
-  document.addEventListener("scroll", hide, { passive: true });
+  document.addEventListener("scroll", () => card.hidden || place(shown), { passive: true });
 };
 
 document.addEventListener("DOMContentLoaded", () => {
