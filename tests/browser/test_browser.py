@@ -23,8 +23,8 @@ def visit(browser, html):
         scripts = options.get("java_script_enabled", True)  # without them each one is an error
         if scripts:
             tab.on("console", lambda said: said.type == "error" and faults.append(said.text))
-        tab.on("pageerror", lambda error: faults.append(str(error)))
-        tab.on("requestfailed", lambda request: faults.append(f"{request.url} failed"))
+            tab.on("pageerror", lambda error: faults.append(str(error)))
+            tab.on("requestfailed", lambda request: faults.append(f"{request.url} failed"))
         name, _, anchor = page.partition("#")
         tab.goto((folder / f"{name}.html").as_uri() + (anchor and f"#{anchor}"))
         if scripts:
