@@ -22,12 +22,14 @@ def visit(browser, html):
     def visit(page, viewport, scheme="light", folder=html, **options):
         options |= {"viewport": viewport, "color_scheme": scheme, "offline": True}
         tab = browser.new_context(**options).new_page()
-        tab.on("console", lambda said: said.type == "error" and faults.append(said.text))
-        tab.on("pageerror", lambda error: faults.append(str(error)))
-        tab.on("requestfailed", lambda request: faults.append(f"{request.url} failed"))
+        scripts = options.get("java_script_enabled", True)  # without them each one is an error
+        if scripts:
+            tab.on("console", lambda said: said.type == "error" and faults.append(said.text))
+            tab.on("pageerror", lambda error: faults.append(str(error)))
+            tab.on("requestfailed", lambda request: faults.append(f"{request.url} failed"))
         name, _, anchor = page.partition("#")
         tab.goto((folder / f"{name}.html").as_uri() + (anchor and f"#{anchor}"))
-        if options.get("java_script_enabled", True):
+        if scripts:
             tab.evaluate("window.MathJax?.startup?.promise")
         return tab
 
