@@ -14,7 +14,7 @@ TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 STYLE = re.compile(r"<style type=\"text/css\">\s*(?:#T_[^<]*)?</style>")
 # A number with its bound, sign, power of ten, unit or interval; or what stands for none.
 NUMBER = re.compile(
-    r"[≤≥<>~≈+−-]*\s?\d[\d.,]*(e[+-]?\d+)?(·10)?[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]*\s?[%×s]?(\s?±\s?\S+)?|–|—|"
+    r"[≤≥<>~≈+−-]*\s?\d[\d.,]*(e[+-]?\d+)?(·10)?[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]*\s?[%×s]?(\s?±\s?\S+| of \d+)?|–|—|"
 )
 PHONE = 42  # letters in the width of a phone
 

@@ -32,11 +32,12 @@ __all__ = [
 FORMATS = {
     "count": "{:z.0f}",  # also a mean number of iterations
     "few": "{:z.1f}",  # a mean of small counts
-    "score": "{:z.3f}",  # a cosine, a share of one
+    "score": "{:z.3f}",  # a cosine, or another number up to one
     "loss": "{:z.4f}",  # relative to the energy of the data
     "close": "{:z.5f}",  # losses that differ little
     "ratio": "{:z.2f}",
-    "percent": "{:z.2%}",
+    "share": "{:z.1%}",
+    "percent": "{:z.2%}",  # where a tenth of one counts
 }
 ROUNDING = 1e-12  # below it a residual is that of the arithmetic
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -83,11 +84,13 @@ def styled(
 
 
 def _power(residual: float) -> str:
-    """A number by its power of ten, or as a bound where it is rounding.
+    """A small number by its power of ten, or as a bound where it is rounding.
 
-    >>> _power(2e-5), _power(7e-31)
-    ('2·10⁻⁵', '≤ 10⁻¹²')
+    >>> _power(0.57), _power(2e-5), _power(7e-31)
+    ('0.57', '2·10⁻⁵', '≤ 10⁻¹²')
     """
+    if abs(residual) >= 0.01:
+        return f"{residual:.2f}"
     if abs(residual) < ROUNDING:
         return "≤ 10⁻¹²"
     digit, power = f"{residual:.0e}".split("e")

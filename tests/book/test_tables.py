@@ -51,7 +51,8 @@ def test_a_row_of_a_group_is_complete():
         (["12.5%", "–", ""], True),
         (["0.987 ± 0.003", "1"], True),
         (["-3", "−3", "1e-05"], True),
-        (["3 of 12", "4"], False),
+        (["3 of 12", "4"], True),
+        (["3 of them", "4"], False),
         (["H, X", "no"], False),
         (["–", "some words"], False),
         (["", ""], False),
@@ -67,7 +68,9 @@ def test_numbers_are_set_right_with_their_head(entries, number):
 
 def test_only_a_wide_table_becomes_cards():
     narrow = styled({"loss": {"NMF": 1.0}}, "loss").to_html()
-    wide = styled({"what happens, in words": {"signs": "a free decoder subtracts what it added"}}).to_html()
+    wide = styled(
+        {"what happens, in words": {"signs": "a free decoder subtracts what it added"}}
+    ).to_html()
     assert "cards" not in tidied(narrow)["class"]
     assert "cards" in tidied(wide)["class"]
     assert tidied(wide).td["data-label"] == "what happens, in words"
