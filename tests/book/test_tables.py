@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup
 from partsrep.runs.notebook import styled
 
 ROOT = Path(__file__).parents[2]
-SPEC = spec_from_file_location("tables", ROOT / "book/_ext/tables.py")
+SPEC = spec_from_file_location("tidy_tables", ROOT / "book/_ext/tidy_tables.py")
 tables = module_from_spec(SPEC)
 SPEC.loader.exec_module(tables)
 
