@@ -56,24 +56,27 @@ def _add(tag, name):
 
 
 def _plain(table):
-    """Without the ids, classes and borders that pandas writes."""
+    """Without the ids (``T_…``), classes and borders that pandas writes."""
     for tag in (table, *table.find_all(["th", "td", "tr"])):
-        for name in ("id", "border", "style"):
+        for name in ("border", "halign", "style"):
             tag.attrs.pop(name, None)
-        kept = [name for name in tag.get("class", []) if name in ("table", "index_name")]
+        if tag.get("id", "").startswith("T_"):
+            del tag["id"]
+        kept = [name for name in tag.get("class", []) if name == "table"]
         tag.attrs.pop("class", None)
         if kept:
             tag["class"] = kept
 
 
 def _one_head(head):
-    """The names of the index stand in a line of their own: into the empty cells above."""
+    """Two lines, of names over names or with the index's in a line of their own, become one."""
     lines = head.find_all("tr")
-    if len(lines) == 2 and lines[1].find(class_="index_name"):
-        for above, cell in zip(lines[0].find_all("th"), lines[1].find_all("th"), strict=True):
-            if not above.get_text(strip=True):
-                above.string = cell.get_text(strip=True)
-        lines[1].decompose()
+    if len(lines) == 2:
+        above = [cell for cell in lines[0]("th") for _ in range(int(cell.get("colspan", 1)))]
+        for over, cell in zip(above, lines[1]("th"), strict=True):
+            words = (tag.get_text(" ", strip=True) for tag in (over, cell))
+            cell.string = ", ".join(filter(None, words))
+        lines[0].decompose()
 
 
 def _no_spans(body):

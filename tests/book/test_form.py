@@ -58,7 +58,9 @@ def test_the_head_says_the_time_and_what_is_asked_for(page, name):
     # Counted anew, from what stands open on the page.
     said = int(re.match(r"(\d+) min", head.get_text())[1])
     pictures = len(article.select("img"))
-    unread = "details, .dropdown, .rerun, script, style, .headerlink, .cell_output table"
+    unread = (
+        "details, .dropdown, .rerun, .term-card, script, style, .headerlink, .cell_output table"
+    )
     for closed in article.select(unread):
         closed.decompose()
     formulas = article.select(".math")
@@ -89,7 +91,8 @@ def test_statements_stay_and_proofs_are_folded(page, name):
 def test_the_foot_has_the_line_the_time_and_the_executed_notebook(page, name, request):
     foot = page(name).select_one("#rerun")
     given = overrules(ROOT).get(f"{name}.ipynb", {"unit": 100.0})
-    command, notebook, _out, *options = shlex.split(foot.select_one("pre").get_text())
+    line = foot.select_one("pre").get_text().replace("\\\n", "")
+    command, notebook, _out, *options = shlex.split(line)
     assert (command, notebook) == (".venv/bin/papermill", f"{name}.ipynb")
     assert options == [word for key, value in given.items() for word in ("-p", key, str(value))]
     assert re.search(r"it took \d+ (s|minutes) when", foot.get_text())

@@ -117,7 +117,7 @@ def test_a_term_is_linked_at_its_first_use_and_has_a_card(pages, html):
     cards = {card["id"] for card in page.select(".term-card")}
     assert cards == {f"card-{link.partition('#')[2]}" for link in terms}
     assert not page.select("h1 a.term, h2 a.term, .cell a.term, a a.term")
-    first = page.select_one(".bd-article p").get_text()
+    first = page.select_one(".bd-article p:not(.page-head)").get_text()
     assert first.startswith("Question. NMF") and page.select_one("p a.term").get_text() == "NMF"
 
 
