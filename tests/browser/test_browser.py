@@ -1,42 +1,7 @@
 """Every page, from disk and with the network off, in a real browser."""
 
-import re
-from pathlib import Path
-from urllib.parse import urlsplit
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-
-ROOT = Path(__file__).parents[2]
-LISTED = re.findall("(?:file|root): (.*)", (ROOT / "_toc.yml").read_text())
-PAGES = [*LISTED, "genindex", "py-modindex", "search"]
-NOTEBOOKS = [page for page in LISTED if page.startswith("notebooks/")]
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1400, "height": 900}
-
-
-@pytest.fixture
-def visit(browser, html):
-    """Open a page with the network off; whatever goes wrong on it fails the test."""
-    faults = []
-
-    def visit(page, viewport, scheme="light", folder=html, **options):
-        options |= {"viewport": viewport, "color_scheme": scheme, "offline": True}
-        tab = browser.new_context(**options).new_page()
-        scripts = options.get("java_script_enabled", True)  # without them each one is an error
-        if scripts:
-            tab.on("console", lambda said: said.type == "error" and faults.append(said.text))
-            tab.on("pageerror", lambda error: faults.append(str(error)))
-            tab.on("requestfailed", lambda request: faults.append(f"{request.url} failed"))
-        name, _, anchor = page.partition("#")
-        tab.goto((folder / f"{name}.html").as_uri() + (anchor and f"#{anchor}"))
-        if scripts:
-            tab.evaluate("window.MathJax?.startup?.promise")
-        return tab
-
-    yield visit
-    for context in browser.contexts:
-        context.close()
-    assert not faults
+from pages import DESK, LISTED, NOTEBOOKS, PAGES, PHONE
 
 
 @pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
@@ -160,34 +125,6 @@ def test_a_status_can_be_told_without_its_colour(visit):
         for name in ("proved", "measured", "open", "refuted")
     }
     assert len(set(signs.values())) == 4 and not any(one.isalnum() for one in signs.values())
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("page", PAGES)
-def test_page_has_no_serious_fault_of_access(visit, page, scheme):
-    tab = visit(page, DESK, scheme)
-    # MathJax' own markup is read through the MathML that it hides beside it.
-    found = Axe().run(tab, {"exclude": [["mjx-container"]]}, {"preload": False}).response
-    bad = [fault for fault in found["violations"] if fault["impact"] in ("serious", "critical")]
-    assert not [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in bad]
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_page_is_light(visit, html, page):
-    """At most 500 KiB of its own, the page and its pictures, and 2 MB with all that it loads."""
-    tab = visit(page, DESK)
-    asked = [(html / f"{page}.html").as_uri()]
-    tab.on("request", lambda request: asked.append(request.url))
-    tab.reload()
-    tab.evaluate("window.MathJax?.startup?.promise")
-    for picture in tab.locator("img").all():  # those further down are loaded when they are near
-        picture.evaluate("picture => { picture.loading = 'eager'; return picture.decode(); }")
-    files = {Path(urlsplit(url).path) for url in asked if url.startswith("file:")}
-    shared = sum(path.stat().st_size for path in files if "_images" not in path.parts)
-    pictures = sum(path.stat().st_size for path in files if "_images" in path.parts)
-    own = (html / f"{page}.html").stat().st_size + pictures
-    assert own <= 500 * 1024
-    assert 500 * 1024 < shared + pictures <= 2 * 1024**2
 
 
 @pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
