@@ -92,11 +92,14 @@ def add_cards(app, pagename, templatename, context, doctree):
     used = {link["refuri"].partition("#")[2]: None for link in links}
     definitions = dict(meanings(app.env).values())
     glossary = app.builder.get_relative_uri(pagename, GLOSSARY)
-    context["body"] += "".join(
+    cards = "".join(
         f'<div class="term-card" id="card-{anchor}" hidden>{in_html(app, definitions[anchor])}'
         f'<p><a href="{escape(glossary)}#{anchor}">In the glossary</a></p></div>\n'
         for anchor in used
     )
+    context["body"] += cards
+    if 'class="math' in cards:  # which no formula of the page itself may have asked for
+        app.env.get_domain("math").data["has_equations"][pagename] = True
 
 
 def in_html(app, definition) -> str:
@@ -110,5 +113,5 @@ def in_html(app, definition) -> str:
 
 def setup(app):
     app.connect("doctree-resolved", link_first_uses, priority=900)
-    app.connect("html-page-context", add_cards)
+    app.connect("html-page-context", add_cards, priority=400)  # before MathJax is put in
     return {"parallel_read_safe": True, "parallel_write_safe": True}
