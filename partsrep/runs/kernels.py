@@ -4,6 +4,7 @@ import ast
 import json
 import logging
 import os
+import re
 import select
 import signal
 import subprocess
@@ -38,9 +39,10 @@ INLINE = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 #: Seconds that the imports may take before each kernel has to do them itself.
 IMPORTS = 300.0
 # papermill's own reading of the cell misses parameters that ours finds, and says so.
-logging.getLogger("papermill").addFilter(
-    lambda said: not str(said.msg).startswith(("Passed unknown parameter", "Unable to parse line"))
-)
+for said_by in ("papermill", "papermill.translators"):
+    logging.getLogger(said_by).addFilter(
+        lambda said: not re.match("Passed unknown parameter|Unable to parse line", str(said.msg))
+    )
 
 
 def execute(

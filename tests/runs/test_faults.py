@@ -122,7 +122,7 @@ def failed(scheduler, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         arguments = ["sweep", "failing.ipynb", "--grid", "grid.yml", "--out", "out"]
-        arguments += ["--scheduler", scheduler, "--timeout", "600"]
+        arguments += ["--scheduler", scheduler, "--timeout", "1000600"]
         first = CliRunner().invoke(app, arguments)
         before = snapshot(folder / "out")
         (folder / "mended").touch()
@@ -236,7 +236,7 @@ def test_failed_points_are_tried_again_only_when_asked(scheduler, failed):
     folder, first, before, again, unchanged, retried = failed
     assert first.output.strip().splitlines()[-1] == (
         "partsrep sweep failing.ipynb --grid grid.yml --out out "
-        f"--scheduler {scheduler} --timeout 600 --retry"
+        f"--scheduler {scheduler} --timeout 1000600 --retry"
     )
     assert again.exit_code == 1
     assert "0 done, 7 failed, 3 cached, 0 left" in again.output

@@ -1,6 +1,7 @@
 """A parameters cell is read as Python runs it, or refused; values are what JSON can hold."""
 
 import ast
+import importlib
 import json
 from datetime import date
 
@@ -209,6 +210,13 @@ def test_papermill_hands_over_what_json_can_hold(value):
     assert plain(value) == value
     handed = ast.literal_eval(PythonTranslator.translate(value))
     assert repr(handed) == repr(value)
+
+
+def test_papermill_keeps_quiet_about_what_ours_reads(caplog):
+    importlib.import_module("partsrep.runs.kernels")
+    cell = 'seed: int | None = None  # a "word" = another\nnames = {"a": "b=c"}'
+    PythonTranslator.inspect(new_code_cell(cell))
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(
