@@ -1,7 +1,7 @@
 """The live figures' scripts on every page, and the published records that one of them shows.
 
-``partsrep.records`` of a page has what ``book/results`` has, averaged over data sets: a page that is
-read from disk cannot load a file of data.
+``partsrep.records`` of a page has what ``book/results`` has, averaged over data sets: a page that
+is read from disk cannot load a file of data.
 """
 
 import json

@@ -1,33 +1,26 @@
 """Every page, from disk and with the network off, in a real browser."""
 
 import pytest
-from pages import DESK, LISTED, NOTEBOOKS, PAGES, PHONE
+from pages import DESK, LISTED, NOTEBOOKS, PHONE
 
 
-@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
-@pytest.mark.parametrize("page", PAGES)
-def test_page_fits_its_screen_and_shows_its_mathematics(visit, page, viewport):
-    tab = visit(page, viewport)
-    assert tab.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+def fits_and_shows_its_mathematics(tab):
+    assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
     assert tab.locator(".math:not(:has(mjx-container))").count() == 0, "mathematics not rendered"
     assert tab.locator("mjx-merror, [data-mjx-error]").count() == 0, "a formula has an error"
     assert tab.locator("mjx-container[tabindex='0']").count() == 0, "a formula is a tab stop"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_dark_page_is_dark(visit, page):
-    tab = visit(page, DESK, scheme="dark")
-    rgba = "element => getComputedStyle(element).backgroundColor.match(/[\\d.]+/g).map(Number)"
-    assert max(tab.locator("body").evaluate(rgba)[:3]) < 64
-    for picture in tab.locator(".bd-article img").all():
-        assert picture.evaluate(rgba)[3:] == [0], "a figure lies on a slab"
+def test_page_fits_a_desk_and_shows_its_mathematics(on_desk):
+    fits_and_shows_its_mathematics(on_desk)
 
 
-# The map has an interval in each of its cells, which are narrow on a phone.
-@pytest.mark.parametrize("page", sorted({*NOTEBOOKS} - {"notebooks/phase"}))
-def test_letters_of_drawings_are_large_enough_for_a_phone(visit, page):
-    tab = visit(page, PHONE)
-    sizes = tab.locator("svg.figure text").evaluate_all(
+def test_page_fits_a_phone_and_shows_its_mathematics(on_phone):
+    fits_and_shows_its_mathematics(on_phone)
+
+
+def test_letters_of_drawings_are_large_enough_for_a_phone(on_phone):
+    sizes = on_phone.locator("svg.figure text").evaluate_all(
         "all => all.map(t => parseFloat(getComputedStyle(t).fontSize)"
         " * Math.hypot(t.getScreenCTM().a, t.getScreenCTM().b))"  # however a letter is turned
     )
@@ -37,7 +30,7 @@ def test_letters_of_drawings_are_large_enough_for_a_phone(visit, page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_ink_of_drawings_stands_out(visit, scheme):
-    tab = visit("notebooks/sae", DESK, scheme)
+    tab = visit("notebooks/sae", DESK, color_scheme=scheme)
     ink, blue, ground = tab.evaluate(
         r"""() => {
           const drawing = document.querySelector("svg.figure"), probe = document.createElement("i");
@@ -68,10 +61,14 @@ FIRST_PICTURE = """() => {
 }"""
 
 
-@pytest.mark.parametrize("page", [*NOTEBOOKS, "notebooks/template"])
-def test_a_notebooks_first_picture_begins_in_the_first_screen(visit, page, request):
-    own = {} if page in NOTEBOOKS else {"folder": request.getfixturevalue("html_of_template")}
-    assert visit(page, DESK, **own).evaluate(FIRST_PICTURE) < 700
+@pytest.mark.parametrize("on_desk", NOTEBOOKS, indirect=True)
+def test_a_notebooks_first_picture_begins_in_the_first_screen(on_desk):
+    assert on_desk.evaluate(FIRST_PICTURE) < 700
+
+
+def test_first_picture_of_the_template_too(visit, html_of_template):
+    tab = visit("notebooks/template", DESK, folder=html_of_template)
+    assert tab.evaluate(FIRST_PICTURE) < 700
 
 
 PROVING = "notebooks/uniqueness"
@@ -127,15 +124,21 @@ def test_a_status_can_be_told_without_its_colour(visit):
     assert len(set(signs.values())) == 4 and not any(one.isalnum() for one in signs.values())
 
 
-@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
-@pytest.mark.parametrize("page", LISTED[1:])
-def test_current_entry_of_the_side_bar_is_in_view(visit, page, viewport):
-    tab = visit(page, viewport)
-    if viewport is PHONE:
-        tab.locator(".primary-toggle").first.click()
-        tab.wait_for_timeout(500)  # the bar slides in
+@pytest.mark.parametrize("on_desk", LISTED[1:], indirect=True)
+def test_current_entry_of_the_side_bar_is_in_view(on_desk):
+    assert current_entry_is_in_view(on_desk)
+
+
+@pytest.mark.parametrize("on_phone", LISTED[1:], indirect=True)
+def test_current_entry_of_the_side_bar_is_in_view_on_a_phone(on_phone):
+    on_phone.locator(".primary-toggle").first.click()
+    on_phone.wait_for_timeout(500)  # the bar slides in
+    assert current_entry_is_in_view(on_phone)
+
+
+def current_entry_is_in_view(tab):
     entry = tab.locator(".bd-links li.current > a").last.bounding_box()
-    assert 0 <= entry["y"] <= viewport["height"] - entry["height"]
+    return 0 <= entry["y"] <= tab.viewport_size["height"] - entry["height"]
 
 
 def test_a_term_shows_what_it_means_to_pointer_and_keys(visit):
