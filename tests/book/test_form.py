@@ -2,6 +2,8 @@
 
 import re
 import shlex
+from copy import copy
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -21,15 +23,16 @@ ASKED = yaml.safe_load((ROOT / "book/pages.yml").read_text())
 LEDGER = yaml.safe_load((ROOT / "book/ledger.yml").read_text())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(request):
-    """Open a page of the book, or the template's, which is one of a book of its own."""
+    """Read a page of the book, or the template's, which is one of a book of its own."""
 
-    def opened(name):
+    @cache  # reading one takes a second
+    def read(name):
         folder = request.getfixturevalue("html_of_template" if name == TEMPLATE else "html")
         return BeautifulSoup((folder / f"{name}.html").read_text(), "html.parser")
 
-    return opened
+    return read
 
 
 def test_what_is_asked_for_is_common_or_explained_before():
@@ -44,7 +47,7 @@ def test_what_is_asked_for_is_common_or_explained_before():
 
 @pytest.mark.parametrize("name", [*PAGES, TEMPLATE])
 def test_the_head_says_the_time_and_what_is_asked_for(page, name):
-    article = page(name).select_one("article")
+    article = copy(page(name).select_one("article"))
     head = article.select_one("h1").find_next_sibling()
     assert head["class"] == ["page-head"]
     asked = ASKED["pages"].get(name, ["matrix products"])

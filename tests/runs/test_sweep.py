@@ -290,7 +290,7 @@ pd.DataFrame({"a": [1]})"""
     read = [nbformat.read(path, as_version=4) for path in (warm, tmp_path / "cold.ipynb")]
     outputs = [[c.get("outputs") for c in merge.preprocess(nb, {})[0].cells] for nb in read]
     assert outputs[0] == outputs[1]
-    assert any("image/svg+xml" in output.get("data", {}) for output in outputs[0][3])
+    assert any("image/png" in output.get("data", {}) for output in outputs[0][3])
 
 
 def test_a_warm_kernel_has_what_the_package_imports_late(scheduler, tmp_path):
