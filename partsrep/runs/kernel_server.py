@@ -96,4 +96,5 @@ def become_kernel(arguments: list[str], folder: str, memory: int | None, seed: i
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with suppress(BrokenPipeError):  # the worker is gone; its kernel sees that by itself
+        main(sys.argv[1:])

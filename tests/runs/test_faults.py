@@ -336,6 +336,21 @@ def test_a_kernel_server_without_a_worker_ends_during_an_import(tmp_path, monkey
         server.process.stdout.close()
 
 
+def test_a_kernel_server_that_nobody_listens_to_ends_and_its_kernel_too(tmp_path):
+    server = kernels.KernelServer([])
+    try:
+        assert server.ready(60)
+        server.process.stdout.close()
+        connection = ["-f", str(tmp_path / "kernel.json")]
+        server.ask(arguments=connection, folder=str(tmp_path), memory=None, seed=0)
+        assert server.process.wait(timeout=60) == 0, "nothing is said about it"
+        there = [one for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == str(tmp_path)]
+        assert not psutil.wait_procs(there, timeout=30)[1]
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
 @pytest.mark.usefixtures("heard_sigint")
 @pytest.mark.parametrize("module", ["numpy", "dask"])
 def test_ctrl_c_during_imports_is_quiet(tmp_path, module):
