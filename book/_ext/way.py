@@ -7,8 +7,18 @@ import json
 import re
 from pathlib import Path
 
-from bs4 import BeautifulSoup
-from sphinx.addnodes import toctree
+from docutils import nodes
+from sphinx.addnodes import desc_parameterlist, desc_signature, toctree
+
+NO_PROSE = (
+    desc_parameterlist,
+    nodes.Invisible,
+    nodes.doctest_block,
+    nodes.literal_block,
+    nodes.math_block,
+    nodes.raw,
+    nodes.table,
+)
 
 
 def read_contents(app, env):
@@ -34,39 +44,53 @@ def name_neighbours(app, pagename, templatename, context, doctree):
         app.add_js_file("search.js", loading_method="defer")
 
 
+def excerpt(app, pagename, templatename, context, doctree):
+    """Keep the words of each section of a page, for the search."""
+    if doctree is not None:
+        # The content of a theorem is a section too, without an address of its own.
+        sections = [
+            one
+            for one in doctree.findall(nodes.section)
+            if isinstance(one.parent, nodes.document | nodes.section)
+        ]
+        found = [(one["ids"][0], prose(one)) for one in sections]
+        app.excerpts[pagename] = [section for section in found if section[1]]
+
+
+def prose(section):
+    """What is said in a section, without its title and without the sections in it."""
+    own = [child for child in section.children[1:] if not isinstance(child, nodes.section)]
+    said = re.sub(r"\s+", " ", "".join(words(own))).strip()
+    return re.sub(r" +(?=[.,;:)])|(?<=\() +", "", said)
+
+
+def words(children):
+    """The words of nodes; a formula that cannot be read aloud is three dots."""
+    for child in children:
+        if isinstance(child, nodes.math):
+            tex = child.astext()
+            yield "…" if "\\" in tex or "_" in tex else tex
+        elif isinstance(child, nodes.Text):
+            yield child
+        elif not isinstance(child, NO_PROSE) and not {"cell", "page-head"} & {*child["classes"]}:
+            yield from words(child.children)
+            within = isinstance(child, nodes.Inline) and not isinstance(child, desc_signature)
+            yield "" if within else " "
+
+
 def write_excerpts(app, failure):
-    """The words of each section: a page from disk cannot read others to show what was found."""
-    if failure or app.builder.name != "html":
-        return
-    pages = {
-        page: sections(Path(app.outdir, f"{page}.html").read_text()) for page in app.env.found_docs
-    }
-    text = json.dumps(pages, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    Path(app.outdir, "_static/excerpts.js").write_text(f"var excerpts = {text};\n")
-
-
-def sections(page: str) -> list[tuple[str, str]]:
-    """A page's prose, an anchor and its words for each section."""
-    article = BeautifulSoup(page, "html.parser").find(class_="bd-article")
-    for left_out in article.select(
-        "h1, h2, h3, .headerlink, script, .cell, .live, .term-card, div.math, pre, nav, table"
-    ):
-        left_out.decompose()
-    for formula in article.select("span.math"):
-        tex = formula.get_text().strip("\\()")
-        formula.replace_with("…" if "\\" in tex or "_" in tex else tex)
-    found = []
-    for section in reversed(article.find_all("section")):  # the inner ones first
-        words = re.sub(r"\s+", " ", section.extract().get_text(" ")).strip()
-        words = re.sub(r"\s+(?=[.,;:)])|(?<=\()\s+", "", words)
-        found.append((section["id"], words))
-    return [section for section in reversed(found) if section[1]]
+    """A page from disk cannot read others to show what was found."""
+    if not failure and app.builder.name == "html":
+        text = json.dumps(app.excerpts, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        Path(app.outdir, "_static/excerpts.js").write_text(f"var excerpts = {text};\n")
 
 
 def setup(app):
     app.add_js_file("way.js", loading_method="defer")
     app.add_css_file("way.css")
     app.connect("env-updated", read_contents)
+    app.excerpts = {}
     app.connect("html-page-context", name_neighbours)
+    app.connect("html-page-context", excerpt)
     app.connect("build-finished", write_excerpts, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
