@@ -5,6 +5,7 @@ term, or as the first word of a heading, and becomes a chip with a colour and a 
 holds up a claim has a badge with the claim's number, which leads to the ledger and its tests.
 """
 
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -24,9 +25,9 @@ def word(words: str) -> str:
     return words.strip(" .:").lower()
 
 
-def claims(env) -> dict[str, dict]:
+@cache  # every page asks
+def claims(path: Path) -> dict[str, dict]:
     """The ledger, of books that have one."""
-    path = Path(env.srcdir, "book/ledger.yml")
     return yaml.safe_load(path.read_text()) if path.is_file() else {}
 
 
@@ -62,7 +63,7 @@ class Badges(SphinxPostTransform):
     def run(self):
         held = {
             label: (name, claim)
-            for name, claim in claims(self.env).items()
+            for name, claim in claims(Path(self.env.srcdir, "book/ledger.yml")).items()
             for label in claim["theorems"]
         }
         ledger = self.app.builder.get_relative_uri(self.env.docname, "book/ledger")
