@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import fields, is_dataclass, replace
+from importlib import import_module
 from importlib.metadata import version
+from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
@@ -13,18 +15,8 @@ import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 from sklearn.utils.validation import check_is_fitted
 
-from . import presets
-from .choices import (
-    codes,
-    combinations,
-    dense,
-    inference,
-    jumprelu,
-    objective,
-    parts,
-    problem,
-    selections,
-)
+from . import choices, presets
+from .choices.problem import Problem
 from .disk import existing, write_whole
 from .estimators import NMF, SAE
 from .lazy import Lazy, torch
@@ -35,10 +27,16 @@ autoencoder = Lazy("partsrep.solvers.autoencoder")
 
 FORMAT = 2  # of the file; a reader refuses others
 ESTIMATORS = {"NMF": NMF, "SAE": SAE}
-MODULES = (parts, combinations, codes, selections, jumprelu, dense, inference, objective, problem)
+# Whatever a file of the choices or of a named method defines; helpers have an underscore.
+MODULES = [
+    import_module(f"{package.__name__}.{module.name}")
+    for package in (choices, presets)
+    for module in iter_modules(package.__path__)
+    if not module.name.startswith("_")
+]
 CHOICES = {
     name: choice
-    for module in (*MODULES, online, presets)
+    for module in (*MODULES, online)
     for name, choice in vars(module).items()
     if is_dataclass(choice)
 }
@@ -203,9 +201,7 @@ def _unpacked_model(config: dict, tensors: dict[str, np.ndarray]) -> NMF | SAE:
     return model
 
 
-def _unpacked_module(
-    solved: problem.Problem, state: dict[str, np.ndarray]
-) -> autoencoder.Autoencoder:
+def _unpacked_module(solved: Problem, state: dict[str, np.ndarray]) -> autoencoder.Autoencoder:
     """The module with given weights, whose shapes must follow from those of its dictionary."""
     state = {name: torch.as_tensor(weights) for name, weights in state.items()}
     components, bound = state["dictionary"], solved

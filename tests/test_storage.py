@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+from dataclasses import is_dataclass
 from importlib.metadata import version
 
 import numpy as np
@@ -38,6 +39,10 @@ from partsrep import (
     save,
 )
 from partsrep.choices.codes import Codes
+from partsrep.choices.inference import Inference
+from partsrep.choices.objective import Penalty
+from partsrep.choices.parts import PartSet
+from partsrep.storage import CHOICES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 n, d, m, k = 60, 8, 5, 2
@@ -106,6 +111,17 @@ def test_every_preset(tmp_path, name):
     model = PRESETS[name](m, random_state=0)
     model.set_params(**{"max_iter" if isinstance(model, NMF) else "max_epochs": 20})
     there_and_back(model.fit(D + 0.01), tmp_path, D + 0.01)
+
+
+def test_each_choice_of_the_package_can_be_stored():
+    """Also one in a file of its own, which nobody else names."""
+    waiting, found = [Codes, PartSet, Inference, Penalty], set()
+    while waiting:
+        choice = waiting.pop()
+        waiting += choice.__subclasses__()
+        if choice.__module__.startswith("partsrep.") and is_dataclass(choice):
+            found.add(choice)
+    assert len(found) > 30 and found <= set(CHOICES.values())
 
 
 SAES = {

@@ -10,7 +10,7 @@ from ..lazy import Lazy, torch
 from ..validation import check_fields, check_number
 from .codes import Codes, Learned, ReLU, places
 
-jump = Lazy("partsrep.choices.jump")
+jump = Lazy("partsrep.choices._jump")
 
 
 @dataclass(frozen=True)
