@@ -439,7 +439,7 @@ def means(axes: Axes, runs: Mapping[float, ArrayLike], *, label: str = "", place
 
 
 def name_lines(axes: Axes, title: str = "") -> None:
-    """Write the name of each line at its right end, or in a legend where ends are too near.
+    """Write the name of each line at its right end, or in a legend above where ends are too near.
 
     Examples
     --------
@@ -456,12 +456,13 @@ def name_lines(axes: Axes, title: str = "") -> None:
     axes.autoscale_view()
     heights = np.sort(axes.transData.transform(ends)[:, 1]) * 72 / axes.figure.dpi
     near = np.diff(heights).min(initial=np.inf) < 1.6 * FONT
-    if near or max(map(len, names)) > 10:
-        axes.legend(title=title)
+    longest = max(map(len, names))
+    if near or longest > 10:
+        above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "columnspacing": 1}
+        axes.legend(title=title, ncols=1 + (longest <= 16), **above)
         return
-    for line, name, end in zip(lines, names, ends, strict=True):
-        beside = {"xytext": (10, 0), "textcoords": "offset points", "va": "center"}
-        axes.annotate(name, end, color=line.get_color(), **beside)
+    for name, end in zip(names, ends, strict=True):
+        axes.annotate(name, end, xytext=(10, 0), textcoords="offset points", va="center")
 
 
 @_styled
@@ -649,7 +650,7 @@ def data(sets: Mapping[str, tuple[ArrayLike, tuple[int, int] | None]], count: in
     """
     _filled("sets", sets)
     ratios = [shape[0] / shape[1] if shape else 0.2 for _, shape in sets.values()]
-    margin = 0.11 * max(len(line) for name in sets for line in name.split("\n"))
+    margin = 0.13 * max(len(line) for name in sets for line in name.split("\n"))
     figure = BookFigure((WIDTH - margin) / count * sum(ratios) + 0.1, "compressed")
     rows = figure.subplots(len(sets), count, squeeze=False, height_ratios=ratios)
     for row, (name, (D, shape)), ratio in zip(rows, sets.items(), ratios, strict=True):
