@@ -12,9 +12,9 @@ from bs4 import BeautifulSoup
 
 TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 STYLE = re.compile(r"<style type=\"text/css\">\s*(?:#T_[^<]*)?</style>")
-# A number with its bound, sign, power of ten, unit or interval; or what stands for none.
+# A number with its bound, sign, power of ten, unit or interval; what stands for none; yes or no.
 NUMBER = re.compile(
-    r"[≤≥<>~≈+−-]*\s?\d[\d.,]*(e[+-]?\d+)?(·10)?[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]*\s?[%×s]?(\s?±\s?\S+| of \d+)?|–|—|"
+    r"[≤≥<>~≈+−-]*\s?\d[\d.,]*(e[+-]?\d+)?(·10)?[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]*\s?[%×s]?(\s?±\s?\S+| of \d+)?|–|—|yes|no|"
 )
 PHONE = 42  # letters in the width of a phone
 

@@ -145,7 +145,7 @@ def picture(
     if y in parameters:
         cells = sound.pivot_table(index=y, columns=x, values=color, aggfunc="mean")
         widest = sound.groupby([y, x])[color].agg(figures.within).max()
-        within = f" (± {widest:.2g} at most)" if widest > 0 else ""
+        within = f"\n± {widest:.2g} at most" if widest > 0 else ""
         names = {"xlabel": x, "ylabel": y, "label": color + within}
         return figures.heat_map(cells.to_numpy(), cells.columns, cells.index, **names)
     groups = sound.groupby(color) if color else [("", sound)]

@@ -73,7 +73,7 @@ def test_two_factors_make_a_heat_map_of_means(some):
     expected = [[seed + noise + 0.5 for noise in (0.0, 0.1)] for seed in (0, 1, 2)]
     np.testing.assert_allclose(image.get_array(), expected)
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["0", "0.1"]
-    assert figure.axes[1].get_ylabel() == "sum (± 6.4 at most)"  # Student's 12.7 times 0.5
+    assert figure.axes[1].get_ylabel() == "sum\n± 6.4 at most"  # Student's 12.7 times 0.5
 
 
 def test_a_metric_against_a_factor_is_a_line_for_each_of_another(some):
