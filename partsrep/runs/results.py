@@ -7,6 +7,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable
+from decimal import ROUND_CEILING, Decimal, localcontext
 from pathlib import Path
 
 import pandas as pd
@@ -145,9 +146,15 @@ def picture(
     if y in parameters:
         cells = sound.pivot_table(index=y, columns=x, values=color, aggfunc="mean")
         widest = sound.groupby([y, x])[color].agg(figures.within).max()
-        within = f"\n± {widest:.2g} at most" if widest > 0 else ""
+        within = f"\n± {_rounded_up(widest)} at most" if widest > 0 else ""
         names = {"xlabel": x, "ylabel": y, "label": color + within}
         return figures.heat_map(cells.to_numpy(), cells.columns, cells.index, **names)
     groups = sound.groupby(color) if color else [("", sound)]
     curves = {str(value): (group[x], group[y]) for value, group in groups}
     return figures.trend(curves, xlabel=x, ylabel=y, legend=color or "")
+
+
+def _rounded_up(width: float) -> str:
+    """Two digits that are no less."""
+    with localcontext(rounding=ROUND_CEILING):
+        return f"{Decimal(width):.2g}"
