@@ -14,7 +14,8 @@ TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 STYLE = re.compile(r"<style type=\"text/css\">\s*(?:#T_[^<]*)?</style>")
 # A number with its bound, sign, power of ten, unit or interval; what stands for none; yes or no.
 NUMBER = re.compile(
-    r"[≤≥<>~≈+−-]*\s?\d[\d.,]*(e[+-]?\d+)?(·10)?[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]*\s?[%×s]?(\s?±\s?\S+| of \d+)?|–|—|yes|no|"
+    r"[≤≥<>~≈+−-]*\s?\d[\d.,]*(e[+-]?\d+)?(·10)?[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]*\s?[%×s]?(\s?±\s?\S+| of \d+)?"
+    r"|–|—|yes|no|"
 )
 PHONE = 42  # letters in the width of a phone
 
