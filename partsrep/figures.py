@@ -60,6 +60,7 @@ STYLE = {
     "axes.facecolor": "none",
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
+    "axes.labelpad": 12,  # a page may make the letters of the ticks larger
     "axes.spines.top": False,
     "axes.spines.right": False,
     "font.family": "DejaVu Sans",  # the one that comes with matplotlib
@@ -951,8 +952,7 @@ def heat_map(
     axes.set_xticks(range(len(x)), [_short(value) for value in x])
     axes.set_yticks(range(len(y)), [_short(value) for value in y])
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    bar = figure.colorbar(image)
-    bar.set_label(label, labelpad=14)  # letters are larger on a phone
+    bar = figure.colorbar(image, label=label)
     bar.outline.set_visible(False)
     return figure
 
