@@ -49,7 +49,8 @@ def sections(page: str) -> list[tuple[str, str]]:
     """A page's prose, an anchor and its words for each section."""
     article = BeautifulSoup(page, "html.parser").find(class_="bd-article")
     for left_out in article.select(
-        "h1, h2, h3, .page-head, .headerlink, script, .cell, .live, .term-card, div.math, pre, nav, table"
+        "h1, h2, h3, .page-head, .headerlink, script, .cell, .live, .term-card, div.math, pre, "
+        "nav, table"
     ):
         left_out.decompose()
     for formula in article.select("span.math"):
