@@ -31,6 +31,7 @@ from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import LogFormatterMathtext, MaxNLocator
 from numpy.typing import ArrayLike
+from scipy.special import stdtrit
 
 WIDTH = 7.0  # inches: 700 pixels on a desk, 350 on a phone
 FONT = 16  # points: 8 remain on the phone
@@ -44,6 +45,7 @@ VARIABLES = {
     },
 }
 DASHES = "-", "--", "-.", ":"
+MARKERS = "o", "s", "^", "D"
 CENTRED = {"ha": "center", "va": "center"}
 NAMESPACES = {"": "http://www.w3.org/2000/svg", "xlink": "http://www.w3.org/1999/xlink"}
 SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
@@ -58,6 +60,7 @@ STYLE = {
     "axes.facecolor": "none",
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
+    "axes.labelpad": 12,  # a page may make the letters of the ticks larger
     "axes.spines.top": False,
     "axes.spines.right": False,
     "font.family": "DejaVu Sans",  # the one that comes with matplotlib
@@ -390,6 +393,79 @@ def matched(
     return _matched(list(parts), rows, cosines)
 
 
+def within(values: ArrayLike) -> float:
+    """Half the width of a 95 % interval for a mean, by Student's t; NaN for a single value.
+
+    Examples
+    --------
+    >>> round(within([1, 2, 3]), 3)
+    2.484
+    """
+    values = _finite("values", values, ndim=1)
+    if len(values) == 1:
+        return np.nan
+    return float(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / len(values) ** 0.5)
+
+
+def means(axes: Axes, runs: Mapping[float, ArrayLike], *, label: str = "", place: int = 0) -> None:
+    """Draw the mean of some runs at each x, with its 95 % interval; of two, no line between.
+
+    Parameters
+    ----------
+    axes : Axes
+    runs : mapping from x to the values of its runs
+    label : str
+    place : int
+        Which of the colours, dashes and markers.
+
+    Examples
+    --------
+    >>> with new(height=4) as picture:
+    ...     means(picture.subplots(), {0: [1.0, 0.8], 1: [0.5, 0.7], 2: [0.3]})
+    >>> picture.axes[0].lines[0].get_ydata()
+    array([0.9, 0.6, 0.3])
+    """
+    _filled("runs", runs)
+    axes.errorbar(
+        list(runs),
+        np.array([np.mean(values) for values in runs.values()]),
+        [within(values) for values in runs.values()],
+        label=label,
+        color=COLOURS[place],
+        linestyle=DASHES[place] if len(runs) > 2 else "",
+        marker=MARKERS[place],
+        capsize=4,
+        elinewidth=1.5,
+    )
+
+
+def name_lines(axes: Axes, title: str = "") -> None:
+    """Write the name of each line at its right end, or in a legend above where ends are too near.
+
+    Examples
+    --------
+    >>> with new(height=4) as picture:
+    ...     axes = picture.subplots()
+    ...     _ = axes.plot([1, 2, 3], label="up"), axes.plot([3, 2, 1], label="down")
+    ...     name_lines(axes)
+    >>> [name.get_text() for name in axes.texts]
+    ['up', 'down']
+    """
+    handles, names = axes.get_legend_handles_labels()
+    lines = [getattr(handle, "lines", [handle])[0] for handle in handles]
+    ends = [(line.get_xdata()[-1], line.get_ydata()[-1]) for line in lines]
+    axes.autoscale_view()
+    heights = np.sort(axes.transData.transform(ends)[:, 1]) * 72 / axes.figure.dpi
+    near = np.diff(heights).min(initial=np.inf) < 1.6 * FONT
+    longest = max(map(len, names))
+    if near or longest > 10:
+        above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "columnspacing": 1}
+        axes.legend(title=title, ncols=1 + (longest <= 16), **above)
+        return
+    for name, end in zip(names, ends, strict=True):
+        axes.annotate(name, end, xytext=(10, 0), textcoords="offset points", va="center")
+
+
 @_styled
 def history(
     histories: Mapping[str, Mapping[str, ArrayLike]], *, x: str = "iteration", y: str = "objective"
@@ -428,7 +504,7 @@ def history(
         if 0 < 10 * low < high:
             axes.set(**{f"{axis}scale": "log"})
     axes.set(xlabel=x, ylabel=y)
-    axes.legend()
+    name_lines(axes)
     return figure
 
 
@@ -575,7 +651,7 @@ def data(sets: Mapping[str, tuple[ArrayLike, tuple[int, int] | None]], count: in
     """
     _filled("sets", sets)
     ratios = [shape[0] / shape[1] if shape else 0.2 for _, shape in sets.values()]
-    margin = 0.11 * max(len(line) for name in sets for line in name.split("\n"))
+    margin = 0.13 * max(len(line) for name in sets for line in name.split("\n"))
     figure = BookFigure((WIDTH - margin) / count * sum(ratios) + 0.1, "compressed")
     rows = figure.subplots(len(sets), count, squeeze=False, height_ratios=ratios)
     for row, (name, (D, shape)), ratio in zip(rows, sets.items(), ratios, strict=True):
@@ -885,7 +961,7 @@ def heat_map(
 def trend(
     groups: Mapping[str, tuple[ArrayLike, ArrayLike]], *, xlabel: str, ylabel: str, legend: str = ""
 ) -> Figure:
-    """Plot a quantity against a factor: a dot a run, and a line through their means.
+    """Plot a quantity against a factor: a dot a run, and their means with 95 % intervals.
 
     Parameters
     ----------
@@ -893,7 +969,7 @@ def trend(
         At most four.
     xlabel, ylabel : str
     legend : str
-        What the labels of the groups are; a single group has no legend.
+        What the labels of the groups are; a single group has none.
 
     Examples
     --------
@@ -909,14 +985,11 @@ def trend(
     for place, (name, given) in enumerate(groups.items()):
         x, y = (_finite(f"group {name!r}", values, ndim=1) for values in given)
         _equal_counts(f"x and y of group {name!r}", {"x": len(x), "y": len(y)})
-        places = np.unique(x)
-        means = [y[x == value].mean() for value in places]
-        look = {"color": COLOURS[place], "linestyle": DASHES[place], "marker": "o"}
-        axes.plot(places, means, label=name, **look)
+        means(axes, {at: y[x == at] for at in np.unique(x)}, label=name, place=place)
         axes.scatter(x, y, color=COLOURS[place], alpha=0.4, linewidth=0)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if len(groups) > 1:
-        axes.legend(title=legend)
+        name_lines(axes, legend)
     return figure
 
 

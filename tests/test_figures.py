@@ -23,6 +23,7 @@ PARTS = np.arange(1.0, 31).reshape(5, 6)
 SPARSE = np.array([[0.0, 1, 0, 2, 0, 0], [4, 0, 0, 0, 1, 0]])
 HELDOUT = np.array([[0.3, 0.5, 0.4], [0.1, 0.2, 0.3]])
 GAPS = {"dictionary": [0.0, -0.1], "selection": [0.0, 0.2], "encoder": [0.1, 0.3]}
+TREND = {"near": ([0, 0, 1, 1, 2], [1, 0.8, 0.5, 0.3, 0.9]), "far": ([0, 0, 1], [0.1, 0.3, 0.1])}
 STABLE = np.array([[1.0, 0.8, 0.9], [0.5, 0.4, 0.9]])
 
 
@@ -53,6 +54,7 @@ ALL = {
     "parts with titles": lambda: figures.parts(PARTS, SHAPE, titles=list("abcde")),
     "parts that are no pictures": lambda: figures.parts(PARTS, None),
     "matched": lambda: figures.matched({"NMF": PARTS, "SAE": -PARTS}, SHAPE, cosines=np.ones(5)),
+    "trend": lambda: figures.trend(TREND, xlabel="noise", ylabel="MCC", legend="k"),
     "history": lambda: figures.history({"NMF": {"objective": [900, 30, 2]}}),
     "activations": lambda: figures.activations({"ReLU": relu, "step": step}, {"ReLU": step}),
     "codes": lambda: figures.codes(PARTS, labels=[0, 1, 0, 1, 1]),
@@ -167,6 +169,27 @@ def test_few_points_are_marked_and_two_are_not_joined():
     assert (three.get_linestyle(), three.get_marker()) == ("--", "o")
     [many] = figures.history({"many": {"objective": np.arange(50.0)}}).axes[0].lines
     assert many.get_marker() in ("", "None")
+
+
+def test_a_mean_over_runs_has_its_interval_and_two_are_not_joined():
+    """2.5 % and 97.5 % of Student's t with one degree of freedom are ±12.7 standard errors."""
+    three, two = figures.trend(TREND, xlabel="noise", ylabel="MCC").axes[0].containers
+    assert three.lines[0].get_linestyle() == "-" and two.lines[0].get_linestyle() == "None"
+    np.testing.assert_allclose(three.lines[0].get_ydata(), [0.9, 0.4, 0.9])
+    *bars, none = three.lines[2][0].get_segments()
+    assert not len(none), "one run has no interval"
+    np.testing.assert_allclose(np.ptp(bars, axis=1)[:, 1], 2 * 12.706 * 0.1, rtol=1e-4)
+
+
+def test_lines_are_named_at_their_ends_or_in_a_legend_where_these_are_near():
+    for ends, beside in (([1, 3], True), ([1, 1.01], False)):
+        with figures.new(height=4) as picture:
+            axes = picture.subplots()
+            for name, end in zip("ab", ends, strict=True):
+                axes.plot([2, 2, end], label=name)
+            figures.name_lines(axes)
+        assert bool(axes.texts) == beside and bool(axes.get_legend()) != beside
+        assert [text.get_position() for text in axes.texts] == ([(10, 0)] * 2 if beside else [])
 
 
 def test_photographs_are_bright_where_they_are_white():

@@ -49,7 +49,7 @@ class Chips(SphinxPostTransform):
         for term in self.document.findall(nodes.term):
             if word(term.astext()) in STATUSES:
                 term.children = [chip(term.astext())]
-        for title in self.document.findall(nodes.title):
+        for title in filter(len, self.document.findall(nodes.title)):  # a margin note has none
             first, _, rest = title[0].astext().partition(":")
             if rest and word(first) in STATUSES:
                 title[0:1] = [chip(first), nodes.Text(rest)]

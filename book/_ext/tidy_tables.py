@@ -12,10 +12,12 @@ from bs4 import BeautifulSoup
 
 TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 STYLE = re.compile(r"<style type=\"text/css\">\s*(?:#T_[^<]*)?</style>")
-# A number with its bound, sign, power of ten, unit or interval; or what stands for none.
+# A number with its bound, sign, power of ten, unit or interval; what stands for none; yes or no.
 NUMBER = re.compile(
-    r"[≤≥<>~≈+−-]*\s?\d[\d.,]*(e[+-]?\d+)?(·10)?[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]*\s?[%×s]?(\s?±\s?\S+| of \d+)?|–|—|"
+    r"[≤≥<>~≈+−-]*\s?\d[\d.,]*(e[+-]?\d+)?(·10)?[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]*\s?[%×s]?(\s?±\s?\S+| of \d+)?"
+    r"|–|—|yes|no|"
 )
+FORMULA = re.compile(r"\\\((.*?)\\\)")
 PHONE = 42  # letters in the width of a phone
 
 
@@ -29,7 +31,8 @@ def tidy(html: str) -> str:
     _plain(table)
     _one_head(head)
     _no_spans(body)
-    labels = [cell.get_text(" ", strip=True) for cell in head.tr.find_all(["th", "td"])]
+    titles = (cell.get_text(" ", strip=True) for cell in head.tr.find_all(["th", "td"]))
+    labels = [FORMULA.sub(r"\1", title) for title in titles]  # a card sets none
     rows = [row.find_all(["th", "td"], recursive=False) for row in body.find_all("tr")]
     if not rows or any(len(row) != len(labels) for row in rows):
         return html

@@ -38,7 +38,7 @@ def name_neighbours(app, pagename, templatename, context, doctree):
     for where, page in (("prev", before), ("next", after)):
         if context.get(where) and page in app.short:
             title, its = app.short[page]
-            context[where]["title"] = title if its == part else f"{its}: {title}"
+            context[where]["title"] = title if its in (part, title) else f"{its}: {title}"
     if pagename == "search":
         app.add_js_file("excerpts.js")
         app.add_js_file("search.js", loading_method="defer")

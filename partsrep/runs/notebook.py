@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from pandas.io.formats.style import Styler
 from sklearn.exceptions import ConvergenceWarning
 
+from ..study.report import FORMATS
 from .records import write_record
 
 __all__ = [
@@ -27,20 +28,6 @@ __all__ = [
     "styled",
     "write_record",
 ]
-
-# How a kind of number is written; the residual's format is `_power`.
-FORMATS = {
-    "count": "{:z.0f}",  # also a mean number of iterations
-    "few": "{:z.1f}",  # a mean of small counts
-    "score": "{:z.3f}",  # a cosine, or another number up to one
-    "loss": "{:z.4f}",  # relative to the energy of the data
-    "close": "{:z.5f}",  # losses that differ little
-    "ratio": "{:z.2f}",
-    "share": "{:z.1%}",
-    "percent": "{:z.2%}",  # where a tenth of one counts
-}
-ROUNDING = 1e-12  # below it a residual is that of the arithmetic
-RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def allow_short_fits() -> None:
@@ -60,8 +47,8 @@ def styled(
 ) -> Styler:
     """A table with named formats, for all columns or by column; other columns stay as they are.
 
-    A format is a key of `FORMATS` or ``residual``, a power of ten. Rows that have no names but
-    their places show none, and what is not known is a dash.
+    A format is a key of ``FORMATS`` in ``partsrep/study/report.py``. Rows that have no names
+    but their places show none, and what is not known is a dash.
 
     Examples
     --------
@@ -73,7 +60,7 @@ def styled(
     if isinstance(frame.columns, pd.MultiIndex):
         frame = frame.set_axis([", ".join(map(str, filter(None, c))) for c in frame], axis=1)
     kinds = dict.fromkeys(frame, formats) if isinstance(formats, str) else dict(formats or {})
-    written = {c: _power if kind == "residual" else FORMATS[kind] for c, kind in kinds.items()}
+    written = {c: FORMATS[kind] for c, kind in kinds.items()}
     unknown = kinds.keys() - set(frame)
     if unknown:
         raise ValueError(f"There are no columns {sorted(unknown)}.")
@@ -81,20 +68,6 @@ def styled(
     if isinstance(frame.index, pd.RangeIndex):
         return style.hide(axis="index")
     return style.format_index(_short)
-
-
-def _power(residual: float) -> str:
-    """A small number by its power of ten, or as a bound where it is rounding.
-
-    >>> _power(0.57), _power(2e-5), _power(7e-31)
-    ('0.57', '2·10⁻⁵', '≤ 10⁻¹²')
-    """
-    if abs(residual) >= 0.01:
-        return f"{residual:.2f}"
-    if abs(residual) < ROUNDING:
-        return "≤ 10⁻¹²"
-    digit, power = f"{residual:.0e}".split("e")
-    return f"{digit}·10{str(int(power)).translate(RAISED)}"
 
 
 def _short(name: object) -> str:

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable
+from decimal import ROUND_CEILING, Decimal, localcontext
 from pathlib import Path
 
 import pandas as pd
@@ -116,8 +117,9 @@ def picture(
 ) -> matplotlib.figure.Figure:
     """A first picture of a sweep. Whatever it does not show is averaged over.
 
-    Two parameters `x` and `y` with a metric as `color` make a heat map. A metric as `y` makes dots
-    and the line of their means, in a colour for each value of the parameter `color`, if given.
+    Two parameters `x` and `y` with a metric as `color` make a heat map of means; its label says
+    how wide their 95 % intervals are at most. A metric as `y` makes dots and their means with
+    intervals, in a colour for each value of the parameter `color`, if given.
 
     Parameters
     ----------
@@ -143,8 +145,16 @@ def picture(
         raise RunError("No point has such a number: there is nothing to plot.")
     if y in parameters:
         cells = sound.pivot_table(index=y, columns=x, values=color, aggfunc="mean")
-        names = {"xlabel": x, "ylabel": y, "label": color}
+        widest = sound.groupby([y, x])[color].agg(figures.within).max()
+        within = f"\n± {_rounded_up(widest)} at most" if widest > 0 else ""
+        names = {"xlabel": x, "ylabel": y, "label": color + within}
         return figures.heat_map(cells.to_numpy(), cells.columns, cells.index, **names)
     groups = sound.groupby(color) if color else [("", sound)]
     curves = {str(value): (group[x], group[y]) for value, group in groups}
     return figures.trend(curves, xlabel=x, ylabel=y, legend=color or "")
+
+
+def _rounded_up(width: float) -> str:
+    """Two digits that are no less."""
+    with localcontext(rounding=ROUND_CEILING):
+        return f"{Decimal(width):.2g}"

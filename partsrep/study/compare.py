@@ -288,7 +288,7 @@ class Comparison(Report, Split, Matching):
     draws: int
     random_state: Any
 
-    _digits = "z.4f"
+    _format = "loss"
 
     @property
     def name_a(self) -> str:

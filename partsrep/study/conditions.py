@@ -19,7 +19,7 @@ from ..leastsquares import data_norm, exact_nnls, linear_encoder, squared_error
 from ..validation import check_integer, check_matrix, check_number
 from .enclosure import loss_lower_bound, nearest_units
 from .matching import unit_rows
-from .report import Report
+from .report import Report, amount
 
 EPS = float(np.finfo(float).eps)
 ROUNDING = 1e-13  # of the largest singular value: a direction that is smaller is rounding
@@ -70,7 +70,7 @@ class Encodability:
     def __repr__(self) -> str:
         return (
             f"Encodability: {self.encodable.sum()} of {len(self.margin)} parts, "
-            f"least margin {self.margin.min():.3g}"
+            f"least margin {amount(self.margin.min())}"
         )
 
 
@@ -489,7 +489,8 @@ class Certificate(Report):
     @property
     def _headline(self) -> str:
         strict = "strict" if self.strict else "not strict"
-        return f"{self.lower:.4g} ≤ S* − L(nmf) ≤ {self.upper:.4g}, {strict}: {self.reason}"
+        bounds = f"{amount(self.lower)} ≤ S* − L(nmf) ≤ {amount(self.upper)}"
+        return f"{bounds}, {strict}: {self.reason}"
 
 
 def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:

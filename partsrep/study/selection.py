@@ -178,8 +178,6 @@ class Choice(Report):
     training: np.ndarray
     stability: np.ndarray
 
-    _digits = ".3g"
-
     @property
     def standard_error(self) -> np.ndarray:
         """Of the mean held-out error over the masks, (v,)."""

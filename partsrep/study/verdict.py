@@ -62,7 +62,7 @@ class Verdict(Report):
     fits_b: list
     names: tuple[str, str]
 
-    _digits = "z.3f"
+    _format = "score"
 
     @property
     def mcc(self) -> float:

@@ -45,6 +45,17 @@ def test_what_is_asked_for_is_common_or_explained_before():
     assert used == {*ASKED["first_course"], *ASKED["explained"]}
 
 
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_folded_code_without_anything_between_is_one_fold(page, name):
+    cells = nbformat.read(ROOT / f"{name}.ipynb", 4).cells
+    removed = [c for c in cells if "remove-cell" in c.metadata.get("tags", [])]
+    shown = sum(c.cell_type == "code" for c in cells) - len(removed)
+    article = page(name).select_one("article")
+    assert len(article.select(".cell_input .highlight pre")) == shown, "no code is lost"
+    folded = ".cell.tag_hide-input"
+    assert not article.select(f"{folded}:not(:has(.cell_output)) + {folded}")
+
+
 @pytest.mark.parametrize("name", [*PAGES, TEMPLATE])
 def test_the_head_says_the_time_and_what_is_asked_for(page, name):
     article = copy(page(name).select_one("article"))
@@ -134,6 +145,8 @@ def test_each_claim_shows_its_status_and_its_theorems_lead_there(page):
 
 
 def test_no_page_links_to_a_repository_that_nobody_named(page):
+    for name in ("CITATION.cff", "pyproject.toml", "README.md"):
+        assert "github.com" not in (ROOT / name).read_text(), name
     for name in PAGES:
         for link in page(name).select("a[href^=http]"):
             assert not re.search(r"github.com/partsrep|mybinder|colab", link["href"]), name

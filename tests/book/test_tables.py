@@ -52,6 +52,7 @@ def test_a_row_of_a_group_is_complete():
         (["0.987 ± 0.003", "1"], True),
         (["-3", "−3", "1e-05"], True),
         (["3 of 12", "4"], True),
+        (["yes", "no"], True),
         (["3 of them", "4"], False),
         (["H, X", "no"], False),
         (["–", "some words"], False),
@@ -74,6 +75,8 @@ def test_only_a_wide_table_becomes_cards():
     assert "cards" not in tidied(narrow)["class"]
     assert "cards" in tidied(wide)["class"]
     assert tidied(wide).td["data-label"] == "what happens, in words"
+    formula = wide.replace("what happens", r'<span class="math">\(X\)</span>')
+    assert tidied(formula).td["data-label"] == "X , in words"
 
 
 def test_the_rest_of_a_page_stays_as_it_was():

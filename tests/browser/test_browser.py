@@ -182,13 +182,10 @@ def test_search_shows_the_words_around_what_it_found(visit):
     assert tab.locator("#search-results mark").count() > 0
 
 
-def test_a_margin_note_falls_into_the_text_on_a_phone(visit):
-    """No page has one yet: the rule is tried on one that is put into a page."""
-    note = '<aside class="margin sidebar">A note.</aside>'
-    put = f"article => article.querySelector('p').insertAdjacentHTML('afterend', '{note}')"
+def test_a_margin_note_stands_beside_the_text_and_on_a_phone_within_it(visit):
     for viewport, beside in (PHONE, False), (DESK, True):
         tab = visit("book/first_proofs", viewport)
-        article = tab.locator(".bd-article")
-        article.evaluate(put)
-        note, text = tab.locator("aside.margin").bounding_box(), article.bounding_box()
+        note = tab.locator("aside.margin").first.bounding_box()
+        text = tab.locator(".bd-article").bounding_box()
         assert (note["x"] >= text["x"] + text["width"] * 0.9) == beside
+        assert beside or note["width"] >= text["width"] * 0.9

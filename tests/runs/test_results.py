@@ -73,12 +73,13 @@ def test_two_factors_make_a_heat_map_of_means(some):
     expected = [[seed + noise + 0.5 for noise in (0.0, 0.1)] for seed in (0, 1, 2)]
     np.testing.assert_allclose(image.get_array(), expected)
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["0", "0.1"]
+    assert figure.axes[1].get_ylabel() == "sum\n± 6.4 at most"  # Student's 12.7 times 0.5
 
 
 def test_a_metric_against_a_factor_is_a_line_for_each_of_another(some):
-    lines = picture(tidy(some), "noise", "sum", "seed").axes[0].lines
-    assert [line.get_label() for line in lines] == ["0", "1", "2"]
-    np.testing.assert_allclose(lines[2].get_ydata(), [2.0, 2.1])
+    groups = picture(tidy(some), "noise", "sum", "seed").axes[0].containers
+    assert [group.get_label() for group in groups] == ["0", "1", "2"]
+    np.testing.assert_allclose(groups[2].lines[0].get_ydata(), [2.0, 2.1])
 
 
 def test_the_command_draws(swept, tmp_path):

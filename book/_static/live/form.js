@@ -8,7 +8,8 @@ addEventListener("DOMContentLoaded", () => {
     if (!cell) continue;
     const checks = cell.querySelector(".output")?.textContent.match(/: (True|False)$/gm) ?? [];
     const closed = fold.querySelector("summary .collapsed, summary span");
-    if (closed && checks.length) closed.textContent = `${checks.length} checks ran here`;
+    const count = checks.length === 1 ? "1 check" : `${checks.length} checks`;
+    if (closed && checks.length) closed.textContent = `${count} ran here`;
   }
   const bar = document.querySelector(".article-header-buttons");
   if (!bar || !folds.length) return;
