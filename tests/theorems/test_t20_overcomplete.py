@@ -42,7 +42,7 @@ def test_t20_a_topk_layer_gives_all_codes_iff_all_margins_are_positive(seed, m, 
     rng = np.random.RandomState(seed)
     X = rng.standard_normal((d, m))
     answer = encodability(X, ring(m))
-    assume(not ((0 < answer.margin) & (answer.margin < 0.01)).any())
+    assume(not ((answer.margin > 0) & (answer.margin < 0.01)).any())
     # Each pattern with one amplitude far below the other, and the other way round.
     first, second = np.tile(ring(m), (2, 1)), np.zeros((2 * m, m))
     small = np.where(np.arange(2 * m) < m, np.arange(m * 2) % m, (np.arange(2 * m) + 1) % m)

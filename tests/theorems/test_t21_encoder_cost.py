@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import random_matrix, seeds
-from scipy.stats import poisson
+from scipy.stats import norm, poisson
 
 
 @settings(max_examples=30, deadline=None)
@@ -31,7 +31,9 @@ def test_t21_a_mean_never_raises_the_cost(n, a):
     assert (1 + a**2) * inverse <= (1 + 1e-9) / (n - 2)
 
 
-@pytest.mark.parametrize(("n", "d", "mean"), [(20, 5, 0.0), (20, 5, 3.0), (40, 20, 0.0), (40, 20, 1)])
+@pytest.mark.parametrize(
+    ("n", "d", "mean"), [(20, 5, 0.0), (20, 5, 3.0), (40, 20, 0.0), (40, 20, 1)]
+)
 def test_t21_the_cost_on_new_samples(n, d, mean):
     """Normal samples with a random covariance: d/(n − d − 1) times c, and less with a mean."""
     rng = np.random.RandomState(n + d)
@@ -64,3 +66,19 @@ def test_t21_relu_and_parts_pass_on_no_more(seed, m, d):
     assert size(H - codes) <= size(H - D @ U.T) + 1e-12
     apart = np.linalg.norm(X, 2) * size(D @ (U - V).T)
     assert size(D - codes @ X.T) <= size(D - others @ X.T) + apart + 1e-9
+
+
+def test_t21_the_loss_can_cost_more_than_the_codes():
+    """Refuted: an excess loss of at most σ² times the cost of the codes, for errors of mean 0.
+
+    One part (1, 0), samples (−3, z) with z standard normal, U∞ = (0, 1), Û = U∞ ± (0.05, 0): the
+    pre-activation is z ∓ 0.15, and the loss (3 + its ReLU)², in closed form, plus z².
+    """
+
+    def loss(shift):
+        linear = norm.pdf(shift) + shift * norm.cdf(shift)
+        square = (1 + shift**2) * norm.cdf(shift) + shift * norm.pdf(shift)
+        return 9 + 6 * linear + square
+
+    excess = (loss(0.15) + loss(-0.15)) / 2 - loss(0)
+    assert excess > 1.5 * 0.15**2
