@@ -76,8 +76,8 @@ def test_t19_a_code_of_one_threshold_is_not_enough():
 
 
 def test_t19_without_noise_the_activation_is_relu():
-    X, patterns, H, _ = problem(3, 5, 4, 1)
-    layer = margin_layer(X, patterns, 0.0)
+    X, H = random_matrix(3, 5, 3) + np.eye(5, 3), random_matrix(4, 20, 3)
+    layer = margin_layer(X, H, 0.0)
     assert not layer.threshold_.any()
     assert np.allclose(layer.transform(H @ X.T), H)
 
