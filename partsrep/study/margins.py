@@ -44,7 +44,8 @@ def margin_layer(
     Returns
     -------
     SAE
-        Fitted, with the parts as they are. ``SAE(activation=sae.activation, start=sae)`` trains on.
+        Fitted, with the parts as they are. As the `start` of an SAE with
+        ``activation=JumpReLU(threshold, bandwidth)`` it is trained on, thresholds included.
 
     Raises
     ------

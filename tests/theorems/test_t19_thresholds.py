@@ -6,8 +6,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from problems import random_matrix, seeds
 
-from partsrep import encodability, margin_layer
+from partsrep import NMF, SAE, JumpReLU, datasets, encodability, margin_layer
 from partsrep.leastsquares import exact_nnls
+from partsrep.study.matching import match
 
 
 def problem(seed, d, m, p, n=60):
@@ -65,6 +66,27 @@ def test_t19_more_parts_than_features_where_exact_inference_finds_no_support():
     assert np.array_equal(layer.transform(D) > 0, H > 0)
     exact = exact_nnls(D, X.T)
     assert np.mean(((exact > 0) == (H > 0)).all(axis=1)) < 0.05
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_t19_from_a_fitted_nmf():
+    """Noisy data: the NMF's own codes have the true supports in hardly any sample, the layer in
+    nearly all; and as a start it gives its thresholds on."""
+    truth = {"n_parts": 6, "part_size": 4, "overlap": 0.3, "activity": 0.3}
+    planted = datasets.load("planted", n_samples=600, noise=0.05, **truth)
+    nmf = NMF(6, n_init=3, random_state=0).fit(planted.D)
+    H, parts = nmf.transform(planted.D), nmf.components_
+    layer = margin_layer(parts.T, 0.1 * H.max(axis=0) < H, 0.05, n_samples=600)
+    pairs = dict(match(planted.truth.X.T, parts).pairs)
+    order = [pairs[j] for j in range(6)]
+    right = {
+        name: np.all((codes[:, order] > 0) == (planted.truth.H > 0), axis=1).mean()
+        for name, codes in {"NMF": H, "layer": layer.transform(planted.D)}.items()
+    }
+    assert right["NMF"] < 0.1 and right["layer"] > 0.99
+    learns = JumpReLU(float(layer.threshold_.mean()), bandwidth=1e-3)
+    begun = SAE(activation=learns, start=layer, max_epochs=1, tol=0, random_state=0)
+    assert np.allclose(begun.fit(planted.D).threshold_, layer.threshold_, rtol=0.2)
 
 
 def test_t19_a_code_of_one_threshold_is_not_enough():
