@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # each is imported when it is first asked for
     from .storage import load, save
     from .study.compare import compare
     from .study.conditions import certificate, encodability, encodability_on, noise_law
+    from .study.margins import margin_layer
     from .study.selection import choose_n_components, choose_penalty, consensus
     from .study.verdict import verdict
     from .study.walk import to_topk_sae, walk
