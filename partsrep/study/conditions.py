@@ -460,6 +460,8 @@ def noise_law(X: Any, activity: Any, D: Any = None) -> NoiseLaw:
                 f"X, the codes and D do not fit: {X.shape}, {H.shape} and {D.shape}, but they must "
                 "be (d, m), (n, m) and (n, d)."
             )
+        if not H.any(axis=0).all():
+            raise ValueError("The law is for parts that some sample uses: drop the others.")
         activity = (H > 0).mean(axis=0)
     rates = np.broadcast_to(np.asarray(activity, float), (m,))
     if not ((rates >= 0) & (rates <= 1)).all():

@@ -64,11 +64,12 @@ def first_order(H: np.ndarray, X: np.ndarray, D: np.ndarray) -> FirstOrder:
 
     Examples
     --------
-    Disjoint parts and no zero codes: nothing is cut off, and the two are the same.
+    Disjoint parts: a layer is least squares, and the two methods are the same.
 
-    >>> X = np.eye(4).repeat(2, axis=0)
-    >>> H, noise = np.random.RandomState(0).uniform(1, 2, (2, 60, 8))
-    >>> law = first_order(H[:, :4], X, H[:, :4] @ X.T + 1e-3 * (noise - 1.5))
+    >>> rng = np.random.RandomState(0)
+    >>> X, H = np.eye(3).repeat(2, axis=0), np.vstack([np.eye(3), rng.uniform(-1, 1, (40, 3))])
+    >>> H = H.clip(min=0)
+    >>> law = first_order(H, X, H @ X.T + 1e-3 * rng.standard_normal((43, 6)))
     >>> law.relative_gap < 1e-6, law.displacement < 1e-6
     (True, True)
     """

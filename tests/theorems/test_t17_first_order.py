@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from problems import seeds
 from scipy.optimize import minimize
 
-from partsrep import noise_law
+from partsrep import NMF, noise_law
 from partsrep.study.first_order import first_order
 from partsrep.study.matching import unit_rows
 
@@ -77,6 +77,21 @@ def test_t17_actual_optima_are_where_the_law_says(seed):
     assert law.displacement == pytest.approx(np.linalg.norm(sae - nmf), rel=0.1)
 
 
+def test_t17_a_fitted_nmf_tells_it_too():
+    """Its codes and parts with small entries set to zero, in place of the truth."""
+    H, X, noise = unique(0)
+    s = 1e-3
+    D = np.maximum(H @ X.T + s * noise, 0)
+    nmf = NMF(3, init="random", n_init=3, random_state=0, tol=1e-8, max_iter=3000).fit(D)
+    found = nmf.transform(D)
+    parts = nmf.components_ * (nmf.components_ > 0.02 * nmf.components_.max())
+    law = noise_law(parts.T, found * (found > 0.02 * found.max()), D).methods
+    N, S, one, other = optima(D, H, X, s)
+    assert law.nmf_loss == pytest.approx(N, rel=0.01)
+    assert law.relative_gap == pytest.approx((S - N) / N, rel=0.1)
+    assert law.displacement == pytest.approx(np.linalg.norm(other - one), rel=0.1)
+
+
 def test_t17_the_error_of_the_law_is_of_the_next_order():
     H, X, noise = unique(0)
     errors = []
@@ -116,3 +131,5 @@ def test_t17_input_is_checked():
         noise_law(X, H[1:], H @ X.T)
     with pytest.raises(ValueError, match="Negative values"):
         noise_law(X, -H, H @ X.T)
+    with pytest.raises(ValueError, match="some sample uses"):
+        noise_law(X, H * [0, 1, 1], H @ X.T)
