@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from .. import estimators
 from ..leastsquares import data_norm, exact_nnls, linear_encoder, squared_error
 from ..validation import check_integer, check_matrix, check_number
 from .enclosure import loss_lower_bound, nearest_units
+from .first_order import FirstOrder, first_order
 from .matching import unit_rows
+from .places import certified_mcc
 from .report import Report, amount
 
 EPS = float(np.finfo(float).eps)
@@ -401,29 +403,40 @@ class NoiseLaw:
         The same of (S − N)/N: it does not depend on the noise.
     amplification : float
         ‖ReLU(Z) − H‖ ≤ amplification · ‖E‖.
+    methods : FirstOrder or None
+        Where data were given, NMF and the autoencoder themselves, which choose their parts: see
+        :func:`partsrep.study.first_order.first_order`.
     """
 
     negative_mass: float
     gap: float
     relative_gap: float
     amplification: float
+    methods: FirstOrder | None = field(default=None, repr=False)
 
 
-def noise_law(X: Any, activity: Any) -> NoiseLaw:
-    r"""What Gaussian noise makes the encoder :math:`X^+` lose against exact codes (claim T7).
+def noise_law(X: Any, activity: Any, D: Any = None) -> NoiseLaw:
+    r"""What noise costs one layer to first order: at given parts (T7), or with its own (T17).
 
-    For :math:`D = H X^\top + E`, E independent of variance s², few s and many samples:
+    For :math:`D = H X^\top + E`, E Gaussian and independent of variance s², small s and many
+    samples, the encoder :math:`X^+` has
     :math:`E\|Z_-\|^2 = n \tfrac{s^2}{2} \sum_j (1-\rho_j) (G^{-1})_{jj}`, with :math:`\rho_j` the
     share of samples in which part j is active. The excess loss is at most
     :math:`(\lambda_{\max} - \lambda_{\min})\|Z_-\|^2` with the eigenvalues of G, and NMF's own loss
     at least :math:`n s^2 (d - m)`. Noise that is clipped at 0 behaves differently.
 
+    With data, `methods` has the losses of NMF and of the autoencoder themselves, the gap between
+    them and how far their parts move, for these data, whatever the noise is, to first order. From
+    an NMF: its parts and codes, with zeros where noise alone can have made them positive.
+
     Parameters
     ----------
     X : array-like (d, m)
         Parts as columns, linearly independent.
-    activity : float or array-like (m,)
-        The ρ.
+    activity : float or array-like (m,), or (n, m) with data
+        The ρ, or the codes themselves.
+    D : array-like (n, d) or None
+        Data near the product of these codes and parts.
 
     Raises
     ------
@@ -439,16 +452,29 @@ def noise_law(X: Any, activity: Any) -> NoiseLaw:
     """
     X = check_matrix(X, "X", np.float64)
     d, m = X.shape
+    if D is not None:
+        H = check_matrix(activity, "activity", np.float64, ensure_non_negative=True)
+        D = check_matrix(D, "D", np.float64)
+        if H.shape != (len(D), m) or D.shape[1] != d:
+            raise ValueError(
+                f"X, the codes and D do not fit: {X.shape}, {H.shape} and {D.shape}, but they must "
+                "be (d, m), (n, m) and (n, d)."
+            )
+        if not H.any(axis=0).all():
+            raise ValueError("The law is for parts that some sample uses: drop the others.")
+        activity = (H > 0).mean(axis=0)
     rates = np.broadcast_to(np.asarray(activity, float), (m,))
     if not ((rates >= 0) & (rates <= 1)).all():
         raise ValueError(f"activity must be between 0 and 1; got {activity!r}.")
     if np.linalg.matrix_rank(X) < m:
         raise ValueError("The law is for linearly independent parts, and these are dependent.")
+    methods = None if D is None else first_order(H, X, D)
     gram = X.T @ X
     values = np.linalg.eigvalsh(gram)
     mass = float((1 - rates) @ np.linalg.inv(gram).diagonal() / 2)
     gap = float(values[-1] - values[0]) * mass
-    return NoiseLaw(mass, gap, gap / (d - m) if d > m else np.inf, float(values[0] ** -0.5))
+    relative = gap / (d - m) if d > m else np.inf
+    return NoiseLaw(mass, gap, relative, float(values[0] ** -0.5), methods)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -459,6 +485,10 @@ class Certificate(Report):
     ----------
     lower, upper : float
         S* − L(nmf) lies between them.
+    mcc : float or None
+        The parts of every NMF and every autoencoder whose loss is at most L(nmf) + upper, those of
+        least loss among them, match the given ones with at least this MCC; None where nothing is
+        proved.
     sae : SAE
         Whose loss is at most L(nmf) + upper.
     terms : dict of float
@@ -470,6 +500,7 @@ class Certificate(Report):
 
     lower: float
     upper: float
+    mcc: float | None
     sae: estimators.SAE
     terms: dict[str, float]
     reason: str
@@ -489,8 +520,9 @@ class Certificate(Report):
     @property
     def _headline(self) -> str:
         strict = "strict" if self.strict else "not strict"
+        parts = "no bound of the MCC" if self.mcc is None else f"MCC ≥ {self.mcc:.4f}"
         bounds = f"{amount(self.lower)} ≤ S* − L(nmf) ≤ {amount(self.upper)}"
-        return f"{bounds}, {strict}: {self.reason}"
+        return f"{bounds}, {parts}, {strict}: {self.reason}"
 
 
 def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
@@ -504,6 +536,10 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     :math:`\mathrm{SVD}_m \le S^*`, and the proof of
     :func:`partsrep.study.enclosure.loss_lower_bound`, which can succeed where NMF is exact or
     nearly so.
+
+    And where the parts of all models must be that are not above that upper bound,
+    :func:`partsrep.study.places.certified_mcc` says (claim T18): on nearly exact data, or where
+    each part has nearly pure samples and nearly private features, and little noise.
 
     What is proved in which arithmetic: the data are the exact numbers that their floats are, and
     autoencoders compute with real numbers. The proof of `loss_lower_bound` rests on bounds rounded
@@ -533,6 +569,12 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     >>> bars = certificate(NMF(6, n_init=5, random_state=0).fit(D), D)
     >>> bars.strict, bars.lower > 1e-5, bars.sae.loss_ > 1
     (True, True, True)
+
+    Planted parts with a little noise: no optimal model of either method has others.
+
+    >>> blobs = datasets.load("planted", n_parts=3, n_samples=100, noise=0.01)
+    >>> certificate(NMF(3, n_init=2, random_state=0).fit(blobs.D), blobs.D).mcc > 0.99
+    True
     """
     check_is_fitted(nmf, "components_")
     D = check_matrix(D, "D", np.float64, ensure_non_negative=True)
@@ -571,11 +613,13 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     codes, P = np.maximum(D @ sae.encoder_.T, 0), sae.components_
     # What rounding changes in the codes goes through the decoder.
     carried = (D.shape[1] + m) * EPS * data_norm(D @ np.abs(sae.encoder_).T @ P)
+    upper = _interval(D, sae.loss_, _rounded(codes, P) + carried)[1]
+    upper -= _interval(D, loss, rounded)[0]
     # SVD_m ≤ L(nmf), whatever rounding makes of two losses that are 0.
     return Certificate(
         lower=max(min(terms["svd"] - most, 0.0), bound - most),
-        upper=_interval(D, sae.loss_, _rounded(codes, P) + carried)[1]
-        - _interval(D, loss, rounded)[0],
+        upper=upper,
+        mcc=certified_mcc(D, H, nmf.components_.astype(float), most + max(upper, 0)),
         sae=sae,
         terms=terms,
         reason=reason,

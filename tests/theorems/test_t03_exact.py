@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import low_rank, random_matrix, seeds
-from scipy.optimize import linprog
 
 from partsrep import NMF, SAE, datasets, encodability
 from partsrep.study.matching import match
@@ -69,30 +68,3 @@ def test_t03_zero_loss_means_an_exact_nmf(seed):
     H = sae.transform(D)
     assert (H >= 0).all() and (sae.components_ >= 0).all()
     assert NMF(2, start=(H, sae.components_.T), max_iter=20).fit(D).loss_ <= sae.loss_ + 1e-9
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("seed", range(8))
-def test_t03_unique_data_have_loss_zero_iff_a_layer_gives_the_codes(seed):
-    """Single bars and some sums of which none holds all rows or all columns: one exact NMF."""
-    X = datasets.load("bars", size=3, n_samples=1).truth.X
-    rng = np.random.RandomState(seed)
-    sums = (rng.uniform(size=(40, 6)) < 0.5) * rng.uniform(0.5, 1.5, (40, 6))
-    sums = sums[sums.any(axis=1) & ~sums[:, :3].all(axis=1) & ~sums[:, 3:].all(axis=1)]
-    H = np.vstack([np.eye(6), sums[: 2 + seed % 4]])
-    D = H @ X.T
-
-    rows = []
-    for h in H.T:
-        on = h > 0
-        row = linprog(np.zeros(9), D[~on], np.zeros(sum(~on)), D[on], h[on], bounds=(None, None))
-        rows += [row.x] if row.status == 0 else []
-    U = np.linalg.lstsq(D, H, rcond=None)[0].T
-    lbfgs = {"solver": "lbfgs", "dtype": "float64", "max_epochs": 500}
-    sae = SAE(6, decoder="nonnegative", start=(U, X), **lbfgs).fit(D)
-    if len(rows) == 6:
-        assert np.allclose(rebuilt(np.array(rows), X, D)[0], D)
-        assert sae.loss_ < 1e-7 * np.sum(D**2)
-        assert match(sae.components_, X.T).mcc > 1 - 1e-6
-    else:
-        assert sae.loss_ > 1e-4 * np.sum(D**2)
