@@ -439,7 +439,7 @@ def means(axes: Axes, runs: Mapping[float, ArrayLike], *, label: str = "", place
     )
 
 
-def name_lines(axes: Axes, title: str = "") -> None:
+def name_lines(axes: Axes) -> None:
     """Write the name of each line at its right end, or in a legend above where ends are too near.
 
     Examples
@@ -459,8 +459,11 @@ def name_lines(axes: Axes, title: str = "") -> None:
     near = np.diff(heights).min(initial=np.inf) < 1.6 * FONT
     longest = max(map(len, names))
     if near or longest > 10:
+        columns = 2 if longest <= 14 else 1
         above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "columnspacing": 1}
-        axes.legend(title=title, ncols=1 + (longest <= 16), **above)
+        axes.legend(ncols=columns, **above)
+        rows = -(-len(names) // columns)
+        axes.figure.set_figheight(axes.figure.get_figheight() + 0.38 * rows)  # the axes keep theirs
         return
     for name, end in zip(names, ends, strict=True):
         axes.annotate(name, end, xytext=(10, 0), textcoords="offset points", va="center")
@@ -985,11 +988,12 @@ def trend(
     for place, (name, given) in enumerate(groups.items()):
         x, y = (_finite(f"group {name!r}", values, ndim=1) for values in given)
         _equal_counts(f"x and y of group {name!r}", {"x": len(x), "y": len(y)})
-        means(axes, {at: y[x == at] for at in np.unique(x)}, label=name, place=place)
+        label = f"{legend} = {name}" if legend else name
+        means(axes, {at: y[x == at] for at in np.unique(x)}, label=label, place=place)
         axes.scatter(x, y, color=COLOURS[place], alpha=0.4, linewidth=0)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if len(groups) > 1:
-        name_lines(axes, legend)
+        name_lines(axes)
     return figure
 
 
