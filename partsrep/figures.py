@@ -469,6 +469,22 @@ def name_lines(axes: Axes) -> None:
         axes.annotate(name, end, xytext=(10, 0), textcoords="offset points", va="center")
 
 
+def name_row(axes: Axes, name: str) -> None:
+    """Write a name left of a picture, each line by itself: it ends there in letters of any size.
+
+    Examples
+    --------
+    >>> with new(height=2) as picture:
+    ...     name_row(picture.subplots(), "two\\nlines")
+    >>> [line.get_text() for line in picture.axes[0].texts]
+    ['two', 'lines']
+    """
+    lines = name.split("\n")
+    for place, line in enumerate(lines):
+        height = 0.5 + 0.36 * ((len(lines) - 1) / 2 - place)
+        axes.text(-0.08, height, line, ha="right", va="center", transform=axes.transAxes)
+
+
 @_styled
 def history(
     histories: Mapping[str, Mapping[str, ArrayLike]], *, x: str = "iteration", y: str = "objective"
@@ -664,11 +680,7 @@ def data(sets: Mapping[str, tuple[ArrayLike, tuple[int, int] | None]], count: in
         for axes, image in zip(row, images, strict=True):
             _picture(axes, image, cmap="gray", vmin=min(image.min(), 0))
             axes.set_box_aspect(ratio)
-        lines = name.split("\n")
-        for place, line in enumerate(lines):
-            # Each by itself, so that it ends at the picture in letters of any size.
-            height = 0.5 + 0.36 * ((len(lines) - 1) / 2 - place)
-            row[0].text(-0.08, height, line, ha="right", va="center", transform=row[0].transAxes)
+        name_row(row[0], name)
     return figure
 
 
