@@ -439,7 +439,7 @@ def means(axes: Axes, runs: Mapping[float, ArrayLike], *, label: str = "", place
     )
 
 
-def name_lines(axes: Axes, title: str = "") -> None:
+def name_lines(axes: Axes) -> None:
     """Write the name of each line at its right end, or in a legend above where ends are too near.
 
     Examples
@@ -459,11 +459,30 @@ def name_lines(axes: Axes, title: str = "") -> None:
     near = np.diff(heights).min(initial=np.inf) < 1.6 * FONT
     longest = max(map(len, names))
     if near or longest > 10:
+        columns = 2 if longest <= 14 else 1
         above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "columnspacing": 1}
-        axes.legend(title=title, ncols=1 + (longest <= 16), **above)
+        axes.legend(ncols=columns, **above)
+        rows = -(-len(names) // columns)
+        axes.figure.set_figheight(axes.figure.get_figheight() + 0.38 * rows)  # the axes keep theirs
         return
     for name, end in zip(names, ends, strict=True):
         axes.annotate(name, end, xytext=(10, 0), textcoords="offset points", va="center")
+
+
+def name_row(axes: Axes, name: str) -> None:
+    """Write a name left of a picture, each line by itself: it ends there in letters of any size.
+
+    Examples
+    --------
+    >>> with new(height=2) as picture:
+    ...     name_row(picture.subplots(), "two\\nlines")
+    >>> [line.get_text() for line in picture.axes[0].texts]
+    ['two', 'lines']
+    """
+    lines = name.split("\n")
+    for place, line in enumerate(lines):
+        height = 0.5 + 0.36 * ((len(lines) - 1) / 2 - place)
+        axes.text(-0.08, height, line, ha="right", va="center", transform=axes.transAxes)
 
 
 @_styled
@@ -661,11 +680,7 @@ def data(sets: Mapping[str, tuple[ArrayLike, tuple[int, int] | None]], count: in
         for axes, image in zip(row, images, strict=True):
             _picture(axes, image, cmap="gray", vmin=min(image.min(), 0))
             axes.set_box_aspect(ratio)
-        lines = name.split("\n")
-        for place, line in enumerate(lines):
-            # Each by itself, so that it ends at the picture in letters of any size.
-            height = 0.5 + 0.36 * ((len(lines) - 1) / 2 - place)
-            row[0].text(-0.08, height, line, ha="right", va="center", transform=row[0].transAxes)
+        name_row(row[0], name)
     return figure
 
 
@@ -985,11 +1000,12 @@ def trend(
     for place, (name, given) in enumerate(groups.items()):
         x, y = (_finite(f"group {name!r}", values, ndim=1) for values in given)
         _equal_counts(f"x and y of group {name!r}", {"x": len(x), "y": len(y)})
-        means(axes, {at: y[x == at] for at in np.unique(x)}, label=name, place=place)
+        label = f"{legend} = {name}" if legend else name
+        means(axes, {at: y[x == at] for at in np.unique(x)}, label=label, place=place)
         axes.scatter(x, y, color=COLOURS[place], alpha=0.4, linewidth=0)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if len(groups) > 1:
-        name_lines(axes, legend)
+        name_lines(axes)
     return figure
 
 

@@ -78,7 +78,7 @@ def test_two_factors_make_a_heat_map_of_means(some):
 
 def test_a_metric_against_a_factor_is_a_line_for_each_of_another(some):
     groups = picture(tidy(some), "noise", "sum", "seed").axes[0].containers
-    assert [group.get_label() for group in groups] == ["0", "1", "2"]
+    assert [group.get_label() for group in groups] == ["seed = 0", "seed = 1", "seed = 2"]
     np.testing.assert_allclose(groups[2].lines[0].get_ydata(), [2.0, 2.1])
 
 
