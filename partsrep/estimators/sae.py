@@ -85,7 +85,8 @@ class SAE(PartsModel):
         The function f that turns pre-activations into codes: ``ReLU() JumpReLU(threshold) TopK(k)
         BatchTopK(k) FeatureChoice(k) Logistic() Gaussian()``.
     decoder : "free", "unit", "nonnegative", "unit-nonnegative" or an object
-        What the parts may be; ``Hull()`` and ``Cone()`` make them of samples.
+        What the parts may be; ``Hull()`` and ``Cone()`` make them of samples, ``Fixed(X)``
+        gives them.
     encoder : "linear", "tied", "nonnegative" or an object
         Weights of its own, or U = Xᵀ, or U ≥ 0; ``Unrolled(steps)``, ``Pursuit(k)``.
     bias : False, "encoder" or "both"
