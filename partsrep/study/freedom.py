@@ -97,8 +97,8 @@ def _rigid(H: np.ndarray, P: np.ndarray) -> bool:
     A = 0 then. Some of the zeros may be enough, and are all that is looked at.
     """
     m = len(P)
-    if m == 1:
-        return True
+    if m < 2:
+        return m == 1
     if min(np.linalg.matrix_rank(factor, tol=DUST) for factor in (P, H)) < m:
         return False
     zeros = [np.argwhere(DUST * F.max(axis=1, keepdims=True) >= F) for F in (P, H.T)]
