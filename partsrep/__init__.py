@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # each is imported when it is first asked for
         PathNorm,
         PriorKL,
     )
-    from .choices.parts import Parts
+    from .choices.parts import Fixed, Parts
     from .choices.problem import Problem
     from .choices.selections import BatchTopK, FeatureChoice, MutualChoice
     from .estimators import NMF, SAE, fit_all, from_problem, non_negative_factorization, restarts
@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # each is imported when it is first asked for
     from .study.conditions import certificate, encodability, encodability_on, noise_law
     from .study.margins import margin_layer
     from .study.selection import choose_n_components, choose_penalty, consensus
+    from .study.stability import stability
     from .study.verdict import verdict
     from .study.walk import to_topk_sae, walk
 

@@ -26,6 +26,7 @@ from partsrep import (
     Decay,
     Disjoint,
     FeatureChoice,
+    Fixed,
     Gaussian,
     Hoyer,
     Hull,
@@ -77,6 +78,7 @@ PARTS = [
     Hull(),
     Samples(),
     Bounded(),
+    Fixed(np.random.RandomState(1).exponential(size=(6, 3))),
 ]
 LAYERS = [Layer(bias=True, nonnegative=True), Layer(tied=True), Unrolled(2)]
 PENALTIES = [

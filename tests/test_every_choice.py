@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from problems import low_rank
+from problems import low_rank, random_matrix
 
 from partsrep import (
     KL,
@@ -17,6 +17,7 @@ from partsrep import (
     Cone,
     Decay,
     FeatureChoice,
+    Fixed,
     Gaussian,
     Hoyer,
     Hull,
@@ -38,6 +39,7 @@ from partsrep.choices.parts import DECODERS
 from partsrep.presets import Disjoint, Samples, Sparseness, UnitMean
 
 PARTS = [*DECODERS, Sparseness(0.5), UnitMean(), Disjoint(), Cone(), Hull(), Samples()]
+PARTS += [Fixed(random_matrix(1, 12, 3))]
 CODES = [ReLU(), TopK(2), Simplex()]
 OTHER_CODES = [
     *(JumpReLU(0.1), JumpReLU(0.1, 0.1), BatchTopK(2), FeatureChoice(2), MutualChoice(2)),

@@ -24,6 +24,7 @@ from partsrep import (
     SAE,
     BatchTopK,
     FeatureChoice,
+    Fixed,
     Gaussian,
     Hull,
     JumpReLU,
@@ -152,6 +153,7 @@ SAES = {
     "variational": {"activation": Gaussian(), "penalty": PriorKL(0.1), "bias": "encoder"},
     "hull": {"decoder": Hull()},
     "sparse": {"decoder": presets.Sparseness(0.5)},
+    "fixed": {"decoder": Fixed(random_matrix(1, d, m))},
     "lbfgs": {"solver": "lbfgs", "dtype": "float32", "device": "cpu"},
     "alternating": {"solver": "alternating"},
 }

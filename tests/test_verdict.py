@@ -5,19 +5,21 @@ import pytest
 from problems import digits, disjoint_parts
 
 from partsrep import NMF, SAE, compare, datasets, restarts, verdict
+from partsrep.study.freedom import Freedom
 from partsrep.study.matching import match
-from partsrep.study.verdict import Verdict, _bootstrap
+from partsrep.study.verdict import Agreement, Verdict, _bootstrap
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SHORT = {"decoder": "nonnegative", "max_epochs": 40}
 
 
-def made(between, within, chance, interval, reference="a"):
+def made(between, within, chance, interval, single=None, cosines=None):
     within = np.full((3, 3), within)
     np.fill_diagonal(within, np.nan)
-    between = np.full((3, 3), between)
-    names = ("NMF", "SAE")
-    return Verdict((-0.1, 0.1), interval, chance, between, within, reference, [], [], names)
+    best = Agreement(np.full((3, 3), between), within, chance, (-0.1, 0.1), interval)
+    freedom = None if cosines is None else Freedom(np.array(cosines), None)
+    rest = {"reference": "a", "fits_a": [], "fits_b": [], "names": ("NMF", "SAE")}
+    return Verdict(**vars(best), single=single or best, freedom=freedom, **rest)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,63 @@ def test_the_rule(within, chance, interval, agree):
         assert np.isnan(found.agreement)
     else:
         assert found.agreement == pytest.approx((0.85 - chance) / (within - chance))
+
+
+def test_a_part_that_others_can_replace_leaves_it_undetermined():
+    """Whatever the seeds say: here they agree."""
+    held, loose = [0.999, 0.985], [0.999, 0.975]  # 0.95 of the way from 0.6 to 1 is 0.98
+    assert made(0.98, 0.99, 0.6, (0.9, 1.1), cosines=held).agree is True
+    found = made(0.98, 0.99, 0.6, (0.9, 1.1), cosines=loose)
+    assert found.agree is None and not found.determined
+    assert found.replaceable.tolist() == [False, True]
+    assert "1 of 2 parts of NMF can be replaced" in repr(found)
+    assert found.table().loc["parts that others can replace", "verdict"] == 1
+
+
+def test_where_one_start_says_another_thing_the_optimiser_decides():
+    worse = made(0.7, 0.99, 0.6, (0.2, 0.3))
+    best = made(0.98, 0.99, 0.6, (0.9, 1.1), single=worse)
+    assert best.agree is True and worse.agree is False
+    assert best.optimiser_decides and not worse.optimiser_decides
+    assert best.reason.endswith("from one start each: disagree, so the optimiser decides")
+    assert (best.mcc_single, best.seed_mcc_single) == (worse.mcc, worse.seed_mcc)
+    open_ = made(0.98, 0.99, 0.6, (0.9, 1.1), single=worse, cosines=[0.7])
+    assert not open_.optimiser_decides, "nothing is decided"
+
+
+def test_both_methods_get_the_same_chances():
+    D = digits(60)
+    for n_init, best in ((1, 5), (2, 2)):
+        nmf, sae = NMF(3, n_init=n_init), SAE(3, n_init=n_init, **SHORT)
+        found = verdict(D, nmf, sae, seeds=2)
+        assert {fit.n_init for fit in (*found.fits_a, *found.fits_b)} == {best}
+        one = [
+            restarts(method.set_params(n_init=1), D, seeds)
+            for method, seeds in ((nmf, 2), (sae, [2, 3]))
+        ]
+        pairs = [match(i.components_, j.components_).mcc for i, j in product(*one)]
+        assert found.single.between.ravel() == pytest.approx(pairs)
+        assert all(
+            fit.loss_ <= single.loss_ * (1 + 1e-9)
+            for fit, single in zip(found.fits_a, one[0], strict=True)
+        )
+
+
+def test_only_a_plain_nmf_is_asked_for_other_parts():
+    D = disjoint_parts().D
+    assert verdict(D, NMF(5), NMF(5), seeds=2).freedom.rigid
+    for nmf in (NMF(5, parts="free"), NMF(5, alpha_W=0.01), NMF(5, parts="unit-nonnegative")):
+        found = verdict(D, nmf, NMF(5), seeds=2)
+        assert found.freedom is None and not found.replaceable.any()
+        assert "unknown" in repr(found)
+
+
+def test_one_part_too_many_is_undetermined_though_seeds_agree():
+    planted = datasets.load(
+        "planted", n_parts=4, part_size=4, overlap=0.3, n_samples=100, activity=0.3
+    )
+    found = verdict(planted.D, NMF(5, max_iter=2000), SAE(5, **SHORT), seeds=4)
+    assert found.agree is None and found.replaceable.any()
 
 
 def test_dense_parts_that_data_leave_open_are_undetermined():

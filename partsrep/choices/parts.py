@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..leastsquares import gram_diagonal, gram_matmul, nnls_sweeps, stationarity
+from ..validation import check_matrix
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +42,8 @@ class PartSet:
         Whether parts are combinations of samples, X = (A D)ᵀ. The set has to be bound to them.
     trainable : bool
         Whether an autoencoder can be trained within it.
+    fixed : bool
+        Whether it has one member only.
     D : array or sparse matrix (n, d)
         The samples, once it is bound to them.
     weights : ndarray (m, n)
@@ -48,7 +51,7 @@ class PartSet:
     """
 
     nonnegative = unit = offset = False
-    of_samples = False
+    of_samples = fixed = False
     trainable = True
     D: Any
     weights: np.ndarray
@@ -238,6 +241,62 @@ class Parts(PartSet):
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
         """Norm of the projected gradient; of the row updates where the norm is fixed."""
         return (stationarity if self.swept else super().residual)(P, gram, cross)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fixed(PartSet):
+    r"""The set {X} of one member: parts that are given, for which only codes are found.
+
+    With random parts it is what a method has to beat: NMF then has exact codes, and an autoencoder
+    trains its encoder alone.
+
+    Parameters
+    ----------
+    X : array-like (d, m)
+        Parts as columns; for a fitted model ``components_.T``.
+
+    Examples
+    --------
+    >>> from partsrep import NMF
+    >>> D = np.array([[2.0, 2.0, 0.0], [0.0, 0.0, 3.0]])
+    >>> NMF(2, parts=Fixed([[1, 0], [1, 0], [0, 1]])).fit(D).loss_
+    0.0
+    """
+
+    X: Any
+
+    fixed = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "X", check_matrix(self.X, "X", float, copy=True))
+
+    def __repr__(self) -> str:
+        return "Fixed({} features, {} parts)".format(*self.X.shape)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fixed) and np.array_equal(self.X, other.X)
+
+    def __hash__(self) -> int:
+        return hash((self.X.shape, self.X.tobytes()))
+
+    @property
+    def nonnegative(self) -> bool:
+        return bool((self.X >= 0).all())
+
+    def project(self, components: np.ndarray) -> np.ndarray:
+        """The given parts, whatever they are asked to be near."""
+        if components.shape[-2:] != self.X.T.shape:
+            m, d = components.shape[-2:]
+            raise ValueError(f"{self!r} do not fit {m} parts of {d} features: X is (d, m).")
+        return np.broadcast_to(self.X.T, components.shape).astype(components.dtype)
+
+    def improve(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
+        """Nothing can be."""
+        return self.project(P)
+
+    def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
+        """And so nothing is left to do."""
+        return 0.0
 
 
 def sparseness(components: np.ndarray) -> np.ndarray:

@@ -45,7 +45,7 @@ BATCH_DECAY = 0.3
 CHOICES: Choices = {
     "parts": (
         {**DECODERS, None: DECODERS["nonnegative"]},
-        "Sparseness(value) Disjoint() UnitMean() Cone() Hull() Samples()",
+        "Sparseness(value) Disjoint() UnitMean() Cone() Hull() Samples() Fixed(X)",
         PartSet,
     ),
     "codes": ({None: ReLU()}, "ReLU() TopK(k) Simplex()", Codes),
@@ -95,7 +95,8 @@ class NMF(PartsModel):
         Share of the L1 penalty; the rest is L2.
     parts : None, "nonnegative", "free", "unit", "unit-nonnegative" or an object
         What the parts may be; None is "nonnegative". The objects are ``Sparseness(v)``,
-        ``Disjoint()``, ``Cone()``, ``Hull()``, ``Samples()`` and others of partsrep's parts module.
+        ``Disjoint()``, ``Cone()``, ``Hull()``, ``Samples()``, ``Fixed(X)`` and others of partsrep's
+        parts module.
     codes : None or one of ``ReLU() TopK(k) Simplex()``
         What the codes may be; None is ``ReLU()``.
     inference : None, ``NNLS()`` or ``Layer(tied=True)``

@@ -85,7 +85,8 @@ class SAE(PartsModel):
         The function f that turns pre-activations into codes: ``ReLU() JumpReLU(threshold) TopK(k)
         BatchTopK(k) FeatureChoice(k) Logistic() Gaussian()``.
     decoder : "free", "unit", "nonnegative", "unit-nonnegative" or an object
-        What the parts may be; ``Hull()`` and ``Cone()`` make them of samples.
+        What the parts may be; ``Hull()`` and ``Cone()`` make them of samples, ``Fixed(X)``
+        gives them.
     encoder : "linear", "tied", "nonnegative" or an object
         Weights of its own, or U = Xᵀ, or U ≥ 0; ``Unrolled(steps)``, ``Pursuit(k)``.
     bias : False, "encoder" or "both"
@@ -329,9 +330,10 @@ class SAE(PartsModel):
         unfinished = not self._solver.keeps_last and history.iterations >= self._settings.max_iter
         rounding = 1e3 * np.finfo(self.components_.dtype).eps * zero
         if unfinished and fell > max(self.tol * abs(lowest[-1]), rounding):
+            share = fell / abs(lowest[-1]) if lowest[-1] else np.inf
             yield (
                 f"Training ended after max_epochs={self.max_epochs} while the objective still "
-                f"fell, by {fell / abs(lowest[-1]):.1e} of itself in the last {recent} epochs: "
+                f"fell, by {share:.1e} of itself in the last {recent} epochs: "
                 f"raise max_epochs, or tol={self.tol:g}."
             )
 

@@ -149,6 +149,7 @@ def train(
             stalled = (broken | (waited >= PATIENCE)) & (step > 0)
             waited[stalled] = 0
             dead = module.usage == 0
+            dead &= not module.problem.parts.fixed
             # A shorter step would leave units where they are put.
             due = better & (step == 1) & (epoch + 1 < (1 - LAST) * settings.max_iter)
             if module.problem.objective.penalties:  # which may want them dead

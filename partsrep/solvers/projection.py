@@ -306,6 +306,8 @@ def in_turn(
 
 def revived(white: White, problem: Problem, P: np.ndarray, A: np.ndarray) -> np.ndarray:
     """Parts whose unit is active on no sample become what a badly rebuilt sample lacks."""
+    if problem.parts.fixed:
+        return P
     dead = np.logical_not(A.any(axis=-1))
     for i in np.flatnonzero(dead.any(axis=-1)):
         shares = white.over_samples((P[i] @ white.R.T)[None])[0]

@@ -11,29 +11,39 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
+from ..choices.objective import Objective
+from ..choices.parts import Parts
+from ..choices.problem import Problem
 from ..estimators import NMF, restarts
-from ..estimators.base import as_seeds
+from ..estimators.base import as_seeds, codes_of
 from ..lazy import Lazy, matplotlib
 from ..validation import check_integer, check_matrix
 from .compare import Fit
+from .freedom import Freedom, freedom
 from .matching import match, unit_rows
 from .report import Report
 
 # The rule, on scales where 0 is chance. Of the reference with itself, 1 being equal parts: so much.
 # Of the other method with it, 1 being as much as with itself: so much.
-DETERMINED, AGREED = 0.5, 0.8
+# Of a part with one that can take its place at the same loss, 1 being equal: so much.
+DETERMINED, AGREED, HELD = 0.5, 0.8, 0.95
 figures = Lazy("partsrep.figures")
 ROOM = 0.02  # between chance and the reference's own MCC, else there is nothing to measure
+WORDS = {True: "agree", False: "disagree", None: "undetermined"}
 MIXTURES = 20  # of each kind that says what chance is, for each fit of the reference
-STARTS = 5  # of each fit of NMF, if it does not say itself how many
+STARTS = 5  # of each fit, if it does not say itself how many
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Verdict(Report):
-    """The result of :func:`verdict`.
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """How well the fits of two methods match each other, and those of one of them itself.
 
     Attributes
     ----------
+    between : ndarray (S, S)
+        MCC of each fit of a with each of b.
+    within : ndarray (S, S)
+        MCC between the fits of the reference; NaN on the diagonal.
     chance : float
         What the reference's parts match with no method at all: the larger of the mean MCC with as
         many random samples and with as many random convex mixtures of the parts themselves, scaled
@@ -42,27 +52,13 @@ class Verdict(Report):
         From 2.5 % to 97.5 % of the bootstrap distribution of mcc − seed_mcc.
     agreement_interval : (float, float)
         The same of `agreement`, at the chance that was found.
-    between : ndarray (S, S)
-        MCC of each fit of a with each of b.
-    within : ndarray (S, S)
-        MCC between the fits of the reference; NaN on the diagonal.
-    reference : "a" or "b"
-        The method that is held against itself: the NMF; a if both are or neither is.
-    fits_a, fits_b : list of fitted estimators
-    names : (str, str)
     """
 
-    interval: tuple[float, float]
-    agreement_interval: tuple[float, float]
-    chance: float
     between: np.ndarray
     within: np.ndarray
-    reference: str
-    fits_a: list
-    fits_b: list
-    names: tuple[str, str]
-
-    _format = "score"
+    chance: float
+    interval: tuple[float, float]
+    agreement_interval: tuple[float, float]
 
     @property
     def mcc(self) -> float:
@@ -94,23 +90,86 @@ class Verdict(Report):
             return None
         return low > AGREED
 
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Verdict(Report, Agreement):
+    """The result of :func:`verdict`: the :class:`Agreement` of the best of several starts.
+
+    Attributes
+    ----------
+    single : Agreement
+        The same of one start each, which is what a user gets.
+    freedom : Freedom or None
+        Which parts of the reference's best fit others can replace at the same loss. None where
+        that is not asked: it is for NMF without penalties and limits on the codes.
+    reference : "a" or "b"
+        The method that is held against itself: the NMF; a if both are or neither is.
+    fits_a, fits_b : list of fitted estimators
+    names : (str, str)
+    """
+
+    single: Agreement
+    freedom: Freedom | None
+    reference: str
+    fits_a: list
+    fits_b: list
+    names: tuple[str, str]
+
+    _format = "score"
+
+    @property
+    def mcc_single(self) -> float:
+        """The `mcc` of one start each."""
+        return self.single.mcc
+
+    @property
+    def seed_mcc_single(self) -> float:
+        """The `seed_mcc` of one start each."""
+        return self.single.seed_mcc
+
+    @property
+    def replaceable(self) -> np.ndarray:
+        """Which parts (m,) of the reference's best fit another part can replace at the same loss,
+        with a cosine that is below 0.95 of the way from chance to 1. These are open, whatever two
+        starts say."""
+        cosines = np.ones(0) if self.freedom is None else self.freedom.cosines
+        return cosines - self.chance < HELD * (1 - self.chance)
+
+    @property
+    def determined(self) -> bool:
+        """Whether the reference agrees with itself clearly more than by chance, and none of its
+        parts is replaceable."""
+        return super().determined and not self.replaceable.any()
+
+    @property
+    def optimiser_decides(self) -> bool:
+        """Whether one start each would have another verdict."""
+        return self.determined and self.single.agree is not self.agree
+
     @property
     def reason(self) -> str:
         """The verdict in a sentence."""
         a, b = self.names
         own = a if self.reference == "a" else b
         low, high = self.agreement_interval
+        if self.replaceable.any():
+            return (
+                f"undetermined: {self.replaceable.sum()} of {len(self.replaceable)} parts of {own} "
+                "can be replaced by others at the same loss"
+            )
         if not self.determined:
             return (
                 f"undetermined: {own} does not agree with itself, its seed-to-seed MCC is "
                 f"{self.seed_mcc:.2f}, where chance has {self.chance:.2f}"
             )
-        word = {True: "agree", False: "disagree", None: "undetermined"}[self.agree]
-        return (
-            f"{word}: of the MCC between seeds of {own}, as far as it is above chance, that "
-            f"between {a} and {b} has {self.agreement:z.2f}, 95 % interval "
+        reason = (
+            f"{WORDS[self.agree]}: of the MCC between seeds of {own}, as far as it is above "
+            f"chance, that between {a} and {b} has {self.agreement:z.2f}, 95 % interval "
             f"[{low:z.2f}, {high:z.2f}] against {AGREED}"
         )
+        if self.optimiser_decides:
+            reason += f"; from one start each: {WORDS[self.single.agree]}, so the optimiser decides"
+        return reason
 
     _headline = reason
 
@@ -118,6 +177,9 @@ class Verdict(Report):
         """One row a quantity."""
         rows = {
             "agree": {True: "yes", False: "no", None: "undetermined"}[self.agree],
+            "parts that others can replace": (
+                "unknown" if self.freedom is None else int(self.replaceable.sum())
+            ),
             "MCC between methods": self.mcc,
             "MCC from seed to seed": self.seed_mcc,
             "MCC by chance": self.chance,
@@ -127,6 +189,9 @@ class Verdict(Report):
             "agreement, chance 0, seeds 1": self.agreement,
             "agreement, 2.5 %": self.agreement_interval[0],
             "agreement, 97.5 %": self.agreement_interval[1],
+            "one start each: MCC between methods": self.mcc_single,
+            "  MCC from seed to seed": self.seed_mcc_single,
+            "  agreement": self.single.agreement,
             "seeds": len(self.between),
         }
         return pd.DataFrame({"verdict": rows}, dtype=object)
@@ -148,11 +213,18 @@ def verdict(
 ) -> Verdict:
     r"""Decide whether two methods find the same parts, as far as one of them finds its own again.
 
-    Both are fitted with as many seeds, from random starts unless they have a `start`. The mean MCC
-    between the methods, r, is held against that between fits of NMF, s, both above the chance c
-    (:class:`Verdict`): undetermined while (s − c)/(1 − c) is under 0.5, or s − c at most 0.02;
-    agree if the agreement (r − c)/(s − c) is above 0.8 with 95 % confidence, disagree if it is
-    below.
+    Both are fitted with as many seeds, each the best of as many random starts, unless they have a
+    `start`. The mean MCC between the methods, r, is held against that between fits of NMF, s, both
+    above the chance c (:class:`Agreement`).
+
+    * *Undetermined* while (s − c)/(1 − c) is under 0.5 or s − c at most 0.02: NMF does not agree
+      with itself. So too if other parts give NMF's best fit the same loss (:class:`Verdict`,
+      `replaceable`): then starts may agree, and the data leave the parts open all the same.
+    * *Agree* if the agreement (r − c)/(s − c) is above 0.8 with 95 % confidence, *disagree* if it
+      is below; undetermined in between.
+
+    Best against best says what the models share. One start against one start is what a user gets,
+    `single`; where its verdict is another one, the optimiser decides.
 
     That NMF finds its parts again from seed to seed is evidence, not proof, that the data determine
     them. The intervals are bootstrap ones. What is drawn again are the fits of each method, not
@@ -162,9 +234,8 @@ def verdict(
     ----------
     D : array-like (n, d)
     a, b : NMF or SAE
-        Not changed; of fitted ones the settings count. An NMF with ``n_init=1`` and no `start` gets
-        the best of five starts for each seed, as the rule wants. An SAE begins with the best of
-        several short solutions anyway; set its `n_init` for more.
+        Not changed; of fitted ones the settings count. One with ``n_init=1`` and no `start` gets
+        the best of five starts for each seed.
     seeds : int ≥ 2 or iterable of ints
         A number of seeds, or those of a; b gets as many others.
     draws : int
@@ -191,27 +262,70 @@ def verdict(
     D = check_matrix(D, "D")
     # Were two fits begun at the same point, they could agree for that.
     others = [seed + max(seeds) - min(seeds) + 1 for seed in seeds]
-    fits_a, fits_b = restarts(_several(a), D, seeds), restarts(_several(b), D, others)
-    parts_a, parts_b = ([Fit(fit, D).live_parts for fit in fits] for fits in (fits_a, fits_b))
+    fits_a, fits_b = restarts(_begun(a, STARTS), D, seeds), restarts(_begun(b, STARTS), D, others)
+    single_a = restarts(_begun(a, 1), D, seeds) if _begins_at_random(a) else fits_a
+    single_b = restarts(_begun(b, 1), D, others) if _begins_at_random(b) else fits_b
     reference = "b" if isinstance(b, NMF) and not isinstance(a, NMF) else "a"
-    between = _matrix(parts_a, parts_b)
-    own = parts_a if reference == "a" else parts_b
-    within = _matrix(own, own)
-    np.fill_diagonal(within, np.nan)
+    own = fits_a if reference == "a" else fits_b
     rng = check_random_state(random_state)
+    chance = _chance([Fit(fit, D).live_parts for fit in own], D, rng)
+    best, single = (
+        _compared(*fits, D, reference, chance, draws, rng)
+        for fits in ((fits_a, fits_b), (single_a, single_b))
+    )
+    return Verdict(
+        **vars(best),
+        single=single,
+        freedom=_freedom(own, D),
+        reference=reference,
+        fits_a=fits_a,
+        fits_b=fits_b,
+        names=(type(a).__name__, type(b).__name__),
+    )
+
+
+def _begins_at_random(method: BaseEstimator) -> bool:
+    """Whether it can keep the best of several random starts."""
+    settings = method.get_params(deep=False)
+    return "n_init" in settings and settings.get("start") is None
+
+
+def _begun(method: BaseEstimator, starts: int) -> BaseEstimator:
+    """The method with one start, or with several unless it says itself how many."""
+    method = clone(method)
+    if _begins_at_random(method) and (starts == 1 or method.n_init == 1):
+        method.set_params(n_init=starts)
+    return method
+
+
+def _freedom(fits: list, D: np.ndarray) -> Freedom | None:
+    """That of the best fit, if the product of its factors is all that the objective sees."""
+    if not isinstance(fits[0], NMF):
+        return None
+    best = min(fits, key=lambda fit: fit.loss_)
+    fit_to = Objective(best.problem_.objective.fit)
+    if best.problem_ != Problem(Parts(nonnegative=True), objective=fit_to):
+        return None
+    return freedom(codes_of(best, D), best.components_)
+
+
+def _compared(
+    fits_a: list,
+    fits_b: list,
+    D: np.ndarray,
+    reference: str,
+    chance: float,
+    draws: int,
+    rng: np.random.RandomState,
+) -> Agreement:
+    """The fits of two methods, and those of the reference, matched in all pairs."""
+    parts_a, parts_b = ([Fit(fit, D).live_parts for fit in fits] for fits in (fits_a, fits_b))
+    own = parts_a if reference == "a" else parts_b
+    between, within = _matrix(parts_a, parts_b), _matrix(own, own)
+    np.fill_diagonal(within, np.nan)
     means = _bootstrap(between, within, reference, draws, rng)
-    chance = _chance(own, D, rng)
     intervals = _interval(means[0] - means[1]), _interval(_agreement(*means, chance))
-    names = type(a).__name__, type(b).__name__
-    return Verdict(*intervals, chance, between, within, reference, fits_a, fits_b, names)
-
-
-def _several(estimator: BaseEstimator) -> BaseEstimator:
-    """An NMF that keeps the best of several starts."""
-    several = clone(estimator)
-    if isinstance(several, NMF) and several.n_init == 1 and several.start is None:
-        several.set_params(n_init=STARTS)
-    return several
+    return Agreement(between, within, chance, *intervals)
 
 
 def _matrix(parts: list[np.ndarray], others: list[np.ndarray]) -> np.ndarray:

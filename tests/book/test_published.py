@@ -54,6 +54,7 @@ def test_a_mistake_makes_the_records_stale(right, wrong, tmp_path):
     mistaken = mistaken.replace("matching import match", "matching import match, unit_rows")
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks/two_methods.ipynb").write_text(mistaken)
+    shutil.copy(ROOT / "notebooks/verdicts.ipynb", tmp_path / "notebooks")
     ran = checked(tmp_path)
     assert ran.returncode == 1
     assert "phase, {'data': 'planted'" in ran.stderr and "metrics.planted." in ran.stderr
