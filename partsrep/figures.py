@@ -272,7 +272,7 @@ def _rows(
     count, height, width = rows[0].shape
     columns = _columns(count, 8)
     blocks = -(-count // columns)
-    margin = 0.13 * max(map(len, [*names, "cosine"]))
+    margin = 0.13 * max(len(line) for name in [*names, "cosine"] for line in name.split("\n"))
     side = min((WIDTH - margin) / columns, WIDTH / 4)
     above = blocks * (len(rows) * side * height / width + 0.4)
     layout = "constrained" if below else "compressed"  # compressing would cut off a subfigure
@@ -282,7 +282,7 @@ def _rows(
     frames = frames.reshape(blocks, len(rows), columns)
     for block in frames:
         for name, first in zip(names, block[:, 0], strict=True):
-            first.set_ylabel(name, rotation=0, ha="right", va="center")
+            name_row(first, name)
     frames = frames.transpose(1, 0, 2).reshape(len(rows), -1)
     for unused in frames[:, count:].flat:
         unused.remove()
@@ -298,7 +298,7 @@ def _matched(
         _part(frame, image, colours)
     if cosines is not None:
         for frame, cosine in zip(frames[-1], cosines, strict=True):
-            frame.set_xlabel(f"{cosine:.2f}")
+            frame.set_xlabel(f"{cosine:.2f}", labelpad=4)
         for first in frames[-1, :: _columns(len(cosines), 8)]:
             beside = {"ha": "right", "va": "top", "textcoords": "offset points"}
             first.annotate("cosine", (0, 0), (-4, -4), xycoords="axes fraction", **beside)
@@ -481,8 +481,14 @@ def name_row(axes: Axes, name: str) -> None:
     """
     lines = name.split("\n")
     for place, line in enumerate(lines):
-        height = 0.5 + 0.36 * ((len(lines) - 1) / 2 - place)
-        axes.text(-0.08, height, line, ha="right", va="center", transform=axes.transAxes)
+        beside = {
+            "xytext": (-6, 20 * ((len(lines) - 1) / 2 - place)),
+            "ha": "right",
+            "va": "center",
+        }
+        axes.annotate(
+            line, (0, 0.5), xycoords="axes fraction", textcoords="offset points", **beside
+        )
 
 
 @_styled
@@ -634,7 +640,7 @@ def samples(D: ArrayLike, D_hats: Mapping[str, ArrayLike], image_shape: tuple[in
     Examples
     --------
     >>> figure = samples([[0, 4]], {"NMF": [[1, 3]]}, (1, 2))
-    >>> [axes.get_ylabel() for axes in figure.axes]
+    >>> [axes.texts[0].get_text() for axes in figure.axes]
     ['data', 'NMF']
     """
     _filled("D_hats", D_hats)
