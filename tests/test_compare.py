@@ -7,7 +7,7 @@ from problems import digits, disjoint_parts
 from sklearn.decomposition import NMF as SklearnNMF
 from sklearn.exceptions import NotFittedError
 
-from partsrep import NMF, SAE, TopK, compare, datasets, presets
+from partsrep import NMF, SAE, Fixed, TopK, compare, datasets, presets
 from partsrep.study.compare import Fit
 
 D = digits(300)
@@ -131,6 +131,18 @@ def test_planted_parts_are_found_by_both():
 
 
 # Nulls, angles, supports, selection -------------------------------------------------------------
+
+
+def test_random_parts_with_exact_codes_are_a_null_that_both_beat(result, nmf, sae):
+    alive = len(sae.components_)
+    parts = np.abs(np.random.RandomState(0).standard_normal((alive, TRAINING.shape[1])))
+    codes = np.array([scipy.optimize.nnls(parts.T, sample)[0] for sample in TRAINING])
+    assert result.null_loss == pytest.approx(np.sum((TRAINING - codes @ parts) ** 2))
+    assert result.null_loss > max(result.loss_a, result.loss_b)
+    shown = result.table().loc["  random parts, exact codes", "training"]
+    assert shown == pytest.approx(result.null_loss / np.sum(TRAINING**2))
+    fixed = NMF(alive, parts=Fixed(parts.T)).fit(TRAINING)
+    assert compare(fixed, sae, TRAINING).loss_a == pytest.approx(result.null_loss)
 
 
 def test_nulls_are_chance_and_come_from_the_seed(result, nmf, sae):

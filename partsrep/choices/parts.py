@@ -269,6 +269,7 @@ class Fixed(PartSet):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "X", check_matrix(self.X, "X", float, copy=True))
+        object.__setattr__(self, "nonnegative", bool((self.X >= 0).all()))
 
     def __repr__(self) -> str:
         return "Fixed({} features, {} parts)".format(*self.X.shape)
@@ -278,10 +279,6 @@ class Fixed(PartSet):
 
     def __hash__(self) -> int:
         return hash((self.X.shape, self.X.tobytes()))
-
-    @property
-    def nonnegative(self) -> bool:
-        return bool((self.X >= 0).all())
 
     def project(self, components: np.ndarray) -> np.ndarray:
         """The given parts, whatever they are asked to be near."""

@@ -330,6 +330,14 @@ class Comparison(Report, Split, Matching):
         }
 
     @cached_property
+    def null_loss(self) -> float:
+        """‖D − D̂‖² of exact codes for random nonnegative parts, as many as b has: what parts
+        have to beat. With :class:`partsrep.Fixed` any such parts are a model of their own."""
+        rng = check_random_state(self.random_state)
+        parts = np.abs(rng.standard_normal(self.b.model.components_.shape))
+        return squared_error(self.b.D, exact_nnls(self.b.D, parts) @ parts)
+
+    @cached_property
     def principal_angles(self) -> np.ndarray:
         """Between what a's live parts span and what b's do, in radians, ascending."""
         spans = [fit.live_parts[fit.live_parts.any(axis=1)] for fit in (self.a, self.b)]
@@ -349,7 +357,8 @@ class Comparison(Report, Split, Matching):
 
     def table(self) -> pd.DataFrame:
         """One row a quantity; losses and gaps relative to ‖D‖²."""
-        columns = {"training": self.column()}
+        null = {"  random parts, exact codes": self.null_loss / (data_norm(self.a.D) ** 2 or 1.0)}
+        columns = {"training": null | self.column()}
         if self.heldout is not None:
             columns["held-out"] = self.heldout.column()
         angles = np.degrees(self.principal_angles)

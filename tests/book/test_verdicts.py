@@ -13,6 +13,13 @@ BROKEN = {"free decoder", "k too small"}
 ONE_OF_EACH = {"exact": "agree", "rotated copies": "undetermined", "free decoder": "disagree"}
 
 
+def opposite(records):
+    """Where one of the two words is agree and the other disagree."""
+    return (records["verdict"] != records["expected"]) & (
+        records[["verdict", "expected"]] != "undetermined"
+    ).all(axis=1)
+
+
 def test_they_are_many_and_their_answers_are_those_of_their_kinds():
     assert len(RECORDS) >= 190 and RECORDS["error"].isna().all()
     assert RECORDS.groupby("kind").size().nunique() == 1
@@ -24,7 +31,7 @@ def test_they_are_many_and_their_answers_are_those_of_their_kinds():
 def test_at_most_five_percent_are_wrong():
     wrong = RECORDS[RECORDS["verdict"] != RECORDS["expected"]]
     assert len(wrong) <= 0.05 * len(RECORDS)
-    assert not {"agree", "disagree"} & set(wrong["expected"]) & set(wrong["verdict"])
+    assert "undetermined" in set(RECORDS["verdict"]) and not opposite(wrong).any()
 
 
 def test_without_chance_or_other_parts_more_are_wrong():
