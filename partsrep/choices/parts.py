@@ -270,7 +270,6 @@ class Fixed(PartSet):
     def __post_init__(self) -> None:
         object.__setattr__(self, "X", check_matrix(self.X, "X", float, copy=True))
         object.__setattr__(self, "nonnegative", bool((self.X >= 0).all()))
-        object.__setattr__(self, "nonnegative", bool((self.X >= 0).all()))
 
     def __repr__(self) -> str:
         return "Fixed({} features, {} parts)".format(*self.X.shape)
