@@ -139,13 +139,6 @@ def on_phone(browser, html, request):
         yield tab
 
 
-@pytest.fixture(scope="module", params=PAGES)
-def in_the_dark(browser, html, request):
-    """Each page on a wide screen of a reader who likes it dark."""
-    with tab_with(browser, html, request.param, DESK, color_scheme="dark") as tab:
-        yield tab
-
-
 @contextmanager
 def tab_with(browser, folder, page, viewport, **options):
     """A tab with this page; its errors are ours."""
