@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from sklearn.exceptions import ConvergenceWarning
 
 from partsrep import SAE, BatchTopK, TopK, convert
 from partsrep.convert import (
@@ -374,3 +375,18 @@ def test_the_page_runs(tmp_path, monkeypatch):
     for block in re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE):
         exec(block, names)
     assert names["sae"].problem_.codes == TopK(32)
+
+
+def test_training_goes_on_from_a_threshold_for_each_unit():
+    rng = np.random.RandomState(0)
+    D = rng.uniform(size=(60, 8))
+    U, X = rng.uniform(size=(3, 8)), rng.uniform(size=(8, 3))
+    thresholds = np.array([0.5, 1.0, 1.5])
+    start = SAE.from_weights(U, X, activation="jumprelu", threshold=thresholds)
+    go_on = SAE(3, activation=start.activation, start=start, max_epochs=5)
+    with pytest.warns(ConvergenceWarning):
+        go_on.fit(D)
+    assert go_on.history_["solver"] == "adam"
+    np.testing.assert_allclose(go_on.threshold_, thresholds, rtol=1e-6)
+    with pytest.raises(ValueError, match="a threshold for each unit"):
+        SAE(3, activation=start.activation, start=start, solver="projection").fit(D)

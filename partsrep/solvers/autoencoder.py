@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..choices.codes import Codes
 from ..choices.jumprelu import above
 from ..choices.objective import Output
 from ..choices.problem import Problem
@@ -141,6 +142,11 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def put(self, weights: Weights) -> None:
         """Let other parts, encoder and biases take the place of its own."""
+        if self.frozen is not None:
+            raise ValueError(
+                "The start has a threshold for each unit, which this solver does not know: take "
+                'solver="adam", or give JumpReLU a bandwidth, with which thresholds are learned.'
+            )
         components, *others = weights
         tensors = (None if w is None else torch.from_numpy(w).to(self.usage) for w in others)
         begun = Autoencoder(self.problem, torch.from_numpy(components).to(self.usage), *tensors)
@@ -165,6 +171,11 @@ class Autoencoder(nn.Module):
             weights = getattr(self, name, None)
             if weights is not None:
                 weights.mul_(factor)
+
+    def keeps_thresholds(self, codes: Codes) -> bool:
+        """Whether its frozen thresholds stay in a training of these codes that begins with it."""
+        same = self.frozen is not None and self.problem.codes == codes
+        return same and not (self.learned or codes.from_batch)
 
     @torch.no_grad()
     def continue_from(self, other: "Autoencoder", same_codes: bool) -> None:

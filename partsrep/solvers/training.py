@@ -112,9 +112,14 @@ class Training:
         if projection.crowded(problem, shape[1], m):
             return replace(self, solver=ADAM)
         asked = self.device is not None or self.settings.learning_rate is not None
-        if asked or not projection.fits(shape, m):
+        if asked or self._keeps_thresholds(problem) or not projection.fits(shape, m):
             return self
         return replace(self, solver=PROJECTION) if projection.solves(problem) else self
+
+    def _keeps_thresholds(self, problem: Problem) -> bool:
+        """Whether each unit keeps a threshold that the start brings, and no choice names."""
+        given = getattr(self.start, "module_", None)
+        return given is not None and given.keeps_thresholds(problem.codes)
 
     def solve(
         self, D: Any, m: int, problems: list[Problem], rngs: list[np.random.RandomState]
