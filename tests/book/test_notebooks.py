@@ -112,12 +112,18 @@ def test_plumbing_is_one_short_call(path):
     assert not re.findall(r"\.style\.|\.round\(\d*\)$|set_option", code, re.MULTILINE), "styled(…)"
 
 
+# Beside nine parts and another seed; the long runs are of less data, too.
+OTHERS = {
+    "noise": {"n_samples": 150, "draws": 100},
+    "vae": {"n_digits": 60, "iterations": 100},
+    "verdicts": {"n_components": 8},  # there parts come in pairs
+}
+
+
 @pytest.mark.slow
 def test_runs_with_other_parameters(path, warm_kernel, tmp_path):
     record = tmp_path / "record.json"
-    parts = 8 if path.stem == "verdicts" else 9  # there parts come in pairs
-    parameters = {"n_components": parts, "seed": 3, "record_path": str(record)}
+    others = {"n_components": 9, "seed": 3} | OTHERS.get(path.stem, {})
+    parameters = others | {"record_path": str(record)}
     execute(path, tmp_path / "out.ipynb", parameters, warm_kernel, cwd=tmp_path)
-    recorded = json.loads(record.read_text())["parameters"]
-    assert recorded["n_components"] == parts
-    assert recorded["seed"] == 3
+    assert json.loads(record.read_text())["parameters"].items() >= others.items()
