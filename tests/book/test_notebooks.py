@@ -112,10 +112,10 @@ def test_plumbing_is_one_short_call(path):
     assert not re.findall(r"\.style\.|\.round\(\d*\)$|set_option", code, re.MULTILINE), "styled(…)"
 
 
-# Beside nine parts and another seed; the long runs are of less data, too.
+# In the place of nine parts, and of much data in what takes long.
 OTHERS = {
     "noise": {"n_samples": 150, "draws": 100},
-    "vae": {"n_digits": 60, "iterations": 100},
+    "vae": {"n_components": 4, "n_digits": 60, "iterations": 100},
     "verdicts": {"n_components": 8},  # there parts come in pairs
 }
 
