@@ -160,6 +160,11 @@ def tab_with(browser, folder, page, viewport, **options):
     assert not seen
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, for many tests wait: for a browser, a kernel, a cluster."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items):
     """Workers find the same tests only if no name of one says where an object lies in memory."""
     for item in items:
