@@ -46,19 +46,12 @@ WIDE = 32  # columns a kept one, from which on most can be left out before any i
 
 @dataclass(frozen=True)
 class Learned:
-    """Weights that an activation learns, as they begin.
-
-    Parameters
-    ----------
-    begin : tensor
-    unit : (int, int)
-        The powers of the units of data and of codes that they are measured in.
-    lower : float or None
-        Their lower bound.
-    """
+    """Weights that an activation learns, as they begin."""
 
     begin: torch.Tensor
+    #: The powers of the units of data and of codes that they are measured in.
     unit: tuple[int, int] = (0, 0)
+    #: Their lower bound.
     lower: float | None = None
 
 
@@ -205,11 +198,9 @@ class ReLU(Codes):
         return Z.clamp(min=0)
 
     def support(self, Z: torch.Tensor) -> torch.Tensor:
-        """The positive ones."""
         return places(Z.flatten() > 0)
 
     def gates(self, Z: np.ndarray) -> np.ndarray:
-        """Open for the positive ones."""
         return Z > 0
 
     def improve(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
@@ -217,7 +208,6 @@ class ReLU(Codes):
         return nnls_sweeps(F, gram, cross)
 
     def residual(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
-        """Norm of the projected gradient (:func:`partsrep.leastsquares.stationarity`)."""
         return stationarity(F, gram, cross)
 
     def infer(self, D: Any, components: np.ndarray, **terms: Any) -> np.ndarray:
@@ -287,7 +277,6 @@ class TopK(Codes):
         return (within + torch.arange(len(within), device=Z.device)[:, None] * m).flatten()
 
     def gates(self, Z: np.ndarray) -> np.ndarray:
-        """Open for the k largest of each sample, where they are positive."""
         if self.k >= Z.shape[-2]:
             return Z > 0
         values = np.ascontiguousarray(Z.swapaxes(-1, -2))  # rows in one piece are parted faster
@@ -295,10 +284,9 @@ class TopK(Codes):
         return (least[..., None, :] <= Z) & (Z > 0)
 
     def improve(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-        """Sweeps on the present support, then an exchange for each of the k codes.
+        """Sweeps on the k largest codes, by what they contribute, then an exchange for each.
 
-        From F = 0 this is orthogonal matching pursuit. Of an F outside the set the k largest
-        codes of a column, measured by what they contribute, are where it begins.
+        From F = 0 this is orthogonal matching pursuit.
         """
         F = np.where(self._rank(F, gram) < self.k, F, 0)
         F = _on_support(F > 0, F, gram, cross)
@@ -322,10 +310,8 @@ class TopK(Codes):
         return _on_support(support, F, gram, cross)
 
     def _rank(self, F: np.ndarray, gram: np.ndarray) -> np.ndarray:
-        """The place of each code in its column by what it contributes, √G_kk F_k; 0 is first.
-
-        An active code of a zero part contributes nothing, but it comes before those not active.
-        """
+        """The place of each code in its column by what it contributes, √G_kk F_k; 0 is first."""
+        # An active code of a zero part contributes nothing, but it comes before those not active.
         contribution = np.where(F > 0, np.sqrt(gram_diagonal(gram, F)) * F, -1)
         order = np.argsort(-contribution, axis=0, kind="stable")
         rank = np.empty_like(order)
@@ -333,10 +319,9 @@ class TopK(Codes):
         return rank
 
     def residual(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
-        """Norm of the projected gradient over the codes that may move with the others fixed.
+        """Norm of the projected gradient over the codes that may move: 0 iff "basic feasible".
 
-        Where k codes are active these are the active ones, elsewhere all: 0 iff F is "basic
-        feasible". Whether another support would be better, it does not say.
+        Whether another support would be better, it does not say.
         """
         movable = (F > 0) | (np.count_nonzero(F, axis=0) < self.k)
         # Finite, for the slope there is multiplied by 0.
@@ -344,10 +329,7 @@ class TopK(Codes):
         return stationarity(F, gram, np.where(movable, cross, never))
 
     def infer(self, D: Any, components: np.ndarray, **terms: Any) -> np.ndarray:
-        """Pursuit and exchanges until none helps; then the exact codes of the support found.
-
-        Approximate, unless all parts are allowed: the support need not be the best one.
-        """
+        """Pursuit and exchanges until none helps; then the exact codes of the support found."""
         if self.k >= len(components):
             return exact_nnls(D, components, **terms)
         gram, cross = normal_equations(D, components, terms.get("weights"))
@@ -373,9 +355,10 @@ class Simplex(Codes):
 
     For NMF only: it has no activation.
 
-    Notes
-    -----
-    An l1 penalty is the same for all members, so it changes nothing.
+    References
+    ----------
+    O'Donoghue, Candès (2015), "Adaptive restart for accelerated gradient schemes", the scheme by
+    function values, for the half step.
 
     Examples
     --------
@@ -386,15 +369,7 @@ class Simplex(Codes):
     counterpart = (None, "no activation gives such codes")
 
     def improve(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-        """Projected gradient steps with Nesterov's momentum, which a column loses where q rises.
-
-        An F outside the set is projected first.
-
-        References
-        ----------
-        O'Donoghue, Candès (2015), "Adaptive restart for accelerated gradient schemes", the scheme
-        by function values.
-        """
+        """Projected gradient steps with Nesterov's momentum, which a column loses where q rises."""
         F = project_simplex(F)
         slope = gram_matmul(gram, F) - cross
         loss = np.einsum("kn,kn->n", F, slope - cross)
@@ -422,7 +397,7 @@ class Simplex(Codes):
         return float(np.linalg.norm(np.sqrt(steepness) * step))
 
     def infer(self, D: Any, components: np.ndarray, l1: float = 0.0, **terms: Any) -> np.ndarray:
-        """The exact solution (:func:`partsrep.leastsquares.exact_simplex`)."""
+        # An l1 penalty is the same for all members of the set.
         return exact_simplex(D, components, **terms)
 
 

@@ -37,7 +37,6 @@ class Combinations(PartSet):
         raise NotImplementedError
 
     def project_tensor(self, trained: "Tensor") -> "Tensor":
-        """Nearest weights that are allowed."""
         return through_numpy(self.nearest_weights, trained)
 
 
@@ -131,7 +130,6 @@ class BoundCone(PartSet):
 
     @property
     def homogeneous(self) -> bool:
-        """As the set is."""
         return self.allowed.homogeneous
 
     def return_to(self, weights: np.ndarray) -> np.ndarray:
@@ -151,7 +149,6 @@ class BoundCone(PartSet):
         return self._arrived(reached._replace(age=0))  # the momentum of another quadratic
 
     def project_tensor(self, trained: "Tensor") -> "Tensor":
-        """Nearest weights that are allowed."""
         return self.allowed.project_tensor(trained)
 
     def improve(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
@@ -159,12 +156,8 @@ class BoundCone(PartSet):
         return self._arrived(self._descend(self._at(P), gram, cross, STEPS))
 
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
-        r"""How far one step would move, each part alone.
-
-        :math:`\sigma (\sum_k G_{kk} \|A_k - \Pi(A_k - \nabla_k/(G_{kk}\sigma^2))\|^2)^{1/2}`, with
-        ∇ the gradient of q/2 by A and Π the projection of weights: a bound on how far the parts
-        would move, measured as in the other sets.
-        """
+        """How far one step of the weights would move, each part alone, times σ: a bound on how far
+        the parts would move."""
         A, curvature = self._at(P).A, self.curvature(gram, P) * self.norm**2
         return self.distance(A, self._step(A, P, gram, cross, curvature), curvature)
 

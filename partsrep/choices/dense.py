@@ -55,5 +55,4 @@ class Gaussian(Codes):
         }
 
     def log_variance(self, D: torch.Tensor, learned: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Linear in the data."""
         return D @ learned["spread"].mT + learned["log_variance"].unsqueeze(-2)

@@ -160,6 +160,7 @@ class Weighted(Penalty):
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
+        check_choice("per", self.per, ("sample", "entry", "data"))
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,6 @@ class Norm(Weighted):
     def __post_init__(self):
         super().__post_init__()
         check_choice("on", self.on, ("codes", "parts"))
-        check_choice("per", self.per, ("sample", "entry", "data"))
 
     def __call__(self, output: Output) -> torch.Tensor:
         if self.on == "parts":
@@ -184,14 +184,12 @@ class Norm(Weighted):
         raise NotImplementedError
 
     def counterpart(self, problem: Any) -> tuple[Penalty | None, str]:
-        """The same penalty, unless the other factor evades it."""
         factors = {penalty.on for penalty in problem.objective.penalties}
         if problem.parts.homogeneous and factors == {self.on}:
             return None, "parts of any norm evade it (T11)"
         return self, "the same penalty, at parts whose norm is fixed or penalised (T11)"
 
     def value(self, F: np.ndarray) -> float:
-        """The weighted sum over entries, in double precision."""
         return float(self.weight * self.entrywise(F).sum(dtype=np.float64))
 
 
@@ -234,7 +232,6 @@ class L1(Norm):
         return self.weight * sizes.sum(dim=-1).mean(dim=-1)
 
     def counterpart(self, problem: Any) -> tuple[Penalty | None, str]:
-        """The same penalty; by norm the plain one at parts of norm 1."""
         if not self.by_norm:
             return super().counterpart(problem)
         plain = replace(self, by_norm=False)
@@ -245,7 +242,7 @@ class L1(Norm):
         return float(self.weight / 2), 0.0
 
     def in_units(self, unit: Unit) -> Penalty | None:
-        """The same penalty in other units; by norm it has that of the data."""
+        # By norm it has the unit of the data.
         return super().in_units(unit._replace(parts=1.0) if self.by_norm else unit)
 
 
@@ -332,11 +329,9 @@ class KL(Weighted):
         return self.target
 
     def of_zero_codes(self, n_components: int) -> float:
-        """That of units at the floor."""
         return float(self.of_means(torch.zeros(n_components)))
 
     def counterpart(self, problem: Any) -> tuple[Penalty | None, str]:
-        """None: ReLU codes evade it where parts have any norm."""
         codes = problem.codes
         if not (codes.homogeneous and codes.sparsity is None and problem.parts.homogeneous):
             return super().counterpart(problem)
@@ -418,7 +413,6 @@ class Decay(Penalty):
         return (self.negative * low + self.positive * high) / 2
 
     def in_units(self, unit: Unit) -> Decay:
-        """The same penalty in other units of the data; those of the weights must not change."""
         return Decay(self.negative / unit.objective, self.positive / unit.objective)
 
 
@@ -449,16 +443,11 @@ class PathNorm(Weighted):
     degree = 0
     of_paths = True
 
-    def __post_init__(self):
-        super().__post_init__()
-        check_choice("per", self.per, ("sample", "entry", "data"))
-
     def __call__(self, output: Output) -> torch.Tensor:
         energies = (w.square().sum(dim=-1) for w in (output.module.U, output.module.components))
         return self.weight * math.prod(energies).sum(dim=-1)
 
     def counterpart(self, problem: Any) -> tuple[None, str]:
-        """None: exact codes have no encoder."""
         return None, "NMF has no encoder whose weights could be large"
 
 
@@ -507,11 +496,9 @@ class AuxK(Weighted):
         return self.weight * torch.where(idle.any(dim=-1), error, 0)
 
     def in_units(self, unit: Unit) -> AuxK:
-        """The same penalty: it is a squared error of the data."""
         return self
 
     def counterpart(self, problem: Any) -> tuple[None, str]:
-        """None: exact codes use whatever part helps."""
         return None, "NMF has no dead units to reinitialise (T9)"
 
     def idle(self, usage: torch.Tensor) -> torch.Tensor:
@@ -575,11 +562,6 @@ class LogVolume(Weighted):
     per : "sample", "entry" or "data"
         As for :class:`L1`.
 
-    Notes
-    -----
-    The logarithm of the determinant is concave in M = PPᵀ + δI, so that its tangent at the present
-    P, tr(M⁻¹ P Pᵀ), majorises it: lowering that lowers the penalty.
-
     References
     ----------
     Fu, Huang, Yang, Ma, Sidiropoulos (2016), "Robust volume minimization-based matrix
@@ -602,7 +584,6 @@ class LogVolume(Weighted):
     def __post_init__(self):
         super().__post_init__()
         check_fields(self, check_number, "delta", above=True)
-        check_choice("per", self.per, ("sample", "entry", "data"))
 
     def __call__(self, output: Output) -> torch.Tensor:
         P = output.module.components
@@ -610,30 +591,25 @@ class LogVolume(Weighted):
         return self.weight * torch.linalg.slogdet(spread).logabsdet
 
     def value(self, P: np.ndarray) -> float:
-        """In double precision."""
         return float(self.weight * np.linalg.slogdet(self._spread(P))[1])
 
     def quadratic(
         self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """G + weight·(PPᵀ + δI)⁻¹ and C."""
+        """By its tangent tr(M⁻¹ P Pᵀ), which majorises it: log det M is concave in M = PPᵀ + δI."""
         slope = (self.weight * np.linalg.inv(self._spread(P))).astype(gram.dtype)
         return gram + (slope if gram.ndim == 2 else slope[..., None]), cross
 
     def counterpart(self, problem: Any) -> tuple[Penalty, str]:
-        """The same penalty."""
         return self, "the volume of the parts is the same in both"
 
     def of_zero_codes(self, n_components: int) -> float:
-        """That of parts of zero."""
         return self.weight * n_components * math.log(self.delta)
 
     def shift(self, unit: Unit, n_components: int) -> float:
-        """That of log det(c² M) = 2m log c + log det M."""
         return self.weight * 2 * n_components * math.log(unit.parts)
 
     def in_units(self, unit: Unit) -> Penalty | None:
-        """The same penalty, up to a shift, in other units."""
         delta = max(self.delta / unit.power(unit.parts, 2), SMALLEST)
         return Penalty.in_units(replace(self, delta=delta), unit)
 
@@ -676,11 +652,9 @@ class Bernoulli:
     is_differentiable = True
 
     def __call__(self, D_hat: torch.Tensor, D: torch.Tensor) -> torch.Tensor:
-        """That of each entry."""
         return torch.nn.functional.binary_cross_entropy(D_hat, D.expand_as(D_hat), reduction="none")
 
     def of_constant(self, mean: np.ndarray, square: float, D_hat: Any) -> float:
-        """That of a sample, on average, from the same reconstruction of all."""
         return -float(np.sum(xlogy(mean, D_hat) + xlogy(1 - mean, 1 - D_hat)))
 
 

@@ -30,11 +30,11 @@ from ..validation import (
     check_choice,
     check_custom,
     check_data,
-    check_factor,
     check_integer,
     check_mask,
     check_number,
     check_scale,
+    check_weights,
 )
 from .base import Choices, PartsModel, all_or_nothing
 
@@ -515,9 +515,9 @@ class NMF(PartsModel):
             return starts.begin(D, m, problem, self._named_start(D, m, problem), rng)
         given = isinstance(self.start, tuple)
         X = self.start[1] if given else self.start.components_.T
-        X = check_factor(X, "X", (D.shape[1], m), D.dtype) / unit.parts
+        X = check_weights(X, "start's X", D.dtype, (D.shape[1], m)) / unit.parts
         if given:
-            H = check_factor(self.start[0], "H", (D.shape[0], m), D.dtype)
+            H = check_weights(self.start[0], "start's H", D.dtype, (D.shape[0], m))
             return Factors(H / unit.codes, X.T)
         components = problem.parts.bind(D).project(X.T.copy())
         return Factors(ReLU().infer(D, components), components)

@@ -63,9 +63,7 @@ class Sparseness(PartSet):
     homogeneous = True
 
     def __post_init__(self):
-        check_fields(self, check_number, "value", above=True)
-        if self.value >= 1:
-            raise ValueError(f"Sparseness's value must be below 1; got {self.value!r}.")
+        check_fields(self, check_number, "value", maximum=1, above=True, below=True)
 
     def project(self, components: np.ndarray) -> np.ndarray:
         r"""Nearest member, part by part.
