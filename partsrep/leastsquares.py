@@ -79,7 +79,9 @@ def normal_equations(
 
 def stack_matmul(stack: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """The stack times a matrix, by one product instead of one a member."""
-    return (stack.reshape(-1, stack.shape[-1]) @ matrix).reshape(*stack.shape[:-1], matrix.shape[1])
+    *members, n = stack.shape
+    flat = stack.reshape(math.prod(members), n)
+    return (flat @ matrix).reshape(*members, matrix.shape[1])
 
 
 def _times_transposed(P: np.ndarray, D) -> np.ndarray:

@@ -184,8 +184,12 @@ class Autoencoder(nn.Module):
         if self.gain is not None and other.gain is not None:
             self.gain.copy_(other.gain)
         own, given = getattr(self, "samples", None), getattr(other, "samples", None)
-        comparable = own is not None and given is not None and own.shape == given.shape
-        if comparable and torch.allclose(own, given):  # else the weights have been found anew
+        if (
+            own is not None
+            and given is not None
+            and own.shape == given.shape
+            and torch.allclose(own, given)  # else the weights have been found anew
+        ):
             self.dictionary.copy_(other.dictionary)
         learned = other.learned
         if other.frozen is not None:

@@ -245,7 +245,7 @@ def search(
                 if stack.ended(tol):
                     break
             stack.keep(np.argsort(stack.now.loss, kind="stable")[: (len(stack.now.V) + 1) // 2])
-        return Weights(*(None if w is None else w.astype(D.dtype) for w in stack.weights))
+        return Weights._make(None if w is None else w.astype(D.dtype) for w in stack.weights)
 
 
 def in_turn(
