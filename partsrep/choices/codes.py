@@ -1,16 +1,9 @@
 """What the codes may be: the second of the four choices.
 
 Each object is a set of allowed code rows, described by :class:`Codes`. It is a specification only:
-what is learned lives in the module that is trained, what is computed in the solver.
-
-* An autoencoder needs the activation f, ``__call__(Z)`` on tensors of pre-activations (..., n, m).
-* NMF needs ``infer(D, components, l1=, l2=, weights=)``, the best codes (n, m) for given parts,
-  each sample by itself, and a half step for codes held as rows F (m, n), which lowers
-  q(F) = tr(FᵀGF) − 2⟨C, F⟩ (:func:`partsrep.leastsquares.normal_equations`):
-
-  - ``improve(F, gram, cross)``: a new F in the set, no column of which has a larger q;
-  - ``residual(F, gram, cross)``: how far F is from stationary in the set, at the scale of the data
-    and free of the scale that a part and its code share.
+what is learned lives in the module that is trained, what is computed in the solver. An autoencoder
+needs the activation f, ``__call__``; NMF needs `infer`, and `improve` and `residual` for codes held
+as rows F (m, n) and q(F) = tr(FᵀGF) − 2⟨C, F⟩ (:func:`partsrep.leastsquares.normal_equations`).
 
 Here are the codes that NMF and autoencoders share; those that only autoencoders have are in
 `selections`, `jumprelu` and `dense`.
@@ -129,7 +122,7 @@ class Codes:
         return self if self.homogeneous or self.dimensionless else None
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
-        """The activation f."""
+        """The activation f of pre-activations (..., n, m)."""
         raise NotImplementedError
 
     def learned(self, components: torch.Tensor) -> dict[str, Learned]:
@@ -168,7 +161,8 @@ class Codes:
         raise NotImplementedError
 
     def residual(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
-        """How far F is from stationary in the set; of a stack an array."""
+        """How far F is from stationary in the set, at the scale of the data and free of the scale
+        that a part and its code share; of a stack an array."""
         raise NotImplementedError
 
     def infer(
@@ -180,7 +174,7 @@ class Codes:
         l2: float = 0.0,
         weights: np.ndarray | None = None,
     ) -> np.ndarray:
-        """The best codes (n, m) of D."""
+        """The best codes (n, m) of D for given parts, each sample by itself."""
         raise NotImplementedError
 
 

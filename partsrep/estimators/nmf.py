@@ -347,11 +347,6 @@ class NMF(PartsModel):
         penalties = (*self._alphas(), *self._penalties())
         return Problem(parts, codes, inference, Objective(self._fit_to, penalties=penalties))
 
-    def check(self) -> None:
-        """Raise a ValueError if the solver cannot take a choice that the arguments name."""
-        problem = self.problem  # first, since it says what is no choice at all
-        self._solver.check(problem)
-
     @property
     def _fit_to(self) -> Beta:
         """The data-fit."""
