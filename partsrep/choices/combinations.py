@@ -44,12 +44,8 @@ class Combinations(PartSet):
 class Cone(Combinations):
     r"""The set {X : Xᵀ = A D, A ≥ 0}: parts are nonnegative combinations of samples, convex NMF.
 
-    The data may have any sign.
-
-    References
-    ----------
-    Ding, Li, Jordan (2010), "Convex and semi-nonnegative matrix factorizations", section 3; there
-    by multiplicative updates, here by projected gradients.
+    The data may have any sign. :func:`partsrep.presets.convex_nmf` names the source, where the
+    updates are multiplicative; here they are projected gradients.
 
     Examples
     --------
@@ -75,12 +71,7 @@ class Cone(Combinations):
 class Hull(Combinations):
     r"""The set {X : Xᵀ = A D, A ≥ 0, A1 = 1}: parts are means of samples, archetypes.
 
-    With codes on the simplex too this is archetypal analysis.
-
-    References
-    ----------
-    Cutler, Breiman (1994), "Archetypal analysis"; there by nonnegative least squares for each
-    archetype, here by projected gradients.
+    With codes on the simplex too this is :func:`partsrep.presets.archetypal` analysis.
 
     Examples
     --------

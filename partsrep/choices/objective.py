@@ -348,19 +348,15 @@ class KL(Weighted):
 
 @dataclass(frozen=True)
 class Hoyer(Weighted):
-    r"""weight · mean over samples of 1 − sparseness(h_i).
+    """weight · mean over samples of 1 − sparseness(h_i), whatever the codes' scale.
 
-    The sparseness :math:`(\sqrt m - \|h\|_1 / \|h\|_2) / (\sqrt m - 1)` lies between 0 (all codes
-    equal) and 1 (at most one active); it does not depend on the codes' scale.
+    The :func:`partsrep.choices.parts.sparseness` is 0 where all codes are equal, 1 where at most
+    one is active.
 
     Parameters
     ----------
     weight : float ≥ 0
         In units of data squared.
-
-    References
-    ----------
-    Hoyer (2004), "Non-negative matrix factorization with sparseness constraints", section 3.1.
     """
 
     degree = 0
@@ -382,17 +378,13 @@ class Decay(Penalty):
     r"""Half the squares of the weights, :math:`\tfrac12 (\alpha \sum_{w<0} w^2 + \beta
     \sum_{w>0} w^2)`, over encoder and decoder, biases left out.
 
-    Decay of the negative weights alone draws towards nonnegative ones, as NCAE does.
+    Decay of the negative weights alone draws towards nonnegative ones, as in
+    :func:`partsrep.presets.ncae`.
 
     Parameters
     ----------
     negative, positive : float ≥ 0
         α and β.
-
-    References
-    ----------
-    Hosseini-Asl, Zurada, Nasraoui (2016), "Deep learning of part-based representation of data using
-    sparse autoencoders with nonnegativity constraints", arXiv 1601.02733.
     """
 
     negative: float
@@ -524,18 +516,14 @@ class AuxK(Weighted):
 class PriorKL(Weighted):
     r"""weight · mean over samples of KL(q(z|d) ‖ N(0, I)), the rate of a variational code.
 
-    :math:`\tfrac12 \sum_j (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)`; for Gaussian codes.
+    :math:`\tfrac12 \sum_j (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)`; for Gaussian codes, see
+    :func:`partsrep.presets.beta_vae`.
 
     Parameters
     ----------
     weight : float ≥ 0
         For squared errors twice the noise's variance in units of data squared, times β; for
         Bernoulli β itself.
-
-    References
-    ----------
-    Kingma, Welling (2014), "Auto-encoding variational Bayes", appendix B; Higgins et al. (2017),
-    "β-VAE", equation 4.
     """
 
     degree = 0

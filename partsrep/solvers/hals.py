@@ -252,9 +252,8 @@ def descend(
 
     References
     ----------
-    Gillis, Glineur (2012), "Accelerated multiplicative updates and hierarchical ALS algorithms for
-    nonnegative matrix factorization"; Ang, Gillis (2019), "Accelerating nonnegative matrix
-    factorization algorithms using extrapolation", algorithm 3.
+    Ang, Gillis (2019), "Accelerating nonnegative matrix factorization algorithms using
+    extrapolation", algorithm 3.
     """
     F, P = found = tuple(np.array(factor, D.dtype, order="C") for factor in (H.mT, components))
     # Where the next turn begins: the factors themselves, or copies that are ahead of them.

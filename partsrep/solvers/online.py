@@ -29,7 +29,7 @@ ALIVE = 0.1  # of the largest part's norm: the norms of used and unused parts li
 
 @dataclass(frozen=True)
 class Online:
-    r"""Settings of the online rule; by default those of its authors.
+    r"""Settings of the online rule of :func:`partsrep.presets.nnsae`; by default its authors'.
 
     For a sample x, with the codes of a tied logistic layer,
 
@@ -61,11 +61,6 @@ class Online:
     ------
     ValueError
         If a setting is out of its range.
-
-    References
-    ----------
-    Lemme, Reinhart, Steil (2012), "Online learning and generalization of parts-based image
-    representations by non-negative sparse autoencoders".
 
     Examples
     --------
