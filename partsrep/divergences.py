@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import xlogy
 
-from .leastsquares import blocks
+from .leastsquares import blocks, pieces
 from .validation import peak
 
 # A reconstruction below this share of the largest entry counts as this much, so that no divergence
@@ -54,7 +54,7 @@ def beta_divergences(
     if sp.issparse(D) and weights is None and beta in (1, 2):
         return _sparse_beta_divergences(D, H, components, beta, floor)
     totals = []
-    for rows in blocks(D.shape[0], max(BLOCK // D.shape[1], 1)):
+    for rows in pieces(D, BLOCK):
         d = D[rows].toarray() if sp.issparse(D) else D[rows]
         each = _divergence(d, H[rows] @ components, beta, floor)
         if weights is not None:

@@ -43,9 +43,9 @@ def block_width(F: np.ndarray) -> int:
     return max(BLOCK // math.prod(F.shape[:-2]), 1)
 
 
-def pieces(D: np.ndarray) -> list[slice]:
+def pieces(D: Any, entries: int = PIECE) -> list[slice]:
     """Rows of D by the few, for sums over its entries."""
-    return blocks(len(D), max(PIECE // D.shape[1], 1))
+    return blocks(D.shape[0], max(entries // D.shape[1], 1))
 
 
 def normal_equations(

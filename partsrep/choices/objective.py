@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from ..lazy import torch
-from ..leastsquares import ENTRIES, blocks, with_penalty
+from ..leastsquares import ENTRIES, pieces, with_penalty
 from ..validation import check_choice, check_fields, check_integer, check_number
 from .units import Unit
 
@@ -718,7 +718,7 @@ class Objective:
         """
         n, d = D.shape
         energy, total = 0.0, np.zeros(d)
-        for rows in blocks(n, max(ENTRIES // d, 1)):
+        for rows in pieces(D, ENTRIES):
             block = np.asarray(D[rows])
             energy += float(np.einsum("ij,ij->", block, block, dtype=np.float64))
             total += block.sum(axis=0, dtype=np.float64)
