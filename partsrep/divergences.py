@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import xlogy
 
-from .leastsquares import blocks
+from .leastsquares import blocks, pieces
 from .validation import peak
 
 # A reconstruction below this share of the largest entry counts as this much, so that no divergence
@@ -51,10 +51,10 @@ def beta_divergences(
     """The :func:`beta_divergence` of each sample from its reconstruction, (n,)."""
     seen = D if weights is None or sp.issparse(D) else np.where(weights > 0, D, 0)
     floor = FLOOR * (peak(seen) or 1.0)
-    if sp.issparse(D) and weights is None and beta > 0:
+    if sp.issparse(D) and weights is None and beta in (1, 2):
         return _sparse_beta_divergences(D, H, components, beta, floor)
     totals = []
-    for rows in blocks(D.shape[0], max(BLOCK // D.shape[1], 1)):
+    for rows in pieces(D, BLOCK):
         d = D[rows].toarray() if sp.issparse(D) else D[rows]
         each = _divergence(d, H[rows] @ components, beta, floor)
         if weights is not None:
@@ -71,12 +71,8 @@ def _sparse_beta_divergences(
     H, components = H.astype(np.float64), components.astype(np.float64)
     if beta == 2:
         totals = np.einsum("ij,ij->i", H @ (components @ components.T), H) / 2
-    elif beta == 1:
-        totals = H @ components.sum(axis=1)
     else:
-        rows = blocks(D.shape[0], max(BLOCK // D.shape[1], 1))
-        totals = [_divergence(0.0, H[some] @ components, beta, floor).sum(axis=1) for some in rows]
-        totals = np.concatenate(totals)
+        totals = H @ components.sum(axis=1)
     D = D.tocoo()
     d_hat = sampled_product(H, components, D.row, D.col)
     extra = _divergence(D.data, d_hat, beta, floor) - _divergence(0.0, d_hat, beta, floor)
@@ -87,13 +83,7 @@ def _sparse_beta_divergences(
 def sampled_product(
     H: np.ndarray, components: np.ndarray, row: np.ndarray, column: np.ndarray
 ) -> np.ndarray:
-    """The entries of H Xᵀ at some places, a few at a time.
-
-    Examples
-    --------
-    >>> sampled_product(np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]]), [0, 1], [1, 0])
-    array([2., 3.])
-    """
+    """The entries of H Xᵀ at some places, a few at a time."""
     H, X = np.ascontiguousarray(H), np.ascontiguousarray(components.T)
     entries = np.empty(len(row), H.dtype)
     for some in blocks(len(row), max(BLOCK // H.shape[1], 1)):

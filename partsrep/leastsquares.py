@@ -43,9 +43,9 @@ def block_width(F: np.ndarray) -> int:
     return max(BLOCK // math.prod(F.shape[:-2]), 1)
 
 
-def pieces(D: np.ndarray) -> list[slice]:
+def pieces(D: Any, entries: int = PIECE) -> list[slice]:
     """Rows of D by the few, for sums over its entries."""
-    return blocks(len(D), max(PIECE // D.shape[1], 1))
+    return blocks(D.shape[0], max(entries // D.shape[1], 1))
 
 
 def normal_equations(
@@ -53,14 +53,9 @@ def normal_equations(
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""The quadratic :math:`\mathrm{tr}(F^T G F) - 2\langle C, F\rangle` of codes for given parts.
 
-    It is :math:`\sum_{ip} w_{ip} (D - F^T P)_{ip}^2` up to a constant. Without weights
-    G = P Pᵀ is one matrix; with weights each sample j has its own, :math:`P\,\mathrm{diag}(w_j)
-    P^T`. P may be a stack.
-
-    Returns
-    -------
-    gram : ndarray (m, m), with weights (m, m, n), of a stack (s, m, m)
-    cross : ndarray (m, n), of a stack (s, m, n)
+    It is :math:`\sum_{ip} w_{ip} (D - F^T P)_{ip}^2` up to a constant. Without weights `gram`
+    G = P Pᵀ is one matrix (m, m); with weights each sample j has its own, :math:`P\,
+    \mathrm{diag}(w_j) P^T`, and G is (m, m, n). `cross` C = P Dᵀ is (m, n).
 
     Examples
     --------
@@ -82,20 +77,24 @@ def normal_equations(
     return gram, _times_transposed(P, seen)
 
 
+def stack_matmul(stack: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """The stack times a matrix, by one product instead of one a member."""
+    *members, n = stack.shape
+    flat = stack.reshape(math.prod(members), n)
+    return (flat @ matrix).reshape(*members, matrix.shape[1])
+
+
 def _times_transposed(P: np.ndarray, D) -> np.ndarray:
     """P Dᵀ, row by row in memory."""
-    if P.ndim == 3:  # one product for the whole stack
-        return (P.reshape(-1, P.shape[-1]) @ D.T).reshape(*P.shape[:-1], len(D))
+    if P.ndim == 3:
+        return stack_matmul(P, D.T)
     # OpenBLAS has a slow order for few rows in single precision.
     slow = D.dtype == np.float32 and not sp.issparse(D) and D.flags.c_contiguous
     return np.ascontiguousarray((D @ P.T.copy()).T) if slow or sp.issparse(D) else P @ D.T
 
 
 def per_column(gram: np.ndarray, F: np.ndarray) -> bool:
-    """Whether each column of F (m, n) has a Gram matrix of its own, (m, m, n).
-
-    Else there is one (m, m) for all, or one for each of a stack F (s, m, n), (s, m, m).
-    """
+    """Whether each column of F has a Gram matrix of its own; else all of one F share one."""
     return gram.ndim > F.ndim
 
 
@@ -136,11 +135,9 @@ def smallest(dtype: np.dtype) -> float:
 
 
 def stationarity(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
-    r"""How far the rows F ≥ 0 are from optimal: ‖projected gradient‖, partner rows at norm 1.
+    """How far the rows F ≥ 0 are from optimal: ‖projected gradient‖, partner rows at norm 1.
 
-    The gradient of half the loss is G F − C; where F = 0 only its negative part counts. Dividing
-    by √G_kk makes the value the same however a part and its code share their scale. A stack has
-    one value each.
+    Dividing by √G_kk makes the value the same however a part and its code share their scale.
     """
     gradient = gram_matmul(gram, F)
     gradient -= cross
@@ -155,10 +152,8 @@ def stationarity(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | 
 def nnls_sweep(F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> None:
     r"""One sweep of exact coordinate descent on nonnegative least squares, in place.
 
-    Minimises :math:`\tfrac12 \mathrm{tr}(F^T G F) - \langle C, F\rangle` over each row of F in
-    turn, the others fixed: :math:`F_k \leftarrow \max(0, F_k + (C_k - G_k F)/G_{kk})`. With G the
-    Gram matrix of one factor and C its product with the data this is HALS for the other factor; G
-    may be one for each column, (m, m, n), and all three a stack.
+    Minimises the quadratic over each row of F in turn, the others fixed:
+    :math:`F_k \leftarrow \max(0, F_k + (C_k - G_k F)/G_{kk})`. This is HALS.
 
     An entry whose partner is zero (G_kk = 0, and so C_k = 0) does not matter to the loss and is
     left as it is, so that it can return once its partner does. If it has a penalty (C_k < 0) it
@@ -222,11 +217,6 @@ def n_sweeps(length: int, m: int) -> int:
 
     The product costs length/m times a sweep, so that one more pays until what is left to gain has
     fallen to about m/length.
-
-    Examples
-    --------
-    >>> [n_sweeps(length, m=10) for length in (10, 100, 1000, 10_000)]
-    [2, 2, 4, 5]
     """
     return max(SWEEPS, 1 + int(math.log(max(length / m, 1), 1 / LEFT)))
 
@@ -234,23 +224,16 @@ def n_sweeps(length: int, m: int) -> int:
 def nnls_sweeps(
     F: np.ndarray, gram: np.ndarray, cross: np.ndarray, times: int = SWEEPS + 1
 ) -> np.ndarray:
-    r"""The half step of accelerated HALS: a few sweeps that share one product with the data.
+    """The half step of accelerated HALS: a few times :func:`nnls_sweep`, on a copy.
 
     Gillis and Glineur stop when a sweep moves little against the first. A number that is known
-    beforehand is as good, and what happens to one column does not depend on the others.
-
-    Returns better rows for those of :func:`nnls_sweep`, numbers below the smallest normal one set
-    to 0: they slow the processor down.
+    beforehand is as good, and what happens to one column does not depend on the others. Numbers
+    below the smallest normal one become 0: they slow the processor down.
 
     References
     ----------
     Gillis, Glineur (2012), "Accelerated multiplicative updates and hierarchical ALS algorithms for
     nonnegative matrix factorization", section 4.
-
-    Examples
-    --------
-    >>> nnls_sweeps(np.zeros((1, 2)), np.array([[4.0]]), np.array([[8.0, -8.0]]))
-    array([[2., 0.]])
     """
     result = F.copy()
     for columns in blocks(F.shape[-1], block_width(F)):
@@ -290,6 +273,11 @@ def exact_nnls(
         Which codes may differ from 0; None allows all.
     guess : None or ndarray (n, m)
         Codes that are nearly right: the solution does not depend on them, its cost does.
+
+    References
+    ----------
+    Kim, Park (2011), "Fast nonnegative matrix factorization: an active-set-like method and
+    comparisons", section 3, for the pivoting.
 
     Examples
     --------
@@ -333,11 +321,6 @@ def _by_pivoting(
 
     Guess each column's support by a few sweeps, solve the equations on it, exchange every row with
     a wrong sign, and repeat: from a good guess most are right at once.
-
-    References
-    ----------
-    Kim, Park (2011), "Fast nonnegative matrix factorization: an active-set-like method and
-    comparisons", section 3.
     """
     F = np.zeros_like(cross) if guess is None else guess
     for _ in range(GUESSES if guess is None else 1):
@@ -367,13 +350,10 @@ def _by_pivoting(
 
 
 def _on_supports(gram: np.ndarray, support: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    """The solution of G F = C on each column's support, 0 elsewhere.
-
-    Columns with as many active rows are solved together.
-    """
+    """The solution of G F = C on each column's support, 0 elsewhere."""
     F = np.zeros_like(cross)
     sizes = np.count_nonzero(support, axis=0)
-    for size in np.unique(sizes[sizes > 0]):
+    for size in np.unique(sizes[sizes > 0]):  # columns with as many active rows together
         columns = np.flatnonzero(sizes == size)
         rows = np.nonzero(support[:, columns].T)[1].reshape(-1, size)
         systems = gram.take(len(gram) * rows[:, :, None] + rows[:, None, :])
@@ -448,9 +428,7 @@ def _nnls(A: np.ndarray, target: np.ndarray, l1: float) -> np.ndarray:
 
 
 def project_simplex(F: np.ndarray) -> np.ndarray:
-    r"""Nearest F (m, n) with columns that are ≥ 0 and sum to 1.
-
-    Each column loses one number and what is then negative: max(f − θ, 0).
+    """Nearest F with columns that are ≥ 0 and sum to 1: each loses one number, max(f − θ, 0).
 
     References
     ----------
@@ -472,11 +450,10 @@ def project_simplex(F: np.ndarray) -> np.ndarray:
 
 
 def linear_encoder(D: np.ndarray, bias: bool):
-    """Prepare the least-squares encoder of a data matrix for many sets of codes.
+    """The function that takes codes F to the U (m, d) and b (m,) or None that come nearest to them.
 
-    Returns the function that takes codes as rows, F (m, n), to the U (m, d) and b (m,) (None
-    without bias) that minimise ‖F − (U Dᵀ + b)‖² + ε‖(U, b)‖², with ε a millionth of the mean
-    eigenvalue of the Gram matrix: enough for data of any rank, too little to matter else.
+    They minimise ‖F − (U Dᵀ + b)‖² + ε‖(U, b)‖², with ε a millionth of the mean eigenvalue of the
+    Gram matrix: enough for data of any rank, too little to matter else.
     """
     inputs = np.column_stack([D, np.ones(len(D))]) if bias else D
     inputs = inputs.astype(np.float64)
@@ -488,10 +465,8 @@ def linear_encoder(D: np.ndarray, bias: bool):
     solution = inverse @ inputs.T if d <= n else inputs.T @ inverse
 
     def fit(F: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        weights = (solution @ F.T).T
-        if not bias:
-            return weights.astype(D.dtype), None
-        return weights[:, :-1].astype(D.dtype), weights[:, -1].astype(D.dtype)
+        weights = (solution @ F.T).T.astype(D.dtype)
+        return (weights[:, :-1], weights[:, -1]) if bias else (weights, None)
 
     return fit
 
@@ -524,8 +499,8 @@ def factorization_loss(
 def equations_by_block(
     D: Any, P: np.ndarray, weights: np.ndarray | None, columnwise: bool
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """The quadratic (:func:`partsrep.leastsquares.normal_equations`) of a few samples' codes at a
-    time, if they can be treated apart, so that they stay in the cache."""
+    """The :func:`normal_equations` of a few samples' codes at a time, if they can be treated apart,
+    so that they stay in the cache."""
     size = D.shape[0]
     if columnwise and not sp.issparse(D):
         size = block_width(P) if weights is None else max(ENTRIES // len(P) ** 2, 1)

@@ -50,19 +50,14 @@ def as_array(X: Any, name: str = "X") -> Any:
             "one. Data (samples x features) may also be partsrep.datasets.shards(paths). Batches "
             "have to become one array, or files whose shards are given."
         )
-    kinds = {getattr(dtype, "kind", None) for dtype in np.ravel(_dtypes(X))}
-    if kinds & {"M", "m"}:
+    dtypes = getattr(X, "dtypes", getattr(X, "dtype", None))  # of a table's columns, or of an array
+    if {getattr(dtype, "kind", None) for dtype in np.ravel(dtypes)} & {"M", "m"}:
         raise ValueError(
             f"{name} holds dates or times, which are no numbers without a unit and a zero: leave "
             "them out, or convert them."
         )
     half = str(getattr(X, "dtype", None)) in ("float16", "bfloat16")
     return X.astype(np.float32) if half else X
-
-
-def _dtypes(X: Any) -> Any:
-    """The dtype of an array, or those of a table's columns."""
-    return getattr(X, "dtypes", getattr(X, "dtype", None))
 
 
 def streamed(X: Any) -> bool:
@@ -88,18 +83,11 @@ def check_data(
     has to be `nonnegative`, no samples, no features, one dimension, text, no array, and numbers
     whose `squares`, if needed, are too large or too small for their precision.
 
-    Parameters
-    ----------
-    reset : bool
-        Whether the estimator is fitted, and learns the number of features; else it compares it.
-    in_place : bool
-        Whether D is only read, where it lies: memory maps and scipy sparse matrices that store
-        each entry once are accepted as they are. Otherwise D is an array in C order that may be
-        written to.
-    stream : bool
-        Whether shards are accepted; they stay in their files.
-    dtype : dtype or None
-        The precision wanted; None: float32 where X is float32 or half precision, else float64.
+    With `reset` the estimator is fitted, and learns the number of features; else it compares it.
+    What is read `in_place` may be a memory map or a scipy sparse matrix and comes as it is, with
+    each entry stored once; else D is an array in C order that may be written to. In a `stream`
+    shards stay in their files. Without a `dtype` float32 and half precision become float32, all
+    else float64.
     """
     if np.ma.is_masked(X):
         raise ValueError(
@@ -229,20 +217,12 @@ def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[np.ndarray, np.ndar
 
 
 def check_shape(name: str, shape: tuple[int, ...], wanted: tuple[tuple[int, ...], ...]) -> None:
-    """Raise a ValueError unless a shape is one of those that go with the other weights."""
+    """Raise a ValueError unless a shape is one of those wanted."""
     if shape not in wanted:
         raise ValueError(
-            f"{name} has shape {tuple(shape)}, but with the other weights it must have "
+            f"{name} has shape {tuple(shape)}, but here it must have "
             f"{' or '.join(map(str, wanted))}."
         )
-
-
-def check_factor(F: Any, name: str, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-    """Validate a given factor (a start) against the shape it must have; a copy is returned."""
-    F = check_matrix(F, f"start's {name}", dtype, copy=True, order="C")
-    if F.shape != shape:
-        raise ValueError(f"start's {name} has shape {F.shape}; this problem needs {shape}.")
-    return F
 
 
 def check_custom(F: Any, name: str, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:

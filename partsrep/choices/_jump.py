@@ -3,6 +3,13 @@
 import torch
 
 
+def _pull(ctx, slope):
+    """The slopes at the codes that are near their thresholds, summed over samples."""
+    Z, threshold = ctx.saved_tensors
+    near = (Z - threshold).abs() < ctx.bandwidth / 2
+    return torch.where(near, slope, 0).sum(dim=-2, keepdim=True)
+
+
 class Jump(torch.autograd.Function):
     """z where z > θ, else 0, and a gradient in θ as if the jump had a width."""
 
@@ -15,9 +22,8 @@ class Jump(torch.autograd.Function):
     @staticmethod
     def backward(ctx, slope):
         Z, threshold = ctx.saved_tensors
-        near = (Z - threshold).abs() < ctx.bandwidth / 2
-        pull = torch.where(near, slope, 0).sum(dim=-2, keepdim=True)
-        return torch.where(threshold < Z, slope, 0), -threshold / ctx.bandwidth * pull, None
+        of_threshold = -threshold / ctx.bandwidth * _pull(ctx, slope)
+        return torch.where(threshold < Z, slope, 0), of_threshold, None
 
 
 class Step(torch.autograd.Function):
@@ -31,7 +37,4 @@ class Step(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, slope):
-        Z, threshold = ctx.saved_tensors
-        near = (Z - threshold).abs() < ctx.bandwidth / 2
-        pull = torch.where(near, slope, 0).sum(dim=-2, keepdim=True)
-        return None, -pull / ctx.bandwidth, None
+        return None, -_pull(ctx, slope) / ctx.bandwidth, None

@@ -1,16 +1,9 @@
 """What the codes may be: the second of the four choices.
 
 Each object is a set of allowed code rows, described by :class:`Codes`. It is a specification only:
-what is learned lives in the module that is trained, what is computed in the solver.
-
-* An autoencoder needs the activation f, ``__call__(Z)`` on tensors of pre-activations (..., n, m).
-* NMF needs ``infer(D, components, l1=, l2=, weights=)``, the best codes (n, m) for given parts,
-  each sample by itself, and a half step for codes held as rows F (m, n), which lowers
-  q(F) = tr(FᵀGF) − 2⟨C, F⟩ (:func:`partsrep.leastsquares.normal_equations`):
-
-  - ``improve(F, gram, cross)``: a new F in the set, no column of which has a larger q;
-  - ``residual(F, gram, cross)``: how far F is from stationary in the set, at the scale of the data
-    and free of the scale that a part and its code share.
+what is learned lives in the module that is trained, what is computed in the solver. An autoencoder
+needs the activation f, ``__call__``; NMF needs `infer`, and `improve` and `residual` for codes held
+as rows F (m, n) and q(F) = tr(FᵀGF) − 2⟨C, F⟩ (:func:`partsrep.leastsquares.normal_equations`).
 
 Here are the codes that NMF and autoencoders share; those that only autoencoders have are in
 `selections`, `jumprelu` and `dense`.
@@ -46,19 +39,12 @@ WIDE = 32  # columns a kept one, from which on most can be left out before any i
 
 @dataclass(frozen=True)
 class Learned:
-    """Weights that an activation learns, as they begin.
-
-    Parameters
-    ----------
-    begin : tensor
-    unit : (int, int)
-        The powers of the units of data and of codes that they are measured in.
-    lower : float or None
-        Their lower bound.
-    """
+    """Weights that an activation learns, as they begin."""
 
     begin: torch.Tensor
+    #: The powers of the units of data and of codes that they are measured in.
     unit: tuple[int, int] = (0, 0)
+    #: Their lower bound.
     lower: float | None = None
 
 
@@ -136,7 +122,7 @@ class Codes:
         return self if self.homogeneous or self.dimensionless else None
 
     def __call__(self, Z: torch.Tensor) -> torch.Tensor:
-        """The activation f."""
+        """The activation f of pre-activations (..., n, m)."""
         raise NotImplementedError
 
     def learned(self, components: torch.Tensor) -> dict[str, Learned]:
@@ -175,7 +161,8 @@ class Codes:
         raise NotImplementedError
 
     def residual(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
-        """How far F is from stationary in the set; of a stack an array."""
+        """How far F is from stationary in the set, at the scale of the data and free of the scale
+        that a part and its code share; of a stack an array."""
         raise NotImplementedError
 
     def infer(
@@ -187,7 +174,7 @@ class Codes:
         l2: float = 0.0,
         weights: np.ndarray | None = None,
     ) -> np.ndarray:
-        """The best codes (n, m) of D."""
+        """The best codes (n, m) of D for given parts, each sample by itself."""
         raise NotImplementedError
 
 
@@ -205,11 +192,9 @@ class ReLU(Codes):
         return Z.clamp(min=0)
 
     def support(self, Z: torch.Tensor) -> torch.Tensor:
-        """The positive ones."""
         return places(Z.flatten() > 0)
 
     def gates(self, Z: np.ndarray) -> np.ndarray:
-        """Open for the positive ones."""
         return Z > 0
 
     def improve(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
@@ -217,7 +202,6 @@ class ReLU(Codes):
         return nnls_sweeps(F, gram, cross)
 
     def residual(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
-        """Norm of the projected gradient (:func:`partsrep.leastsquares.stationarity`)."""
         return stationarity(F, gram, cross)
 
     def infer(self, D: Any, components: np.ndarray, **terms: Any) -> np.ndarray:
@@ -287,7 +271,6 @@ class TopK(Codes):
         return (within + torch.arange(len(within), device=Z.device)[:, None] * m).flatten()
 
     def gates(self, Z: np.ndarray) -> np.ndarray:
-        """Open for the k largest of each sample, where they are positive."""
         if self.k >= Z.shape[-2]:
             return Z > 0
         values = np.ascontiguousarray(Z.swapaxes(-1, -2))  # rows in one piece are parted faster
@@ -295,10 +278,9 @@ class TopK(Codes):
         return (least[..., None, :] <= Z) & (Z > 0)
 
     def improve(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-        """Sweeps on the present support, then an exchange for each of the k codes.
+        """Sweeps on the k largest codes, by what they contribute, then an exchange for each.
 
-        From F = 0 this is orthogonal matching pursuit. Of an F outside the set the k largest
-        codes of a column, measured by what they contribute, are where it begins.
+        From F = 0 this is orthogonal matching pursuit.
         """
         F = np.where(self._rank(F, gram) < self.k, F, 0)
         F = _on_support(F > 0, F, gram, cross)
@@ -322,10 +304,8 @@ class TopK(Codes):
         return _on_support(support, F, gram, cross)
 
     def _rank(self, F: np.ndarray, gram: np.ndarray) -> np.ndarray:
-        """The place of each code in its column by what it contributes, √G_kk F_k; 0 is first.
-
-        An active code of a zero part contributes nothing, but it comes before those not active.
-        """
+        """The place of each code in its column by what it contributes, √G_kk F_k; 0 is first."""
+        # An active code of a zero part contributes nothing, but it comes before those not active.
         contribution = np.where(F > 0, np.sqrt(gram_diagonal(gram, F)) * F, -1)
         order = np.argsort(-contribution, axis=0, kind="stable")
         rank = np.empty_like(order)
@@ -333,10 +313,9 @@ class TopK(Codes):
         return rank
 
     def residual(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
-        """Norm of the projected gradient over the codes that may move with the others fixed.
+        """Norm of the projected gradient over the codes that may move: 0 iff "basic feasible".
 
-        Where k codes are active these are the active ones, elsewhere all: 0 iff F is "basic
-        feasible". Whether another support would be better, it does not say.
+        Whether another support would be better, it does not say.
         """
         movable = (F > 0) | (np.count_nonzero(F, axis=0) < self.k)
         # Finite, for the slope there is multiplied by 0.
@@ -344,10 +323,7 @@ class TopK(Codes):
         return stationarity(F, gram, np.where(movable, cross, never))
 
     def infer(self, D: Any, components: np.ndarray, **terms: Any) -> np.ndarray:
-        """Pursuit and exchanges until none helps; then the exact codes of the support found.
-
-        Approximate, unless all parts are allowed: the support need not be the best one.
-        """
+        """Pursuit and exchanges until none helps; then the exact codes of the support found."""
         if self.k >= len(components):
             return exact_nnls(D, components, **terms)
         gram, cross = normal_equations(D, components, terms.get("weights"))
@@ -373,9 +349,10 @@ class Simplex(Codes):
 
     For NMF only: it has no activation.
 
-    Notes
-    -----
-    An l1 penalty is the same for all members, so it changes nothing.
+    References
+    ----------
+    O'Donoghue, Candès (2015), "Adaptive restart for accelerated gradient schemes", the scheme by
+    function values, for the half step.
 
     Examples
     --------
@@ -386,15 +363,7 @@ class Simplex(Codes):
     counterpart = (None, "no activation gives such codes")
 
     def improve(self, F: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-        """Projected gradient steps with Nesterov's momentum, which a column loses where q rises.
-
-        An F outside the set is projected first.
-
-        References
-        ----------
-        O'Donoghue, Candès (2015), "Adaptive restart for accelerated gradient schemes", the scheme
-        by function values.
-        """
+        """Projected gradient steps with Nesterov's momentum, which a column loses where q rises."""
         F = project_simplex(F)
         slope = gram_matmul(gram, F) - cross
         loss = np.einsum("kn,kn->n", F, slope - cross)
@@ -422,7 +391,7 @@ class Simplex(Codes):
         return float(np.linalg.norm(np.sqrt(steepness) * step))
 
     def infer(self, D: Any, components: np.ndarray, l1: float = 0.0, **terms: Any) -> np.ndarray:
-        """The exact solution (:func:`partsrep.leastsquares.exact_simplex`)."""
+        # An l1 penalty is the same for all members of the set.
         return exact_simplex(D, components, **terms)
 
 

@@ -37,7 +37,6 @@ class Combinations(PartSet):
         raise NotImplementedError
 
     def project_tensor(self, trained: "Tensor") -> "Tensor":
-        """Nearest weights that are allowed."""
         return through_numpy(self.nearest_weights, trained)
 
 
@@ -45,12 +44,8 @@ class Combinations(PartSet):
 class Cone(Combinations):
     r"""The set {X : Xᵀ = A D, A ≥ 0}: parts are nonnegative combinations of samples, convex NMF.
 
-    The data may have any sign.
-
-    References
-    ----------
-    Ding, Li, Jordan (2010), "Convex and semi-nonnegative matrix factorizations", section 3; there
-    by multiplicative updates, here by projected gradients.
+    The data may have any sign. :func:`partsrep.presets.convex_nmf` names the source, where the
+    updates are multiplicative; here they are projected gradients.
 
     Examples
     --------
@@ -76,12 +71,7 @@ class Cone(Combinations):
 class Hull(Combinations):
     r"""The set {X : Xᵀ = A D, A ≥ 0, A1 = 1}: parts are means of samples, archetypes.
 
-    With codes on the simplex too this is archetypal analysis.
-
-    References
-    ----------
-    Cutler, Breiman (1994), "Archetypal analysis"; there by nonnegative least squares for each
-    archetype, here by projected gradients.
+    With codes on the simplex too this is :func:`partsrep.presets.archetypal` analysis.
 
     Examples
     --------
@@ -131,7 +121,6 @@ class BoundCone(PartSet):
 
     @property
     def homogeneous(self) -> bool:
-        """As the set is."""
         return self.allowed.homogeneous
 
     def return_to(self, weights: np.ndarray) -> np.ndarray:
@@ -151,7 +140,6 @@ class BoundCone(PartSet):
         return self._arrived(reached._replace(age=0))  # the momentum of another quadratic
 
     def project_tensor(self, trained: "Tensor") -> "Tensor":
-        """Nearest weights that are allowed."""
         return self.allowed.project_tensor(trained)
 
     def improve(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
@@ -159,12 +147,8 @@ class BoundCone(PartSet):
         return self._arrived(self._descend(self._at(P), gram, cross, STEPS))
 
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
-        r"""How far one step would move, each part alone.
-
-        :math:`\sigma (\sum_k G_{kk} \|A_k - \Pi(A_k - \nabla_k/(G_{kk}\sigma^2))\|^2)^{1/2}`, with
-        ∇ the gradient of q/2 by A and Π the projection of weights: a bound on how far the parts
-        would move, measured as in the other sets.
-        """
+        """How far one step of the weights would move, each part alone, times σ: a bound on how far
+        the parts would move."""
         A, curvature = self._at(P).A, self.curvature(gram, P) * self.norm**2
         return self.distance(A, self._step(A, P, gram, cross, curvature), curvature)
 

@@ -31,11 +31,8 @@ class Logistic(Codes):
 class Gaussian(Codes):
     """Codes of a variational autoencoder: in training normal around z, afterwards z itself.
 
-    The logarithm of the variance is a second linear layer of its own.
-
-    References
-    ----------
-    Kingma, Welling (2014), "Auto-encoding variational Bayes", section 2.4 and appendix B.
+    The logarithm of the variance is a second linear layer of its own, see
+    :func:`partsrep.presets.vae`.
     """
 
     nonnegative = False
@@ -55,5 +52,4 @@ class Gaussian(Codes):
         }
 
     def log_variance(self, D: torch.Tensor, learned: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Linear in the data."""
         return D @ learned["spread"].mT + learned["log_variance"].unsqueeze(-2)

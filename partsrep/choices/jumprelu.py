@@ -68,20 +68,17 @@ class JumpReLU(Codes):
         return above(Z, self.threshold)
 
     def learned(self, components: torch.Tensor) -> dict[str, Learned]:
-        """With a bandwidth the thresholds (m,)."""
         if self.bandwidth is None:
             return {}
         begin = torch.full_like(components[..., 0], self.threshold)
         return {"threshold": Learned(begin, unit=(0, 1), lower=0.0)}
 
     def activate(self, Z: torch.Tensor, learned: dict[str, torch.Tensor]) -> torch.Tensor:
-        """The codes, for thresholds that are learned or for the one that is not."""
         if self.bandwidth is None:
             return self(Z)
         return jump.Jump.apply(Z, learned["threshold"].unsqueeze(-2), self.bandwidth)
 
     def support(self, Z: torch.Tensor) -> torch.Tensor:
-        """Those above the threshold."""
         return places(Z.flatten() > self.threshold)
 
     @property
@@ -89,11 +86,9 @@ class JumpReLU(Codes):
         return self.bandwidth is None
 
     def gates(self, Z: np.ndarray) -> np.ndarray:
-        """Open above the threshold."""
         return self.threshold < Z
 
     def in_units(self, codes: float) -> JumpReLU:
-        """The same activation for codes in another unit."""
         width = None if self.bandwidth is None else self.bandwidth / codes
         return JumpReLU(self.threshold / codes, width)
 

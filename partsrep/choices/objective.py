@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from ..lazy import torch
-from ..leastsquares import ENTRIES, blocks, with_penalty
+from ..leastsquares import ENTRIES, pieces, with_penalty
 from ..validation import check_choice, check_fields, check_integer, check_number
 from .units import Unit
 
@@ -160,6 +160,7 @@ class Weighted(Penalty):
 
     def __post_init__(self):
         check_fields(self, check_number, "weight")
+        check_choice("per", self.per, ("sample", "entry", "data"))
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,6 @@ class Norm(Weighted):
     def __post_init__(self):
         super().__post_init__()
         check_choice("on", self.on, ("codes", "parts"))
-        check_choice("per", self.per, ("sample", "entry", "data"))
 
     def __call__(self, output: Output) -> torch.Tensor:
         if self.on == "parts":
@@ -184,14 +184,12 @@ class Norm(Weighted):
         raise NotImplementedError
 
     def counterpart(self, problem: Any) -> tuple[Penalty | None, str]:
-        """The same penalty, unless the other factor evades it."""
         factors = {penalty.on for penalty in problem.objective.penalties}
         if problem.parts.homogeneous and factors == {self.on}:
             return None, "parts of any norm evade it (T11)"
         return self, "the same penalty, at parts whose norm is fixed or penalised (T11)"
 
     def value(self, F: np.ndarray) -> float:
-        """The weighted sum over entries, in double precision."""
         return float(self.weight * self.entrywise(F).sum(dtype=np.float64))
 
 
@@ -234,7 +232,6 @@ class L1(Norm):
         return self.weight * sizes.sum(dim=-1).mean(dim=-1)
 
     def counterpart(self, problem: Any) -> tuple[Penalty | None, str]:
-        """The same penalty; by norm the plain one at parts of norm 1."""
         if not self.by_norm:
             return super().counterpart(problem)
         plain = replace(self, by_norm=False)
@@ -245,7 +242,7 @@ class L1(Norm):
         return float(self.weight / 2), 0.0
 
     def in_units(self, unit: Unit) -> Penalty | None:
-        """The same penalty in other units; by norm it has that of the data."""
+        # By norm it has the unit of the data.
         return super().in_units(unit._replace(parts=1.0) if self.by_norm else unit)
 
 
@@ -332,11 +329,9 @@ class KL(Weighted):
         return self.target
 
     def of_zero_codes(self, n_components: int) -> float:
-        """That of units at the floor."""
         return float(self.of_means(torch.zeros(n_components)))
 
     def counterpart(self, problem: Any) -> tuple[Penalty | None, str]:
-        """None: ReLU codes evade it where parts have any norm."""
         codes = problem.codes
         if not (codes.homogeneous and codes.sparsity is None and problem.parts.homogeneous):
             return super().counterpart(problem)
@@ -353,19 +348,15 @@ class KL(Weighted):
 
 @dataclass(frozen=True)
 class Hoyer(Weighted):
-    r"""weight · mean over samples of 1 − sparseness(h_i).
+    """weight · mean over samples of 1 − sparseness(h_i), whatever the codes' scale.
 
-    The sparseness :math:`(\sqrt m - \|h\|_1 / \|h\|_2) / (\sqrt m - 1)` lies between 0 (all codes
-    equal) and 1 (at most one active); it does not depend on the codes' scale.
+    The :func:`partsrep.choices.parts.sparseness` is 0 where all codes are equal, 1 where at most
+    one is active.
 
     Parameters
     ----------
     weight : float ≥ 0
         In units of data squared.
-
-    References
-    ----------
-    Hoyer (2004), "Non-negative matrix factorization with sparseness constraints", section 3.1.
     """
 
     degree = 0
@@ -387,17 +378,13 @@ class Decay(Penalty):
     r"""Half the squares of the weights, :math:`\tfrac12 (\alpha \sum_{w<0} w^2 + \beta
     \sum_{w>0} w^2)`, over encoder and decoder, biases left out.
 
-    Decay of the negative weights alone draws towards nonnegative ones, as NCAE does.
+    Decay of the negative weights alone draws towards nonnegative ones, as in
+    :func:`partsrep.presets.ncae`.
 
     Parameters
     ----------
     negative, positive : float ≥ 0
         α and β.
-
-    References
-    ----------
-    Hosseini-Asl, Zurada, Nasraoui (2016), "Deep learning of part-based representation of data using
-    sparse autoencoders with nonnegativity constraints", arXiv 1601.02733.
     """
 
     negative: float
@@ -418,7 +405,6 @@ class Decay(Penalty):
         return (self.negative * low + self.positive * high) / 2
 
     def in_units(self, unit: Unit) -> Decay:
-        """The same penalty in other units of the data; those of the weights must not change."""
         return Decay(self.negative / unit.objective, self.positive / unit.objective)
 
 
@@ -449,16 +435,11 @@ class PathNorm(Weighted):
     degree = 0
     of_paths = True
 
-    def __post_init__(self):
-        super().__post_init__()
-        check_choice("per", self.per, ("sample", "entry", "data"))
-
     def __call__(self, output: Output) -> torch.Tensor:
         energies = (w.square().sum(dim=-1) for w in (output.module.U, output.module.components))
         return self.weight * math.prod(energies).sum(dim=-1)
 
     def counterpart(self, problem: Any) -> tuple[None, str]:
-        """None: exact codes have no encoder."""
         return None, "NMF has no encoder whose weights could be large"
 
 
@@ -507,11 +488,9 @@ class AuxK(Weighted):
         return self.weight * torch.where(idle.any(dim=-1), error, 0)
 
     def in_units(self, unit: Unit) -> AuxK:
-        """The same penalty: it is a squared error of the data."""
         return self
 
     def counterpart(self, problem: Any) -> tuple[None, str]:
-        """None: exact codes use whatever part helps."""
         return None, "NMF has no dead units to reinitialise (T9)"
 
     def idle(self, usage: torch.Tensor) -> torch.Tensor:
@@ -537,18 +516,14 @@ class AuxK(Weighted):
 class PriorKL(Weighted):
     r"""weight · mean over samples of KL(q(z|d) ‖ N(0, I)), the rate of a variational code.
 
-    :math:`\tfrac12 \sum_j (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)`; for Gaussian codes.
+    :math:`\tfrac12 \sum_j (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)`; for Gaussian codes, see
+    :func:`partsrep.presets.beta_vae`.
 
     Parameters
     ----------
     weight : float ≥ 0
         For squared errors twice the noise's variance in units of data squared, times β; for
         Bernoulli β itself.
-
-    References
-    ----------
-    Kingma, Welling (2014), "Auto-encoding variational Bayes", appendix B; Higgins et al. (2017),
-    "β-VAE", equation 4.
     """
 
     degree = 0
@@ -575,11 +550,6 @@ class LogVolume(Weighted):
     per : "sample", "entry" or "data"
         As for :class:`L1`.
 
-    Notes
-    -----
-    The logarithm of the determinant is concave in M = PPᵀ + δI, so that its tangent at the present
-    P, tr(M⁻¹ P Pᵀ), majorises it: lowering that lowers the penalty.
-
     References
     ----------
     Fu, Huang, Yang, Ma, Sidiropoulos (2016), "Robust volume minimization-based matrix
@@ -602,7 +572,6 @@ class LogVolume(Weighted):
     def __post_init__(self):
         super().__post_init__()
         check_fields(self, check_number, "delta", above=True)
-        check_choice("per", self.per, ("sample", "entry", "data"))
 
     def __call__(self, output: Output) -> torch.Tensor:
         P = output.module.components
@@ -610,30 +579,25 @@ class LogVolume(Weighted):
         return self.weight * torch.linalg.slogdet(spread).logabsdet
 
     def value(self, P: np.ndarray) -> float:
-        """In double precision."""
         return float(self.weight * np.linalg.slogdet(self._spread(P))[1])
 
     def quadratic(
         self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """G + weight·(PPᵀ + δI)⁻¹ and C."""
+        """By its tangent tr(M⁻¹ P Pᵀ), which majorises it: log det M is concave in M = PPᵀ + δI."""
         slope = (self.weight * np.linalg.inv(self._spread(P))).astype(gram.dtype)
         return gram + (slope if gram.ndim == 2 else slope[..., None]), cross
 
     def counterpart(self, problem: Any) -> tuple[Penalty, str]:
-        """The same penalty."""
         return self, "the volume of the parts is the same in both"
 
     def of_zero_codes(self, n_components: int) -> float:
-        """That of parts of zero."""
         return self.weight * n_components * math.log(self.delta)
 
     def shift(self, unit: Unit, n_components: int) -> float:
-        """That of log det(c² M) = 2m log c + log det M."""
         return self.weight * 2 * n_components * math.log(unit.parts)
 
     def in_units(self, unit: Unit) -> Penalty | None:
-        """The same penalty, up to a shift, in other units."""
         delta = max(self.delta / unit.power(unit.parts, 2), SMALLEST)
         return Penalty.in_units(replace(self, delta=delta), unit)
 
@@ -676,11 +640,9 @@ class Bernoulli:
     is_differentiable = True
 
     def __call__(self, D_hat: torch.Tensor, D: torch.Tensor) -> torch.Tensor:
-        """That of each entry."""
         return torch.nn.functional.binary_cross_entropy(D_hat, D.expand_as(D_hat), reduction="none")
 
     def of_constant(self, mean: np.ndarray, square: float, D_hat: Any) -> float:
-        """That of a sample, on average, from the same reconstruction of all."""
         return -float(np.sum(xlogy(mean, D_hat) + xlogy(1 - mean, 1 - D_hat)))
 
 
@@ -756,7 +718,7 @@ class Objective:
         """
         n, d = D.shape
         energy, total = 0.0, np.zeros(d)
-        for rows in blocks(n, max(ENTRIES // d, 1)):
+        for rows in pieces(D, ENTRIES):
             block = np.asarray(D[rows])
             energy += float(np.einsum("ij,ij->", block, block, dtype=np.float64))
             total += block.sum(axis=0, dtype=np.float64)

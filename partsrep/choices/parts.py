@@ -133,10 +133,8 @@ class PartSet:
         return P
 
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
-        """0 iff no small step within the set lowers q; free of how a part and its code share scale.
-
-        Here how far the updates of `improve` would move, each made alone.
-        """
+        """0 iff no small step within the set lowers q; free of how a part and its code share scale:
+        here how far the updates of `improve` would move, each made alone."""
         curvature = self.curvature(gram, P)
         step = (cross - gram_matmul(gram, P)) / np.where(curvature > 0, curvature, 1)
         return self.distance(P, np.where(curvature > 0, self.nearest_rows(P + step), P), curvature)
@@ -185,21 +183,17 @@ class Parts(PartSet):
 
     @property
     def homogeneous(self) -> bool:
-        """A norm is a scale; signs are none."""
         return not self.unit
 
     @property
     def columnwise(self) -> bool:
-        """A norm ties all features of a part together; signs do not."""
         return not self.unit
 
     @property
     def bounds(self) -> tuple[float | None, float | None] | None:
-        """Signs are bounds; a norm is none."""
         return None if self.unit else (0 if self.nonnegative else None, None)
 
     def with_offset(self, offset: bool) -> "Parts":
-        """The set with or without an offset."""
         return replace(self, offset=offset)
 
     def project(self, components: Array) -> Array:
@@ -215,7 +209,6 @@ class Parts(PartSet):
         return components
 
     def project_tensor(self, trained: "Tensor") -> "Tensor":
-        """Nearest member."""
         return self.project(trained)
 
     def nearest_rows(self, targets: np.ndarray) -> np.ndarray:
@@ -288,11 +281,9 @@ class Fixed(PartSet):
         return np.broadcast_to(self.X.T, components.shape).astype(components.dtype)
 
     def improve(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-        """Nothing can be."""
         return self.project(P)
 
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
-        """And so nothing is left to do."""
         return 0.0
 
 

@@ -39,7 +39,6 @@ class Selection(Codes):
         )
 
     def support(self, Z: torch.Tensor) -> torch.Tensor:
-        """The positive ones of those selected."""
         return places(self(Z).flatten() > 0)
 
 
@@ -79,7 +78,6 @@ class BatchTopK(Selection):
         return _cuts([Z.flatten()], [self.k * len(Z)], objective)[0]
 
     def support(self, Z: torch.Tensor) -> torch.Tensor:
-        """The k·n largest positive ones."""
         if Z.ndim > 2:  # each member of a stack by itself
             return super().support(Z)
         return _largest(Z.flatten(), self.k * len(Z))

@@ -82,6 +82,11 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             return 1.0 if error == 0 else -np.inf
         return 1 - error / spread
 
+    def check(self) -> None:
+        """Raise a ValueError if the solver cannot take a choice that the arguments name."""
+        problem = self.problem  # first, since it says what is no choice at all
+        self._solver.check(problem)
+
     def _chosen(self, argument: str) -> Any:
         """The choice that an argument names."""
         return check_choice(argument, getattr(self, argument), *self._takes[argument])

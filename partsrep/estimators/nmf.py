@@ -30,11 +30,11 @@ from ..validation import (
     check_choice,
     check_custom,
     check_data,
-    check_factor,
     check_integer,
     check_mask,
     check_number,
     check_scale,
+    check_weights,
 )
 from .base import Choices, PartsModel, all_or_nothing
 
@@ -347,11 +347,6 @@ class NMF(PartsModel):
         penalties = (*self._alphas(), *self._penalties())
         return Problem(parts, codes, inference, Objective(self._fit_to, penalties=penalties))
 
-    def check(self) -> None:
-        """Raise a ValueError if the solver cannot take a choice that the arguments name."""
-        problem = self.problem  # first, since it says what is no choice at all
-        self._solver.check(problem)
-
     @property
     def _fit_to(self) -> Beta:
         """The data-fit."""
@@ -515,9 +510,9 @@ class NMF(PartsModel):
             return starts.begin(D, m, problem, self._named_start(D, m, problem), rng)
         given = isinstance(self.start, tuple)
         X = self.start[1] if given else self.start.components_.T
-        X = check_factor(X, "X", (D.shape[1], m), D.dtype) / unit.parts
+        X = check_weights(X, "start's X", D.dtype, (D.shape[1], m)) / unit.parts
         if given:
-            H = check_factor(self.start[0], "H", (D.shape[0], m), D.dtype)
+            H = check_weights(self.start[0], "start's H", D.dtype, (D.shape[0], m))
             return Factors(H / unit.codes, X.T)
         components = problem.parts.bind(D).project(X.T.copy())
         return Factors(ReLU().infer(D, components), components)

@@ -520,10 +520,6 @@ class SAE(PartsModel):
             )
         return D
 
-    def check(self) -> None:
-        """Raise a ValueError if the solver cannot take a choice that the arguments name."""
-        self._solver.check(self.problem)
-
     @property
     def problem(self) -> Problem:
         """The four choices that the arguments name, fitted or not."""

@@ -61,6 +61,5 @@ class UnitMean(PartSet):
     nonnegative = True
 
     def project(self, components: np.ndarray) -> np.ndarray:
-        """Nearest member, part by part."""
         d = components.shape[1]
         return d * project_simplex(components.T / d).T

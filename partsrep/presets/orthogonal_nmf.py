@@ -76,7 +76,6 @@ class Disjoint(PartSet):
         return BoundDisjoint(D)
 
     def project(self, components: np.ndarray) -> np.ndarray:
-        """Nearest member: the largest entry of each feature if it is positive, else none."""
         return _largest(components, components)
 
     def improve(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
@@ -92,7 +91,6 @@ class Disjoint(PartSet):
         return np.where(gains.max(axis=0) > 0, _largest(entries, gains), P * (curvature == 0))
 
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
-        """How far :meth:`improve` would move."""
         return self.distance(P, self.improve(P, gram, cross), gram_diagonal(gram, P))
 
 

@@ -60,7 +60,6 @@ class Samples(PartSet):
     trainable = False
 
     def bind(self, D) -> "BoundSamples":
-        """Begin a fit among the samples D (n, d), dense or sparse."""
         return BoundSamples(D)
 
 
@@ -71,12 +70,6 @@ class BoundSamples(PartSet):
 
     def __init__(self, D):
         self.D = D
-        self._weights: np.ndarray | None = None
-
-    @property
-    def weights(self) -> np.ndarray | None:
-        """A of the parts that `project` returned last, (m, n)."""
-        return self._weights
 
     def project(self, components: np.ndarray) -> np.ndarray:
         """Nearest parts: the choice of samples with the least sum of squared distances."""
@@ -86,13 +79,11 @@ class BoundSamples(PartSet):
                 f"there are only {self.D.shape[0]}."
             )
         chosen = linear_sum_assignment(distances(components, self.D))[1]
-        self._weights = indicator(chosen, self.D)
-        return self._weights @ self.D
+        self.weights = indicator(chosen, self.D)
+        return self.weights @ self.D
 
     def improve(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-        """The same parts."""
         return P.copy()
 
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float:
-        """Always 0: no small step leads from one sample to another."""
-        return 0.0
+        return 0.0  # no small step leads from one sample to another

@@ -40,9 +40,9 @@ def sparse_nmf(n_components="auto", sparseness=0.7, **settings) -> NMF:
 class Sparseness(PartSet):
     r"""The set {X : x_j ≥ 0, sparseness(x_j) = `value`}, whatever the norm of a part.
 
-    :func:`partsrep.choices.parts.sparseness` is (√d − ‖x‖₁/‖x‖₂)/(√d − 1). The parts of a plain NMF
-    can be dense or sparse as the data will have it; this sets the choice apart from the data. Hoyer
-    projects gradients; here one part after the other is updated exactly.
+    The parts of a plain NMF can be dense or sparse as the data will have it; this sets the
+    :func:`partsrep.choices.parts.sparseness` apart from the data. Hoyer projects gradients; here
+    one part after the other is updated exactly.
 
     Parameters
     ----------
@@ -63,9 +63,7 @@ class Sparseness(PartSet):
     homogeneous = True
 
     def __post_init__(self):
-        check_fields(self, check_number, "value", above=True)
-        if self.value >= 1:
-            raise ValueError(f"Sparseness's value must be below 1; got {self.value!r}.")
+        check_fields(self, check_number, "value", maximum=1, above=True, below=True)
 
     def project(self, components: np.ndarray) -> np.ndarray:
         r"""Nearest member, part by part.

@@ -68,21 +68,18 @@ def execute(
 
 
 def imported(notebooks: Iterable[NotebookNode]) -> list[str]:
-    """The modules that notebooks import at the top level of their cells."""
-    cells = (cell for notebook in notebooks for cell in notebook.cells)
-    return imports([cell.source for cell in cells if cell.cell_type == "code"])
-
-
-def imports(sources: list[str]) -> list[str]:
-    """The modules that code cells import at their top level, in order.
+    """The modules that notebooks import at the top level of their cells, in order.
 
     Examples
     --------
-    >>> imports(["%matplotlib inline", "import numpy as np\\nfrom scipy import linalg"])
+    >>> from nbformat.v4 import new_code_cell, new_notebook
+    >>> sources = "%matplotlib inline", "import numpy as np\\nfrom scipy import linalg"
+    >>> imported([new_notebook(cells=[new_code_cell(source) for source in sources])])
     ['numpy', 'scipy', 'scipy.linalg']
     """
     found = []
-    for source in sources:
+    cells = (cell for notebook in notebooks for cell in notebook.cells)
+    for source in (cell.source for cell in cells if cell.cell_type == "code"):
         with suppress(SyntaxError):  # the notebook will say so
             for node in ast.parse(python(source)).body:
                 if isinstance(node, ast.Import):

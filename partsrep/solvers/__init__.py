@@ -41,24 +41,10 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """When a solver ends.
+    """When a solver ends, and its steps."""
 
-    Parameters
-    ----------
-    tol : float ≥ 0
-        The relative gain, or residual, below which it ends.
-    max_iter : int
-        Most iterations, rounds or epochs.
-    batch_size : int
-        Samples a step.
-    learning_rate : float or None
-        None: the solver's own.
-    rule : object or None
-        Of the online solver.
-    """
-
-    tol: float
-    max_iter: int
-    batch_size: int = 256
-    learning_rate: float | None = None
-    rule: Any = None
+    tol: float  # the relative gain, or residual, below which it ends
+    max_iter: int  # most iterations, rounds or epochs
+    batch_size: int = 256  # samples a step
+    learning_rate: float | None = None  # None: the solver's own
+    rule: Any = None  # of the online solver

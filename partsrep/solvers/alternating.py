@@ -58,22 +58,7 @@ def descend(
     Each round: better codes for the present parts, as NMF finds them; the encoder that comes
     nearest to them by linear least squares; the codes it really gives, A = f(DUᵀ + b); better parts
     for those. The loss may rise in a round, so the best round is kept; it stops when twenty rounds
-    together gain less than a part `tol`.
-
-    Parameters
-    ----------
-    D : ndarray (n, d)
-    components : ndarray (m, d)
-        Parts to begin from; not changed.
-    problem : Problem
-        A problem that :func:`solves` accepts.
-
-    Returns
-    -------
-    Weights
-        With ReLU parts have norm 1, where their set allows it.
-    History
-        "objective" (mean over samples), "seconds".
+    together gain less than a part `tol`. With ReLU parts have norm 1, where their set allows it.
     """
     codes, parts = problem.codes, problem.parts
     F, P = np.zeros((len(components), len(D)), D.dtype), parts.project(components)

@@ -76,15 +76,12 @@ class Autoencoder(nn.Module):
     Parameters
     ----------
     problem : Problem
-        Parts that are made of samples are bound to them.
-    components : tensor (m, d)
-        Xᵀ.
-    encoder : tensor (m, d) or None
-        U, or None for Xᵀ; not used where the encoder is tied.
-    bias : tensor (m,) or None
-        The bias b, or None for zeros; not used where the layer has no bias.
-    offset : tensor (d,) or None
-        The offset c, or None for zeros; not used where the parts have no offset.
+        Parts that are made of samples are bound to them. Weights that it has no place for, such as
+        those of a tied encoder, are not used.
+    components, encoder : tensor (m, d)
+        Xᵀ and U; None for U is Xᵀ.
+    bias, offset : tensor (m,), (d,) or None
+        b and c; None is zeros.
     """
 
     dictionary: torch.Tensor

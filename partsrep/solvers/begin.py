@@ -14,7 +14,7 @@ from ..choices.problem import Problem
 from ..choices.units import Unit
 from ..leastsquares import exact_nnls, linear_encoder
 from ..threads import one_where_more_do_not_pay
-from ..validation import check_factor
+from ..validation import check_weights
 from . import Settings, Weights, adam, alternating, hals, projection, starts
 
 # A start is the best of so many on so many samples, as far as they have so many codes together.
@@ -36,14 +36,14 @@ def fresh(D: Any, m: int, problem: Problem, rng: np.random.RandomState) -> Weigh
 
 def given(start: tuple, D: Any, m: int, unit: Unit) -> Weights:
     """U and X as they were given."""
-    U = check_factor(start[0], "U", (m, D.shape[1]), D.dtype)
-    X = check_factor(start[1], "X", (D.shape[1], m), D.dtype)
+    U = check_weights(start[0], "start's U", D.dtype, (m, D.shape[1]))
+    X = check_weights(start[1], "start's X", D.dtype, (D.shape[1], m))
     return Weights(X.T / unit.parts, U * unit.parts)
 
 
 def fitted(start: Any, D: Any, m: int, problem: Problem, unit: Unit) -> Weights:
     """The parts of a fitted model, with its encoder or the one nearest to its codes."""
-    X = check_factor(start.components_.T / unit.parts, "X", (D.shape[1], m), D.dtype)
+    X = check_weights(start.components_.T / unit.parts, "start's X", D.dtype, (D.shape[1], m))
     if not hasattr(start, "encoder_"):
         return encoded(X.T, D, problem)
     components = problem.parts.project(X.T.copy())

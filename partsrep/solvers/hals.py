@@ -234,29 +234,26 @@ def descend(
     ----------
     D : ndarray or sparse matrix (n, d)
     H, components : ndarray
-        The start, (n, m) and (m, d), within what is allowed; not changed. Or a stack of starts,
-        (s, n, m) and (s, m, d), of a problem that stacks: each descends by itself.
+        The start, (n, m) and (m, d), within what is allowed; not changed. Or a stack of starts of a
+        problem that stacks: each descends by itself.
     problem : Problem
         Its parts are bound to D if they depend on it.
     histories : list of History
         One for each start, which go on from here.
     weights : ndarray (n, d) ≥ 0 or None
         Of the squared errors. Where a weight is 0, D must be 0.
-    tol : float
+    tol, gain : float
         Stop when an iteration's residual (:func:`partsrep.solvers.optimality.kkt_residual`) is at
-        most this.
+        most `tol`, or when it lowers the objective by less than the share `gain`.
     max_iter : int
         Most iterations in the whole history.
-    gain : float
-        Stop also when an iteration lowers the objective by less than this share.
     extrapolate : bool
         Whether extrapolation may be switched on.
 
     References
     ----------
-    Gillis, Glineur (2012), "Accelerated multiplicative updates and hierarchical ALS algorithms for
-    nonnegative matrix factorization"; Ang, Gillis (2019), "Accelerating nonnegative matrix
-    factorization algorithms using extrapolation", algorithm 3.
+    Ang, Gillis (2019), "Accelerating nonnegative matrix factorization algorithms using
+    extrapolation", algorithm 3.
     """
     F, P = found = tuple(np.array(factor, D.dtype, order="C") for factor in (H.mT, components))
     # Where the next turn begins: the factors themselves, or copies that are ahead of them.

@@ -35,13 +35,7 @@ def train(
 ) -> History:
     """Minimise the module's objective on all of D in place; the best iterate is what stays.
 
-    Parameters
-    ----------
-    module : Autoencoder
-        Of a problem that :func:`check` accepts; not a stack.
-    D : tensor (n, d)
-    settings : Settings
-        An iteration has to gain the square of `tol`, relative to the objective.
+    An iteration has to gain the square of `tol`, relative to the objective.
 
     Returns
     -------

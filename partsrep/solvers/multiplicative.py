@@ -14,7 +14,7 @@ from ..choices.objective import Terms
 from ..choices.parts import Parts
 from ..choices.problem import Problem
 from ..divergences import BLOCK, beta_divergence, beta_divergences, sampled_product
-from ..leastsquares import blocks
+from ..leastsquares import pieces
 from ..progress import History, progress
 from . import Factors, Settings
 from .hals import widened
@@ -107,10 +107,9 @@ def infer(
     Each begins with equal codes that rebuild the sample's sum, and ends by itself, as in
     :func:`descend`.
     """
-    size = D.shape[0] if sp.issparse(D) else max(BLOCK // D.shape[1], 1)
     components, problem = components.astype(np.float64), problem.against_data(D.shape)
     codes = []
-    for rows in blocks(D.shape[0], size):
+    for rows in [slice(None)] if sp.issparse(D) else pieces(D, BLOCK):
         some = None if weights is None else weights[rows]
         codes.append(_codes(D[rows].astype(np.float64), components, problem, some, settings))
     return np.concatenate(codes)
@@ -177,7 +176,7 @@ def _halves(
         ratio = entries.data / D_hat * D_hat ** (beta - 1)
         down = (type(D)((ratio, D.indices, D.indptr), shape=D.shape) @ P.T).T
         if not plain:
-            rows = blocks(F.shape[1], max(BLOCK // D.shape[1], 1))
+            rows = pieces(D, BLOCK)
             up = [P @ np.maximum(F[:, some].T @ P, floor).T ** (beta - 1) for some in rows]
     else:
         D_hat = np.maximum(F.T @ P, floor)

@@ -29,7 +29,7 @@ ALIVE = 0.1  # of the largest part's norm: the norms of used and unused parts li
 
 @dataclass(frozen=True)
 class Online:
-    r"""Settings of the online rule; by default those of its authors.
+    r"""Settings of the online rule of :func:`partsrep.presets.nnsae`; by default its authors'.
 
     For a sample x, with the codes of a tied logistic layer,
 
@@ -62,11 +62,6 @@ class Online:
     ValueError
         If a setting is out of its range.
 
-    References
-    ----------
-    Lemme, Reinhart, Steil (2012), "Online learning and generalization of parts-based image
-    representations by non-negative sparse autoencoders".
-
     Examples
     --------
     >>> Online(plasticity=1e-4)
@@ -80,13 +75,10 @@ class Online:
     epsilon: float = 2e-4
 
     def __post_init__(self):
-        check_fields(self, check_number, "plasticity", "negative", "positive")
-        check_fields(self, check_number, "mean", "epsilon", above=True)
-        if self.mean >= 1:
-            raise ValueError(f"Online's mean must be below 1; got {self.mean!r}.")
-        for name in ("negative", "positive"):
-            if getattr(self, name) > 1:
-                raise ValueError(f"Online's {name} must be at most 1; got {getattr(self, name)!r}.")
+        check_fields(self, check_number, "plasticity")
+        check_fields(self, check_number, "negative", "positive", maximum=1)
+        check_fields(self, check_number, "mean", maximum=1, above=True, below=True)
+        check_fields(self, check_number, "epsilon", above=True)
 
 
 def check(problem: Problem) -> None:
@@ -107,16 +99,9 @@ def check(problem: Problem) -> None:
 def start(
     D: np.ndarray, n_components: int, problem: Problem, rng: np.random.RandomState
 ) -> Weights:
-    """Components, no encoder, biases and no offset, as the authors begin; gains begin at 1.
+    """As the authors begin: components from 0.0125 to 0.0625 and biases of −3; gains begin at 1.
 
-    Weights are drawn evenly from 0.0125 to 0.0625 and biases are −3. Nothing of that scales with
-    the data, which are expected between 0 and a value from 0.25 to 1.
-
-    Examples
-    --------
-    >>> components, _, bias, _ = start(np.eye(3), 2, Problem(), np.random.RandomState(0))
-    >>> components.shape, bias
-    ((2, 3), array([-3., -3.]))
+    Nothing of that scales with the data, which are expected between 0 and a value from 0.25 to 1.
     """
     components = rng.uniform(0.0125, 0.0625, size=(n_components, D.shape[1])).astype(D.dtype)
     return Weights(components, bias=np.full(n_components, -3.0, D.dtype))
@@ -136,30 +121,9 @@ def epoch(
     learning_rate: float,
     rule: Online,
 ) -> None:
-    """The steps of :class:`Online` for one sample after the other, in place.
+    """The steps of :class:`Online` for one sample of D after the other, in place, with the rate η₀.
 
-    Parameters
-    ----------
-    D : ndarray (n, d)
-        In the order of learning.
-    components : ndarray (m, d)
-        Xᵀ, of float64 like the other two.
-    gain, bias : ndarray (m,)
-        The factors a and the biases b.
-    learning_rate : float ≥ 0
-        The rate η₀.
-    rule : Online
-
-    Examples
-    --------
-    Without plasticity and from parts of zero, codes are ½ and the read-out moves by η₀ times the
-    sample, 1 / ‖h‖ times the direction of h:
-
-    >>> components, gain, bias = np.zeros((1, 2)), np.ones(1), np.zeros(1)
-    >>> rule = Online(plasticity=0.0, epsilon=1e-12)
-    >>> epoch(np.array([[2.0, 4.0]]), components, gain, bias, learning_rate=0.1, rule=rule)
-    >>> components.round(6)
-    array([[0.4, 0.8]])
+    Components (m, d), the factors a and the biases b (m,) are of float64.
     """
     for x in D:
         g = components @ x
@@ -175,10 +139,7 @@ def epoch(
 
 
 def train(
-    module: Autoencoder,
-    D: torch.Tensor,
-    rngs: list[np.random.RandomState],
-    settings: Settings,
+    module: Autoencoder, D: torch.Tensor, rngs: list[np.random.RandomState], settings: Settings
 ) -> History:
     """Train a module by the online rule, in place, a fresh random order each epoch.
 
@@ -186,15 +147,6 @@ def train(
     stays is the last epoch, not the best one. An epoch that ends with weights that are not finite
     or a gain that is not positive is undone, and training ends there with a warning. The module
     holds the last whole epoch when it is interrupted.
-
-    Parameters
-    ----------
-    module : Autoencoder
-        Of a problem that :func:`check` accepts.
-    D : tensor (n, d)
-        Between 0 and a value from 0.25 to 1, see :func:`start`.
-    settings : Settings
-        Its `rule` is an :class:`Online`, or None for the authors' settings.
 
     Returns
     -------
@@ -205,7 +157,7 @@ def train(
     Raises
     ------
     ValueError
-        If `rule` leaves negative weights to nonnegative parts.
+        If the rule leaves negative weights to nonnegative parts.
     Interrupted
         At Ctrl-C.
     """

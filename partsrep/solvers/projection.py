@@ -38,7 +38,7 @@ from ..choices.inference import Layer
 from ..choices.objective import Objective
 from ..choices.parts import Parts
 from ..choices.problem import Problem
-from ..leastsquares import columnwise_loss, data_norm, nnls_sweeps
+from ..leastsquares import columnwise_loss, data_norm, nnls_sweeps, stack_matmul
 from ..progress import History, Interrupted, progress
 from ..threads import one_where_more_do_not_pay
 from . import Settings, Weights, adam
@@ -230,17 +230,8 @@ def search(
 ) -> Weights:
     """The one of several starts that leads farthest in heats of a few steps.
 
-    Parameters
-    ----------
-    D : ndarray (n, d)
-    components : ndarray (s, m, d)
-        Parts to begin from.
-    codes : ndarray (s, m, n) or None
-        Their codes; None: rounds of least squares in turn find them, and better parts.
-    problem : Problem
-        Without an offset, or penalties but ridges.
-    tol : float ≥ 0
-        As of training.
+    A start is parts with their codes; without codes rounds of least squares in turn find them, and
+    better parts. The problem has no offset, and no penalties but ridges.
     """
     problem = loose(problem.against_data(D.shape))
     with one_where_more_do_not_pay(D.size * components.shape[1]):
@@ -254,11 +245,7 @@ def search(
                 if stack.ended(tol):
                     break
             stack.keep(np.argsort(stack.now.loss, kind="stable")[: (len(stack.now.V) + 1) // 2])
-        found = stack.weights
-    components, *others = found
-    return Weights(
-        components.astype(D.dtype), *(None if w is None else w.astype(D.dtype) for w in others)
-    )
+        return Weights._make(None if w is None else w.astype(D.dtype) for w in stack.weights)
 
 
 def in_turn(
@@ -393,11 +380,11 @@ class White:
 
     def over_samples(self, V: np.ndarray) -> np.ndarray:
         """V Q (s, m, n)."""
-        return _one_product(V, self.Q)
+        return stack_matmul(V, self.Q)
 
     def summed(self, A: np.ndarray) -> np.ndarray:
         """A Qᵀ (s, m, r)."""
-        return _one_product(A, self.Q.T)
+        return stack_matmul(A, self.Q.T)
 
 
 def spectrum(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -554,12 +541,6 @@ class Descent:
         if norms_move(self.problem) and has_norms_to_move(self.problem.parts):
             P, U, b = with_unit_norm(P, U, b)
         return Weights(P, U, b, c)
-
-
-def _one_product(stack: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The stack times a matrix, by one product instead of one a member."""
-    s, m, n = stack.shape
-    return (stack.reshape(s * m, n) @ matrix).reshape(s, m, matrix.shape[1])
 
 
 def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -54,8 +54,7 @@ def descend(D: Any, components: np.ndarray, settings: Settings) -> tuple[Factors
     References
     ----------
     Yuan, Oja (2005), "Projective nonnegative matrix factorization for image compression and feature
-    extraction"; Byrd, Lu, Nocedal, Zhu (1995), "A limited memory algorithm for bound constrained
-    optimization".
+    extraction".
     """
     norm, tol, max_iter = data_norm(D) or 1.0, settings.tol, settings.max_iter
     components = np.maximum(components, 0)

@@ -2,7 +2,18 @@
 
 A start of `STARTS` takes the data D (n, d), dense or sparse, the number m of parts and a
 RandomState, and returns codes H (n, m) and components (m, d). They are raw: what their scale is,
-each says. :func:`rescaled` gives them that of the data.
+each says. :func:`rescaled` gives them that of the data. Where m is too large for a start, it is a
+ValueError.
+
+References
+----------
+Boutsidis, Gallopoulos (2008), "SVD based initialization: a head start for nonnegative matrix
+factorization", for `nndsvd`; Gillis, Kumar (2015), "Exact and heuristic algorithms for
+semi-nonnegative matrix factorization", for the half-space of `wide_cone`; Araújo et al. (2001),
+"The successive projections algorithm for variable selection in spectroscopic multicomponent
+analysis", and Gillis, Vavasis (2014), "Fast and robust recursive algorithms for separable
+nonnegative matrix factorization", algorithm 1, for `spa_rows`; Hosseini-Asl, Zurada, Nasraoui
+(2016), arXiv 1601.02733, for `small`.
 """
 
 from collections.abc import Callable
@@ -47,17 +58,8 @@ def _level(D, n_components: int) -> float:
 
 
 def random(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    r"""Half-normal factors, :math:`\sqrt{\bar D / m}\,|\mathcal N(0, 1)|`, with D̄ the mean of D.
-
-    Drawn in the order in which scikit-learn draws them: one seed gives the same start there. Where
-    D̄ ≤ 0, as signed data may have it, the root mean square takes its place.
-
-    Examples
-    --------
-    >>> H, components = random(np.ones((4, 3)), 2, np.random.RandomState(0))
-    >>> H.shape, components.shape, bool(components.min() >= 0)
-    ((4, 2), (2, 3), True)
-    """
+    """Half-normal factors, √(D̄/m)·|N(0, 1)| (:func:`_level`), drawn in scikit-learn's order: one
+    seed gives the same start there."""
     n, d = D.shape
     scale = _level(D, n_components)
     components = scale * np.abs(rng.standard_normal((n_components, d)).astype(D.dtype, copy=False))
@@ -72,24 +74,9 @@ def nndsvd(
 
     Each pair splits as :math:`p q^T = (p_+ - p_-)(q_+ - q_-)^T`; of :math:`p_+ q_+^T` and
     :math:`p_- q_-^T` the one of larger norm is kept. Multiplicative updates can never leave the
-    zeros that remain, so they may be filled. The authors fill them with D̄, the mean of D; but the
-    factors are of the size of its root, so that this is another start in each unit of the data.
-    Here it is :math:`\sqrt{\bar D / m}`, with which constant factors have the mean of D. On dense
-    data the product lies above D all the same, and needs :func:`rescaled`.
-
-    Parameters
-    ----------
-    D : ndarray or sparse matrix (n, d) ≥ 0
-    n_components : int
-        At most min(n, d), else there is a ValueError.
-    fill : None, "mean" or "random"
-        What zeros get: nothing (NNDSVD), :math:`\sqrt{\bar D / m}` (NNDSVDa), or half-normal
-        numbers of a hundredth of it (NNDSVDar).
-
-    References
-    ----------
-    Boutsidis, Gallopoulos (2008), "SVD based initialization: a head start for nonnegative matrix
-    factorization".
+    zeros that remain, so that `fill` may be "mean", :func:`_level`, or "random", half-normal
+    numbers of a hundredth of it. The authors fill with the mean D̄ itself; but the factors are of
+    the size of its root, so that this is another start in each unit of the data.
 
     Examples
     --------
@@ -147,11 +134,6 @@ def wide_cone(D, components: np.ndarray, rng: np.random.RandomState) -> np.ndarr
     What the given parts have across the axis says how the cone is turned about it; its height is
     drawn.
 
-    References
-    ----------
-    Gillis, Kumar (2015), "Exact and heuristic algorithms for semi-nonnegative matrix
-    factorization", for the half-space.
-
     Examples
     --------
     >>> D = -np.array([[1.0, 2.0], [2.0, 1.0]])
@@ -194,33 +176,15 @@ def wide_cone(D, components: np.ndarray, rng: np.random.RandomState) -> np.ndarr
 
 
 def spa_rows(D, n_components: int) -> np.ndarray:
-    r"""Find the rows that all others are mixtures of: successive projections.
+    r"""The rows of D ≥ 0 that all others are mixtures of, in the order of choice, by successive
+    projections.
 
-    Among the rows :math:`r_i = d_i / \|d_i\|_1` take the one of largest norm, project all rows on
-    its orthogonal complement, and repeat. On separable data, where every row is a nonnegative
-    combination of m linearly independent ones, these are found exactly. The projections are never
-    formed: with v the new direction, :math:`\|r_i\|^2` falls by :math:`(r_i^T v)^2`, one product
-    with D a step.
-
-    Parameters
-    ----------
-    D : ndarray or sparse matrix (n, d) ≥ 0
-        CSR, if sparse: rows are picked from it.
-    n_components : int
-        The number of rows m; above n it is a ValueError.
-
-    Returns
-    -------
-    ndarray (m,) of int
-        Distinct rows, in the order of choice. Of equals the first is taken. When no row is left
-        that is independent of the chosen ones, the largest (by sum) of those not chosen follow;
-        they may repeat chosen ones, and rows of zeros come last.
-
-    References
-    ----------
-    Araújo et al. (2001), "The successive projections algorithm for variable selection in
-    spectroscopic multicomponent analysis"; Gillis, Vavasis (2014), "Fast and robust recursive
-    algorithms for separable nonnegative matrix factorization", algorithm 1.
+    Among the rows :math:`r_i = d_i / \|d_i\|_1` take the one of largest norm, of equals the first,
+    project all rows on its orthogonal complement, and repeat. On separable data, where every row is
+    a nonnegative combination of m linearly independent ones, these are found exactly. When no row
+    is left that is independent of the chosen ones, the largest (by sum) of the others follow. The
+    projections are never formed: with v the new direction, :math:`\|r_i\|^2` falls by
+    :math:`(r_i^T v)^2`, one product with D a step.
 
     Examples
     --------
@@ -255,28 +219,12 @@ def spa_rows(D, n_components: int) -> np.ndarray:
 
 
 def spa(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of D ≥ 0 that :func:`spa_rows` finds as parts, and exact codes for them; nothing is
-    drawn, and no scalar makes the start fit better.
-
-    Examples
-    --------
-    >>> D = np.array([[1.0, 1.0], [0.0, 3.0], [5.0, 0.0]])
-    >>> H, components = spa(D, 2, np.random.RandomState(0))
-    >>> bool(np.allclose(H @ components, D))
-    True
-    """
+    """The rows that :func:`spa_rows` finds as parts, and exact codes for them; nothing is drawn."""
     return _from_rows(D, spa_rows(D, n_components))
 
 
 def data_samples(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct rows of D, drawn at random, as parts, and exact codes for them: m ≤ n.
-
-    Examples
-    --------
-    >>> H, components = data_samples(np.diag([1.0, 2.0]), 2, np.random.RandomState(0))
-    >>> sorted(components.sum(axis=1).tolist())
-    [1.0, 2.0]
-    """
+    """Distinct rows of D, drawn at random, as parts, and exact codes for them."""
     if n_components > D.shape[0]:
         raise ValueError(
             f"{n_components} parts cannot be samples: there are only {D.shape[0]} of these."
@@ -302,17 +250,11 @@ def samples(D: np.ndarray, n_components: int, rng: np.random.RandomState) -> np.
 
 
 def small(D: np.ndarray, n_components: int, rng: np.random.RandomState) -> tuple:
-    """Components, encoder and no biases for a logistic layer: uniform up to √(6/(d + m + 1)).
-
-    Logistic codes of larger weights would saturate, and learn nothing.
-
-    References
-    ----------
-    Hosseini-Asl, Zurada, Nasraoui (2016), arXiv 1601.02733.
-    """
+    """Components and encoder of a logistic layer: uniform up to √(6/(d + m + 1)), since codes of
+    larger weights would saturate, and learn nothing."""
     shape = n_components, D.shape[1]
     most = (6 / (sum(shape) + 1)) ** 0.5
-    return *(rng.uniform(0, most, shape).astype(D.dtype) for _ in range(2)), None, None
+    return tuple(rng.uniform(0, most, shape).astype(D.dtype) for _ in range(2))
 
 
 #: NMF's starts by name.

@@ -22,40 +22,21 @@ from .hals import in_memory
 
 @dataclass(frozen=True)
 class Solver:
-    """One way to train.
-
-    Parameters
-    ----------
-    name : str
-    check : function
-        Of a problem; raises a ValueError.
-    train : function
-        Of a module, data, random states and settings.
-    start : function
-        The weights to begin from, by data, number of parts, problem and random state.
-    searches : bool
-        Whether the start is chosen among several.
-    scales : bool
-        Whether it sees the data in units of their root mean square, and a start at their scale.
-    streams : bool
-        Whether data may stay in files; with it several autoencoders train as one stack.
-    keeps_last : bool
-        Whether the last epoch stays, not the best.
-    limit : int or None
-        Most epochs, whatever is asked for.
-    rates : (float, float)
-        Adam's first step, relative to the weights: from a solution, and from anywhere else.
-    """
+    """One way to train."""
 
     name: str
-    check: Callable[[Problem], None]
-    train: Callable[..., History]
+    check: Callable[[Problem], None]  # raises a ValueError
+    train: Callable[..., History]  # by a module, data, random states and settings
+    #: The weights to begin from, by data, number of parts, problem and random state.
     start: Callable[..., Weights] = begin.fresh
-    searches: bool = False
+    searches: bool = False  # whether the start is chosen among several
+    #: Whether it sees the data in units of their root mean square, and a start at their scale.
     scales: bool = True
+    #: Whether data may stay in files; with it several autoencoders train as one stack.
     streams: bool = True
-    keeps_last: bool = False
-    limit: int | None = None
+    keeps_last: bool = False  # whether the last epoch stays, not the best
+    limit: int | None = None  # most epochs, whatever is asked for
+    #: Adam's first step, relative to the weights: from a solution, and from anywhere else.
     rates: tuple[float, float] = (0.003, 0.03)
 
 
@@ -87,22 +68,13 @@ Run = tuple[Autoencoder, History]
 
 @dataclass(frozen=True)
 class Training:
-    """How autoencoders are trained.
-
-    Parameters
-    ----------
-    solver : Solver
-    settings : Settings
-    start : None, a fitted model or (U, X)
-    device : None, str or torch.device
-    init : "random" or "nmf"
-    """
+    """How autoencoders are trained."""
 
     solver: Solver
     settings: Settings
-    start: Any = None
+    start: Any = None  # or a fitted model, or (U, X)
     device: Any = None
-    init: str = "random"
+    init: str = "random"  # or "nmf"
 
     def chosen(self, problem: Problem, shape: tuple[int, ...], m: int) -> Training:
         """With "auto" made certain: Adam's only where its settings are given, or what it alone can
