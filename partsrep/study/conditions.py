@@ -427,7 +427,9 @@ def noise_law(X: Any, activity: Any, D: Any = None) -> NoiseLaw:
 
     With data, `methods` has the losses of NMF and of the autoencoder themselves, the gap between
     them and how far their parts move, for these data, whatever the noise is, to first order. From
-    an NMF: its parts and codes, with zeros where noise alone can have made them positive.
+    an NMF: its parts and codes, with zeros where noise alone can have made them positive. The claim
+    is about rigid factors, and `methods.rigid` says whether these are: True, or None if that is not
+    known, and then the numbers are no law.
 
     Parameters
     ----------

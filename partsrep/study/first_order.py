@@ -8,6 +8,7 @@ import numpy as np
 from scipy.linalg import null_space
 from scipy.optimize import minimize
 
+from .freedom import freedom
 from .matching import unit_rows
 
 OPTIONS = {"maxiter": 5000, "maxfun": 10**6, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-9}
@@ -23,12 +24,16 @@ class FirstOrder:
         The least losses. The first is that of a convex problem, the second that of a local minimum.
     nmf_shift, sae_shift : ndarray (m, d)
         By how much the parts move, which have norm 1.
+    rigid : True or None
+        True: the exact NMF is rigid, as the claim asks. None: that is not known, and it may have
+        other parts far beyond these shifts. See :func:`partsrep.study.freedom.freedom`.
     """
 
     nmf_loss: float
     sae_loss: float
     nmf_shift: np.ndarray = field(repr=False)
     sae_shift: np.ndarray = field(repr=False)
+    rigid: bool | None
 
     @property
     def relative_gap(self) -> float:
@@ -54,6 +59,9 @@ def first_order(H: np.ndarray, X: np.ndarray, D: np.ndarray) -> FirstOrder:
     :math:`E (X^+ + V)^\top + H C^\top` where H > 0, and its ReLU where H = 0. The first is a convex
     quadratic program. The second is not convex: it is solved from the first's Y and the encoder
     :math:`X^+`, and what is found is an upper bound.
+
+    The claim asks for an exact NMF that is the only one, and rigid, and for enough samples. Of
+    these `rigid` is looked at, by a linear program.
 
     Parameters
     ----------
@@ -117,4 +125,5 @@ def first_order(H: np.ndarray, X: np.ndarray, D: np.ndarray) -> FirstOrder:
     start = np.concatenate([found[: d * m], np.zeros(inputs.shape[1] * m)])
     free = np.zeros((inputs.shape[1], m), bool)
     sae_loss, sae_shift, _ = solved(sae, start, np.vstack([X == 0, free]))
-    return FirstOrder(nmf_loss, sae_loss, nmf_shift, sae_shift)
+    rigid = freedom(H, X.T).rigid
+    return FirstOrder(nmf_loss, sae_loss, nmf_shift, sae_shift, rigid)

@@ -116,7 +116,6 @@ def test_plumbing_is_one_short_call(path):
 OTHERS = {
     "noise": {"n_samples": 150, "draws": 100},
     "vae": {"n_components": 4, "n_digits": 60, "iterations": 100},
-    "verdicts": {"n_components": 8},  # there parts come in pairs
 }
 
 

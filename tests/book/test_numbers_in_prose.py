@@ -149,6 +149,19 @@ def test_what_cannot_move_is_on_a_page():
     assert {name for name in NAMES if f"{name}:" not in text} == set()
 
 
+def test_each_row_of_the_answer_is_over_data_sets_or_says_that_nothing_is_measured():
+    rows = [r for r in (ROOT / "book/answer.md").read_text().splitlines() if r.startswith("| **")]
+    assert len(rows) >= 10
+    for row in rows:
+        for cell in row.split(" | ")[1:3]:
+            numbers = measured(cell)
+            assert numbers or "measured" in cell, cell
+            for name, rest in numbers:
+                ends = INTERVAL.match(rest)
+                assert ends and ends["low"], f"{name}: a mean over starts is of one data set"
+                assert "/gallery.ipynb::gallery_" in ends["low"]
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_a_bound_is_called_one(path):
     words = {

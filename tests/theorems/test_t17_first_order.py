@@ -125,6 +125,22 @@ def test_t17_the_law_knows_no_units_and_no_base_point(seed):
     assert near.relative_gap == pytest.approx(law.relative_gap, rel=0.1, abs=1e-4)
 
 
+def test_t17_it_says_whether_the_factors_are_rigid():
+    """Nested parts are not: others with the same product are far from where the law puts them."""
+    H, X, noise = unique(0)
+    s = 1e-3
+    assert noise_law(X, H, H @ X.T + s * noise).methods.rigid is True
+    nested = X.copy()
+    nested[:, 0] = X[:, 0] + X[:, 1]
+    law = noise_law(nested, H, H @ nested.T + s * noise).methods
+    other, codes = nested.copy(), H.copy()
+    other[:, 0], codes[:, 1] = X[:, 0], H[:, 1] + H[:, 0]
+    assert np.allclose(codes @ other.T, H @ nested.T)
+    apart = unit_rows(other.T) - unit_rows(nested.T)
+    assert np.linalg.norm(apart) > 10 * np.linalg.norm(law.nmf_shift)
+    assert law.rigid is None
+
+
 def test_t17_input_is_checked():
     H, X, _ = unique(0)
     with pytest.raises(ValueError, match="do not fit"):
