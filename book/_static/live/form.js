@@ -72,7 +72,7 @@ addEventListener("DOMContentLoaded", () => {
 {
   const smallest = 0.75;
   const fitting = (formula) => {
-    const [container] = formula.children;
+    const container = formula.querySelector(":scope > mjx-container");
     const line = formula.matches("div") ? container : formula;
     const { left, width } = line.getBoundingClientRect();
     const right = Math.max(
