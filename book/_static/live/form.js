@@ -96,7 +96,8 @@ addEventListener("DOMContentLoaded", () => {
     }
     const shares = formulas.map(fitting);
     formulas.forEach((formula, at) => {
-      if (shares[at] < 1) formula.style.fontSize = `${100 * Math.max(smallest, shares[at])}%`;
+      // A little less, for not all of its width shrinks with it.
+      if (shares[at] < 1) formula.style.fontSize = `${100 * Math.max(smallest, 0.97 * shares[at])}%`;
       formula.classList.toggle("scrolls", shares[at] < smallest);
       const scrolls = formula.scrollWidth > formula.clientWidth + 1 && shares[at] < smallest;
       formula.classList.toggle("scrolls", scrolls);
