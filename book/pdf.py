@@ -2,6 +2,7 @@
 
 The pages' articles are put into one page, in the order of the side bar, which the browser prints.
 It does so twice: only the first print tells on which leaf a chapter begins, as the contents say.
+The outline that a reader of PDFs shows beside the pages has the chapters' short titles.
 """
 
 import os
@@ -12,7 +13,7 @@ import chromium  # of tests/browser
 import yaml
 from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
-from pypdf import PdfReader
+from pypdf import PdfReader, PdfWriter
 
 ROOT = Path(__file__).parents[1]
 HTML = ROOT / "build/html"
@@ -21,7 +22,7 @@ LEFT_OUT = (
     ".sd-tab-set > input, .copybtn, .onlyprint"
 )
 SETTINGS = """
-document.querySelectorAll("details").forEach((details) => (details.open = true));
+document.querySelectorAll("details").forEach((one) => (one.open = !one.closest("table")));
 document.querySelectorAll(".toggle-hidden").forEach((one) => one.classList.remove("toggle-hidden"));
 """
 
@@ -128,6 +129,22 @@ def leaves_of(pdf: Path) -> dict[str, int]:
     }
 
 
+def add_outline(pdf: Path, listed: list[tuple[str, str, str]], leaves: dict[str, int]) -> None:
+    """Parts, their chapters and the chapters' sections, each with its leaf."""
+    whole = PdfWriter(clone_from=pdf)
+    above = {}
+    for part, title, page in listed[1:]:
+        leaf = leaves[name(page)] - 1
+        if part not in above:
+            above[part] = whole.add_outline_item(part, leaf, is_open=False)
+        chapter, _, section = title.partition(": ")
+        if section:
+            whole.add_outline_item(section, leaf, parent=above[part, chapter])
+        else:
+            above[part, chapter] = whole.add_outline_item(chapter, leaf, parent=above[part])
+    whole.write(pdf)
+
+
 def make(browser: str) -> Path:
     """Print the book that stands in ``build/html``, and let its pages link to the PDF."""
     pdf, page = HTML / "partsrep.pdf", HTML / "whole.html"
@@ -147,13 +164,13 @@ def make(browser: str) -> Path:
                 path=pdf,
                 prefer_css_page_size=True,
                 print_background=True,
-                outline=True,
                 tagged=True,
             )
             tab.close()
             leaves = leaves_of(pdf)
         opened.close()
     page.unlink()
+    add_outline(pdf, listed, leaves)
     hidden, shown = '<span class="pdf-edition" hidden>· <a data-href=', "<span>· <a href="
     for path in HTML.rglob("*.html"):
         path.write_text(path.read_text().replace(hidden, shown))

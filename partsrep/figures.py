@@ -112,6 +112,8 @@ def themed(svg: str) -> str:
     }
     referred = set(re.findall(r"#([\w-]+)", svg))
     for element in root.iter():
+        if (element.get("id") or "").startswith("legend"):
+            element.set("class", "legend")  # a phone's larger letters would lie on each other
         if element.get("id") not in referred:
             element.attrib.pop("id", None)
         if style := element.get("style"):
@@ -838,7 +840,8 @@ def n_components(
         ends at 1, the error of predicting zero, or before, and a triangle there stands for a mean
         beyond; it is logarithmic where the other means span more than a power of ten.
     stability : array (v, pairs)
-        MCCs between fits from random starts; each is a faint dot, their mean a line.
+        MCCs between fits from random starts; each is a faint dot, their mean a line. Pairs share
+        starts, so the dots themselves are shown in place of an interval.
     best : int
         The number of parts to mark.
 

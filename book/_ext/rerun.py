@@ -29,7 +29,8 @@ def option(name: str, value: object) -> str:
 
 def in_words(seconds: float) -> str:
     """A time as a reader wants it."""
-    return f"{math.ceil(seconds)} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    whole = f"{math.ceil(seconds)} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    return whole.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def add_foot(app, doctree, docname):

@@ -38,18 +38,21 @@ def tidy(html: str) -> str:
         return html
     for row in rows:
         for label, cell in zip(labels, row, strict=True):
-            if label and (cell is not row[0] or NUMBER.fullmatch(cell.get_text(strip=True))):
+            said = cell.get_text(strip=True)
+            if label and said and (cell is not row[0] or NUMBER.fullmatch(said)):
                 cell["data-label"] = label  # a name says by itself what it is
-    width = 0
+    widths = []
     for title, column in zip(head.tr.find_all(["th", "td"]), zip(*rows, strict=True), strict=True):
         texts = [cell.get_text(" ", strip=True) for cell in column]
         if any(texts) and all(NUMBER.fullmatch(text) for text in texts):
             for cell in (title, *column):
                 _add(cell, "number")
         words = title.get_text(" ", strip=True).split()
-        width += 2 + max(len(text) for text in (*texts, *words))
+        widths.append(2 + max(len(text) for text in (*texts, *words)))
     _add(table, "tidy")
-    if width > PHONE:
+    if len(widths) == 2 and widths[1] < PHONE / 2:
+        widths[0] = min(widths[0], PHONE / 2)  # names beside short values may break
+    if sum(widths) > PHONE:
         _add(table, "cards")
     return str(table)
 

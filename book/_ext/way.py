@@ -23,8 +23,9 @@ NO_PROSE = (
 
 def read_contents(app, env):
     """Each page's short title, and the part of the book that it stands in."""
-    app.short = {}
-    for parent in env.toctree_includes:
+    root = env.config.root_doc
+    app.short = {root: ("Front page", "Front page")}
+    for parent in sorted(env.toctree_includes, key=lambda page: page != root):  # parts first
         part = app.short.get(parent, ("", ""))[1]
         for tree in env.get_doctree(parent).findall(toctree):
             for title, page in tree["entries"]:

@@ -80,7 +80,7 @@ class Layer(Inference):
     nonnegative : bool
         Whether U ≥ 0.
     steps : int ≥ 1
-        T.
+        The number T of steps.
     gain : bool
         Whether each unit of a tied encoder has a factor of its own, U = diag(a) Xᵀ.
 

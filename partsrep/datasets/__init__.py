@@ -18,6 +18,8 @@ LOADERS: dict[str, Callable[..., Dataset]] = {**generators.LOADERS, **registry.L
 def load(name: str, **parameters) -> Dataset:
     """A data set by name.
 
+    A missing file is a FileNotFoundError that says which, where to put it and where it comes from.
+
     Parameters
     ----------
     name : str
@@ -27,8 +29,6 @@ def load(name: str, **parameters) -> Dataset:
     **parameters
         Those of the function in `partsrep.datasets.generators` or `partsrep.datasets.registry`
         that bears the name, such as ``noise=0.1`` for planted and ``split="test"`` for mnist.
-
-    A missing file is a FileNotFoundError that says which, where to put it and where it comes from.
 
     Examples
     --------

@@ -38,6 +38,9 @@ def from_file(
     numbers cannot be told from data, unless its first cell is empty and the rows or columns are
     named or numbered from 0 (as pandas writes them): `header` says what it is.
 
+    A file that is damaged or holds no numeric matrix is a ValueError, and so is one of which
+    `variable` or `header` must say more.
+
     Parameters
     ----------
     path : str or Path
@@ -45,9 +48,6 @@ def from_file(
         Which array, if the file holds several; no other is read.
     header : bool, optional
         Whether the first row of a table is a header.
-
-    A file that is damaged or holds no numeric matrix is a ValueError, and so is one of which
-    `variable` or `header` must say more.
 
     Examples
     --------

@@ -117,7 +117,7 @@ class NMF(PartsModel):
         Xᵀ: the parts as rows. Parts may also be put here by hand, for `transform`, `score` and
         `inverse_transform`.
     n_components_ : int
-        m.
+        The number m of parts.
     loss_ : float
         ‖D − HXᵀ‖²_F, over seen entries, each times its weight; for β ≠ 2 twice the divergence.
         Without penalties. H is the best one for the parts, with "mu" that of the last iteration.

@@ -362,13 +362,13 @@ class SAE(PartsModel):
         Parameters
         ----------
         encoder : array (m, d)
-            U.
+            The matrix U.
         decoder : array (d, m)
             X, the parts as columns.
         bias : None or array (m,)
-            b. Where the encoder sees D − c, this is b − U c.
+            The vector b. Where the encoder sees D − c, this is b − U c.
         decoder_bias : None or array (d,)
-            c.
+            The vector c.
         activation : "relu", "logistic", "jumprelu" or an object
             f, as in the class.
         threshold : None, number ≥ 0 or array (m,)

@@ -144,6 +144,9 @@ def sweep(
     folder, which `partsrep.runs.results` shows. The notebook is given what the grid sets, and has
     its own defaults for the rest.
 
+    A RunError says that the notebook or the grid is not in order, that another sweep is at work
+    in `out`, or that the scheduler does not answer.
+
     Parameters
     ----------
     notebook : path
@@ -163,9 +166,6 @@ def sweep(
         Seconds that a point may take, without the imports of a fresh worker.
     retry : bool
         Run only the points that have failed.
-
-    A RunError says that the notebook or the grid is not in order, that another sweep is at work
-    in `out`, or that the scheduler does not answer.
     """
     began, out = time.perf_counter(), Path(out).absolute()
     if scheduler and workers:

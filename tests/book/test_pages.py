@@ -150,3 +150,25 @@ def test_one_number_for_chapter_figure_and_statement(pages, html):
     assert numbered
     for number in numbered:
         assert re.search(rf"\b{chapter}\.\d+", number.get_text()), number
+
+
+def test_the_reference_says_what_its_docstrings_say(pages, html):
+    for path in sorted((html / "book/api").glob("*.html")):
+        for entry in pages[path].select("dl.py"):
+            head, said = entry.find("dt"), entry.find("dd")
+            known = {name.get_text() for name in head.select(".sig-param > .n")}
+            for field in said.select(":scope > .field-list > dt"):
+                title, about = field.get_text(strip=True), field.find_next_sibling("dd")
+                assert title != "Type:", f"{head['id']}: a sentence with a colon is no type"
+                first = about.select("li > p:first-child > strong, :scope > p:first-child > strong")
+                named = {name.get_text().strip("*") for name in first}
+                if title == "Parameters:" and known:
+                    assert not named - known, f"{head['id']}: a sentence among the parameters"
+        for wrong in pages[path].select(".field-list ol[start]"):
+            raise AssertionError(f"{path}: a letter with a dot is no list: {wrong}")
+
+
+def test_neighbours_have_short_titles(pages):
+    for path, page in pages.items():
+        for title in page.select(".prev-next-title"):
+            assert not title.get_text().startswith(":") and len(title.get_text()) <= 50, path

@@ -72,7 +72,11 @@ def test_only_a_wide_table_becomes_cards():
     wide = styled(
         {"what happens, in words": {"signs": "a free decoder subtracts what it added"}}
     ).to_html()
+    names = styled(
+        {"verdict": {"agreement, which is one where NMF repeats itself": "undetermined"}}
+    )
     assert "cards" not in tidied(narrow)["class"]
+    assert "cards" not in tidied(names.to_html())["class"], "the names may break"
     assert "cards" in tidied(wide)["class"]
     assert tidied(wide).td["data-label"] == "what happens, in words"
     formula = wide.replace("what happens", r'<span class="math">\(X\)</span>')

@@ -67,3 +67,55 @@ addEventListener("DOMContentLoaded", () => {
   addEventListener("hashchange", reveal);
   addEventListener("DOMContentLoaded", reveal);
 }
+
+/* A formula wider than its line is set smaller; one that is still too wide scrolls, by keys too. */
+{
+  const smallest = 0.75;
+  const fitting = (formula) => {
+    const container = formula.querySelector(":scope > mjx-container");
+    const line = formula.matches("div") ? container : formula;
+    const { left, width } = line.getBoundingClientRect();
+    const right = Math.max(
+      ...[...container.querySelectorAll("mjx-math, mjx-math > *")].map(
+        (piece) => piece.getBoundingClientRect().right,
+      ),
+    );
+    return Math.min(1, width / (right + line.scrollLeft - left - 1));
+  };
+  const fade = ({ target }) => {
+    const hidden = target.scrollWidth - target.clientWidth - target.scrollLeft;
+    target.classList.toggle("goes-on", hidden > 1);
+  };
+  const fit = () => {
+    const formulas = [...document.querySelectorAll(".bd-article .math:has(> mjx-container)")].filter(
+      (formula) => formula.checkVisibility() && formula.clientWidth,
+    );
+    for (const formula of formulas) {
+      formula.style.fontSize = "";
+      formula.classList.remove("scrolls", "goes-on");
+    }
+    const shares = formulas.map(fitting);
+    formulas.forEach((formula, at) => {
+      // A little less, for not all of its width shrinks with it.
+      if (shares[at] < 1) formula.style.fontSize = `${100 * Math.max(smallest, 0.97 * shares[at])}%`;
+      formula.classList.toggle("scrolls", shares[at] < smallest);
+      const scrolls = formula.scrollWidth > formula.clientWidth + 1 && shares[at] < smallest;
+      formula.classList.toggle("scrolls", scrolls);
+      if (!scrolls) {
+        formula.removeAttribute("tabindex");
+        return;
+      }
+      formula.tabIndex = 0;
+      formula.setAttribute("role", "group");
+      formula.setAttribute("aria-label", "formula, wider than the screen");
+      formula.addEventListener("scroll", fade, { passive: true });
+      fade({ target: formula });
+    });
+  };
+  addEventListener("load", async () => {
+    await window.MathJax?.startup?.promise;
+    fit();
+    addEventListener("resize", fit);
+    addEventListener("toggle", fit, true); // of a fold
+  });
+}
