@@ -56,6 +56,32 @@ def contrast(one, other):
     return max(light) / min(light)
 
 
+CUT = """() => {
+  const right = (box) => box.getBoundingClientRect().right;
+  return [...document.querySelectorAll(".bd-article .math:has(> mjx-container)")]
+    .filter((one) => one.checkVisibility() && one.clientWidth && one.tabIndex < 0)
+    .filter((one) => {
+      const container = one.querySelector(":scope > mjx-container");
+      const line = one.matches("div") ? container : one;
+      const pieces = [...container.querySelectorAll("mjx-math, mjx-math > *")];
+      return Math.max(...pieces.map(right)) > right(line) + 2;
+    })
+    .map((one) => one.textContent);
+}"""
+
+
+# Each has a formula that is wider than a phone; proofs are opened.
+@pytest.mark.parametrize("page", ["notebooks/allocation", "notebooks/solvers", "notebooks/vae"])
+def test_no_formula_is_cut_on_a_phone(visit, page):
+    tab = visit(page, PHONE)
+    tab.locator(".proof-fold").evaluate_all("folds => folds.forEach((fold) => (fold.open = true))")
+    tab.wait_for_function(f"() => !({CUT})().length")
+    for scrolling in tab.locator(".math.scrolls").all():
+        assert scrolling.evaluate("one => getComputedStyle(one).overflowX") == "auto"
+        assert scrolling.get_attribute("tabindex") == "0"
+    assert tab.locator(".math[style*='font-size']").count() > 0, "a wide one is set smaller"
+
+
 FIRST_PICTURE = """() => {
   const shown = [...document.querySelectorAll(".bd-article :is(img, svg, canvas)")];
   const boxes = shown.map((picture) => picture.getBoundingClientRect());

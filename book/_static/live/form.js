@@ -94,12 +94,18 @@ addEventListener("DOMContentLoaded", () => {
       formula.style.fontSize = "";
       formula.classList.remove("scrolls", "goes-on");
     }
-    const shares = formulas.map(fitting);
+    const sizes = formulas.map(() => 1);
+    // Twice, for not all of its width shrinks with a formula.
+    for (let pass = 0; pass < 2; pass++) {
+      const shares = formulas.map(fitting);
+      formulas.forEach((formula, at) => {
+        sizes[at] *= shares[at];
+        if (shares[at] < 1) formula.style.fontSize = `${100 * Math.max(smallest, sizes[at])}%`;
+      });
+    }
     formulas.forEach((formula, at) => {
-      // A little less, for not all of its width shrinks with it.
-      if (shares[at] < 1) formula.style.fontSize = `${100 * Math.max(smallest, 0.97 * shares[at])}%`;
-      formula.classList.toggle("scrolls", shares[at] < smallest);
-      const scrolls = formula.scrollWidth > formula.clientWidth + 1 && shares[at] < smallest;
+      formula.classList.toggle("scrolls", sizes[at] < smallest);
+      const scrolls = sizes[at] < smallest && formula.scrollWidth > formula.clientWidth + 1;
       formula.classList.toggle("scrolls", scrolls);
       if (!scrolls) {
         formula.removeAttribute("tabindex");
