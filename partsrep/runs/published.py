@@ -6,7 +6,7 @@ records in ``book/results/NAME.jsonl``, one a line.
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import chdir
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,10 +89,22 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
             sweep(entry["notebook"], {"list": [given[key] for key in chosen]}, out)
             for record in records(out):
                 both = before[point_key(record)], record
-                pair = ({key: r[key] for key in ("metrics", "error")} for r in both)
+                pair = (compared(record, entry.get("not_alone", ())) for record in both)
                 found = differences(*pair, entry["rtol"], entry["atol"])
                 stale += [f"{name}, {record['parameters']}: {one}" for one in found]
     return stale
+
+
+def compared(record: dict[str, Any], not_alone: Iterable[str]) -> dict[str, Any]:
+    """What a record says, without metrics that have a meaning over many points alone.
+
+    Examples
+    --------
+    >>> compared({"metrics": {"mcc": 0.9, "turned": 1 / 6}, "error": None}, ["turned"])
+    {'metrics': {'mcc': 0.9}, 'error': None}
+    """
+    metrics = {name: value for name, value in record["metrics"].items() if name not in not_alone}
+    return {"metrics": metrics, "error": record["error"]}
 
 
 def differences(before: Any, now: Any, rtol: float, atol: float, name: str = "") -> Iterator[str]:

@@ -168,7 +168,7 @@ def test_the_line_of_a_page_makes_what_is_on_the_page(project):
 def test_a_page_says_how_long_its_own_run_took(project):
     write_notebook(project / "notebooks/first.ipynb", "import time; time.sleep(3)")
     build(project)
-    said = re.search(r"it took (\d+) s", foot(project, "first").get_text())
+    said = re.search(r"it took (\d+)\ss", foot(project, "first").get_text())
     assert 3 <= int(said[1]) < 60
 
 

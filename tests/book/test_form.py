@@ -109,7 +109,7 @@ def test_the_foot_has_the_line_the_time_and_the_executed_notebook(page, name, re
     command, notebook, _out, *options = shlex.split(line)
     assert (command, notebook) == (".venv/bin/papermill", f"{name}.ipynb")
     assert options == [word for key, value in given.items() for word in ("-p", key, str(value))]
-    assert re.search(r"it took \d+ (s|minutes) when", foot.get_text())
+    assert re.search(r"it took \d+\s(s|minutes) when", foot.get_text())
     folder = request.getfixturevalue("html_of_template" if name == TEMPLATE else "html")
     path = (folder / name).parent / foot.select_one("a[download]")["href"]
     executed = nbformat.read(path, as_version=4)
