@@ -6,7 +6,7 @@ records in ``book/results/NAME.jsonl``, one a line.
 
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,22 +89,23 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
             sweep(entry["notebook"], {"list": [given[key] for key in chosen]}, out)
             for record in records(out):
                 both = before[point_key(record)], record
-                pair = (compared(record, entry.get("not_alone", ())) for record in both)
+                pair = (compared(record, entry.get("compared")) for record in both)
                 found = differences(*pair, entry["rtol"], entry["atol"])
                 stale += [f"{name}, {record['parameters']}: {one}" for one in found]
     return stale
 
 
-def compared(record: dict[str, Any], not_alone: Iterable[str]) -> dict[str, Any]:
-    """What a record says, without metrics that have a meaning over many points alone.
+def compared(record: dict[str, Any], names: list[str] | None) -> dict[str, Any]:
+    """What a record says: all of its metrics, or some.
 
     Examples
     --------
-    >>> compared({"metrics": {"mcc": 0.9, "turned": 1 / 6}, "error": None}, ["turned"])
-    {'metrics': {'mcc': 0.9}, 'error': None}
+    >>> compared({"metrics": {"word": "agree", "turned": 1 / 6}, "error": None}, ["word"])
+    {'metrics': {'word': 'agree'}, 'error': None}
     """
-    metrics = {name: value for name, value in record["metrics"].items() if name not in not_alone}
-    return {"metrics": metrics, "error": record["error"]}
+    metrics = record["metrics"]
+    some = {name: metrics[name] for name in names or metrics if name in metrics}
+    return {"metrics": some, "error": record["error"]}
 
 
 def differences(before: Any, now: Any, rtol: float, atol: float, name: str = "") -> Iterator[str]:
