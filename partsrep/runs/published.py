@@ -102,10 +102,22 @@ def compared(record: dict[str, Any], names: list[str] | None) -> dict[str, Any]:
     --------
     >>> compared({"metrics": {"word": "agree", "turned": 1 / 6}, "error": None}, ["word"])
     {'metrics': {'word': 'agree'}, 'error': None}
+
+    A name that is no metric is an error: else nothing would be compared.
+
+    >>> compared({"metrics": {"word": "agree"}, "error": None}, ["wrod"])
+    Traceback (most recent call last):
+    partsrep.runs.parameters.RunError: ...sweeps.yml has wrod under `compared`, but ... are word.
     """
     metrics = record["metrics"]
-    some = {name: metrics[name] for name in names or metrics if name in metrics}
-    return {"metrics": some, "error": record["error"]}
+    if names is None or record["error"]:
+        return {"metrics": metrics, "error": record["error"]}
+    if unknown := [name for name in names if name not in metrics]:
+        raise RunError(
+            f"{FOLDER / 'sweeps.yml'} has {', '.join(unknown)} under `compared`, but the metrics "
+            f"of its records are {', '.join(metrics)}."
+        )
+    return {"metrics": {name: metrics[name] for name in names}, "error": None}
 
 
 def differences(before: Any, now: Any, rtol: float, atol: float, name: str = "") -> Iterator[str]:
