@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # each is imported when it is first asked for
     from .study.compare import compare
     from .study.conditions import certificate, encodability, encodability_on, noise_law
     from .study.margins import margin_layer
+    from .study.prediction import predict
     from .study.selection import choose_n_components, choose_penalty, consensus
     from .study.stability import stability
     from .study.verdict import verdict

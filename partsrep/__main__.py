@@ -158,6 +158,26 @@ def results(
 
 
 @app.command()
+def predict(
+    data: Path = Argument(metavar="DATA", help="A table or matrix, samples as rows."),
+    parts: int = Option(min=1, metavar="N", help="How many parts both methods have."),
+    seeds: int = Option(5, min=2, metavar="S", help="Seeds of NMF."),
+) -> None:
+    """Foretell whether an autoencoder will find NMF's parts, before one is trained.
+
+    The autoencoder has ReLU and a nonnegative decoder. What the answer rests on is printed too.
+    """
+    with ending("predict", str(data), "--parts", str(parts), code=2):
+        from partsrep import datasets, predict
+        from partsrep.runs import RunError
+
+        try:
+            echo(predict(datasets.from_file(data).D, parts, seeds=seeds))
+        except ValueError as error:
+            raise RunError(str(error)) from None
+
+
+@app.command()
 def publish() -> None:
     """Run the published sweeps and renew their records in book/results.
 

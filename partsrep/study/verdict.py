@@ -132,8 +132,7 @@ class Verdict(Report, Agreement):
         """Which parts (m,) of the reference's best fit another part can replace at the same loss,
         with a cosine that is below 0.95 of the way from chance to 1. These are open, whatever two
         starts say."""
-        cosines = np.ones(0) if self.freedom is None else self.freedom.cosines
-        return cosines - self.chance < HELD * (1 - self.chance)
+        return replaceable(self.freedom, self.chance)
 
     @property
     def determined(self) -> bool:
@@ -262,26 +261,32 @@ def verdict(
     D = check_matrix(D, "D")
     # Were two fits begun at the same point, they could agree for that.
     others = [seed + max(seeds) - min(seeds) + 1 for seed in seeds]
-    fits_a, fits_b = restarts(_begun(a, STARTS), D, seeds), restarts(_begun(b, STARTS), D, others)
-    single_a = restarts(_begun(a, 1), D, seeds) if _begins_at_random(a) else fits_a
-    single_b = restarts(_begun(b, 1), D, others) if _begins_at_random(b) else fits_b
+    fits_a, fits_b = restarts(begun(a, STARTS), D, seeds), restarts(begun(b, STARTS), D, others)
+    single_a = restarts(begun(a, 1), D, seeds) if _begins_at_random(a) else fits_a
+    single_b = restarts(begun(b, 1), D, others) if _begins_at_random(b) else fits_b
     reference = "b" if isinstance(b, NMF) and not isinstance(a, NMF) else "a"
     own = fits_a if reference == "a" else fits_b
     rng = check_random_state(random_state)
-    chance = _chance([Fit(fit, D).live_parts for fit in own], D, rng)
+    chance = chance_of([Fit(fit, D).live_parts for fit in own], D, rng)
     best, single = (
-        _compared(*fits, D, reference, chance, draws, rng)
+        compared(*fits, D, reference, chance, draws, rng)
         for fits in ((fits_a, fits_b), (single_a, single_b))
     )
     return Verdict(
         **vars(best),
         single=single,
-        freedom=_freedom(own, D),
+        freedom=freedom_of(own, D),
         reference=reference,
         fits_a=fits_a,
         fits_b=fits_b,
         names=(type(a).__name__, type(b).__name__),
     )
+
+
+def replaceable(freedom: Freedom | None, chance: float) -> np.ndarray:
+    """Which parts others can replace that are clearly different; none if that is not known."""
+    cosines = np.ones(0) if freedom is None else freedom.cosines
+    return cosines - chance < HELD * (1 - chance)
 
 
 def _begins_at_random(method: BaseEstimator) -> bool:
@@ -290,7 +295,7 @@ def _begins_at_random(method: BaseEstimator) -> bool:
     return "n_init" in settings and settings.get("start") is None
 
 
-def _begun(method: BaseEstimator, starts: int) -> BaseEstimator:
+def begun(method: BaseEstimator, starts: int) -> BaseEstimator:
     """The method with one start, or with several unless it says itself how many."""
     method = clone(method)
     if _begins_at_random(method) and (starts == 1 or method.n_init == 1):
@@ -298,7 +303,7 @@ def _begun(method: BaseEstimator, starts: int) -> BaseEstimator:
     return method
 
 
-def _freedom(fits: list, D: np.ndarray) -> Freedom | None:
+def freedom_of(fits: list, D: np.ndarray) -> Freedom | None:
     """That of the best fit, if the product of its factors is all that the objective sees."""
     if not isinstance(fits[0], NMF):
         return None
@@ -309,7 +314,7 @@ def _freedom(fits: list, D: np.ndarray) -> Freedom | None:
     return freedom(codes_of(best, D), best.components_)
 
 
-def _compared(
+def compared(
     fits_a: list,
     fits_b: list,
     D: np.ndarray,
@@ -338,7 +343,7 @@ def _agreement(mcc: Any, seed_mcc: Any, chance: float) -> np.ndarray:
     return np.where(room > ROOM, (mcc - chance) / np.where(room > ROOM, room, 1), np.nan)
 
 
-def _chance(fits: list[np.ndarray], D: np.ndarray, rng: np.random.RandomState) -> float:
+def chance_of(fits: list[np.ndarray], D: np.ndarray, rng: np.random.RandomState) -> float:
     """The larger mean MCC of fits' parts with random samples and with mixtures of their own."""
     samples, mixtures = [], []
     for parts in fits:
