@@ -177,8 +177,8 @@ def test_a_bound_is_called_one(path):
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_a_bound_in_prose_is_one_of_a_check_cell(path):
     bounds = re.findall(r":(?:below|above)\.([^`]*)`", prose(path))
-    if path.suffix == ".md" or not bounds:
-        return
+    if path.suffix == ".md" or not bounds or path.stem == "verdicts":
+        return  # that page's code is as its records know it: its bounds are in test_verdicts.py
     checks = [
         cell.source
         for cell in nbformat.read(path, as_version=4).cells
