@@ -151,7 +151,10 @@ def results(
             jsonl.write_text(as_lines(found))
         if x or y or color:
             drawn = figure or (out if out.is_dir() else out.parent) / "figure.png"
-            runs.picture(table, x, y, color).savefig(drawn, facecolor="white")
+            try:
+                runs.picture(table, x, y, color).savefig(drawn, facecolor="white")
+            except ValueError as error:  # such as more colours than there are, or no such format
+                raise runs.RunError(f"It cannot be drawn: {error}") from None
             echo(drawn)
         elif not (csv or jsonl):
             echo(f"{table.head()}\n{len(table)} points; columns: {', '.join(table.columns)}")

@@ -142,11 +142,11 @@ def from_dictionary_learning(
             "batch= must say whether this is a BatchTopKSAE (True) or an AutoEncoderTopK (False): "
             "dict_class in config.json does, the weights do not."
         )
-    if not batch:
-        return SAE.from_weights(U, X, b, c, TopK(int(w["k"])))
+    if not _agreed(said, "batch", True, False):
+        return SAE.from_weights(U, X, b, c, TopK(w["k"].item()))
     if "threshold" not in w:
         raise ValueError("'threshold' is missing among the weights, and BatchTopKSAE needs it.")
-    return SAE.from_weights(U, X, b, c, BatchTopK(int(w["k"])), w["threshold"])
+    return SAE.from_weights(U, X, b, c, BatchTopK(w["k"].item()), w["threshold"])
 
 
 def from_sparsify(weights: Mapping[str, Any], config: Mapping[str, Any]) -> SAE:

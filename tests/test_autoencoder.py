@@ -129,6 +129,9 @@ def test_a_pursuit_has_no_encoder():
     sae = SAE(4, encoder=Pursuit(2), max_epochs=3, random_state=0).fit(digits(60))
     assert not hasattr(sae, "encoder_")
     assert ((sae.transform(digits(60)) > 0).sum(axis=1) <= 2).all()
+    sae.set_params(encoder="linear").fit(digits(60))
+    assert sae.encoder_.shape == sae.components_.shape
+    assert not hasattr(sae.set_params(encoder=Pursuit(2)).fit(digits(60)), "encoder_")
 
 
 @pytest.mark.parametrize("solver", ["auto", "adam"])
@@ -399,6 +402,30 @@ def test_a_diverging_run_is_named():
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Adam diverged")
         SAE(4, start=sae, max_epochs=30).fit(D)
+
+
+@pytest.mark.parametrize("rate", [1e5, 1e30, 1e200])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_that_blow_up_between_steps_are_undone(rate, dtype, capfd):
+    sae = SAE(4, encoder=Unrolled(3), learning_rate=rate, max_epochs=8, random_state=0, dtype=dtype)
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        sae.fit(digits(60))
+    assert np.isfinite(sae.components_).all() and sae.score(digits(60)) > 0
+    assert not capfd.readouterr().err.strip(), "no library below has anything to say"
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_an_objective_that_is_never_finite_is_said():
+    sae = SAE(
+        4,
+        activation=TopK(2),
+        encoder=Unrolled(3, tied=True),
+        penalty=KL(0.1),
+        start=(np.full((4, 64), 1e-3), np.full((64, 4), 1e-3)),
+        max_epochs=3,
+    )
+    with pytest.warns(ConvergenceWarning, match="objective is inf above"):
+        sae.fit(digits(60))
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,9 @@ def test_one_transposed_matrix_is_refused(transposed):
     "weights, options, said",
     [
         (TOPK, {}, "batch= must say"),
+        (TOPK | {"k": np.array(2.5)}, {"batch": False}, "k must be an integer.*got 2.5"),
+        (TOPK | {"k": np.array([1, 2])}, {"batch": True}, "size 1"),
+        (TOPK, {"batch": "AutoEncoderTopK"}, "batch='AutoEncoderTopK'.*only True or False"),
         (TOPK, {"batch": True, "input_bias": False}, "input_bias=False.*only True"),
         (LINEAR | {"b_dec": c, "k": k}, {"batch": True}, "'threshold' is missing"),
         (LINEAR | {"b_dec": c, "threshold": 1.0}, {"batch": True}, "'k' is missing"),

@@ -228,6 +228,7 @@ def test_signed_data_are_accepted_by_free_parts_only():
         (SAE(3, tol=-1), "tol must be a finite number of at least 0; got -1"),
         (SAE(3, n_init=0), "n_init must be an integer"),
         (SAE(3, start=(np.ones((3, 4)),)), "start must hold two arrays; got 1"),
+        (SAE(start=(None, None)), "start's U is a NoneType, which is no array"),
         (SAE(3, start=(np.ones((3, 4)), np.ones((4, 3))), n_init=2), "leave out one"),
         (SAE(3, decoder="positive"), "decoder='positive' is not known; choose one of 'free'"),
         (SAE(3, encoder="deep"), "encoder='deep' is not known"),

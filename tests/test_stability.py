@@ -55,6 +55,12 @@ def test_mixtures_of_the_parts_do_not_count_as_found_again():
     assert found.chance == pytest.approx(found.cosines.mean(axis=0), abs=0.05)
 
 
+def test_one_part_comes_again_although_all_its_mixtures_are_itself():
+    found = stability([fit([1, 2, 3]), fit([1, 2, 3.001]), fit([3, 2, 1])])
+    assert found.chance == pytest.approx([1])
+    assert found.reappears.tolist() == [0.5]
+
+
 def test_its_cosines_are_those_of_the_matching():
     fits = restarts(NMF(5, max_iter=30), digits(60), 3)
     found = stability(fits)

@@ -116,7 +116,8 @@ class Layer(Inference):
         if self.steps == 1:
             return Z, H
         product = module.components @ U.mT
-        curvature = torch.linalg.matrix_norm(product, 2)
+        # It raises where weights have blown up, of which the solver is to hear by the objective.
+        curvature = torch.linalg.matrix_norm(product.nan_to_num(), 2)
         step = (1 / torch.where(curvature > 0, curvature, 1))[..., None, None]
         for _ in range(self.steps - 1):
             Z = H + step * (drive - H @ product)

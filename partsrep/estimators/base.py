@@ -156,7 +156,7 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if isinstance(self.n_components, str):
             check_choice("n_components", self.n_components, ("auto",))
             if isinstance(self.start, tuple):
-                return np.shape(self.start[1])[-1]
+                return (1, *np.shape(self.start[1]))[-1]
             if self.start is not None:
                 return len(self.start.components_)
         elif self.n_components is not None:

@@ -326,7 +326,8 @@ class SAE(PartsModel):
                 "those of repeated samples are. TopK has no such threshold."
             )
         recent = min(RECENT, len(lowest) - 1)
-        fell = lowest[-1 - recent] - lowest[-1]
+        before, last = lowest[-1 - recent], lowest[-1]
+        fell = before - last if before > last else 0.0  # both may be infinite
         unfinished = not self._solver.keeps_last and history.iterations >= self._settings.max_iter
         rounding = 1e3 * np.finfo(self.components_.dtype).eps * zero
         if unfinished and fell > max(self.tol * abs(lowest[-1]), rounding):
@@ -341,6 +342,7 @@ class SAE(PartsModel):
         """The attributes that are a module's weights."""
         self.module_, self.problem_ = module, module.problem
         self.components_ = begin.array(module.components)
+        vars(self).pop("encoder_", None)  # of a fit before
         if module.problem.inference.has_encoder:
             self.encoder_ = begin.array(module.U)
         self.bias_ = begin.array(module.bias)

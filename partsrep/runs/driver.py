@@ -6,6 +6,7 @@ import pickle
 import shutil
 import signal
 import statistics
+import threading
 import time
 import uuid
 from collections import Counter
@@ -220,7 +221,7 @@ def _job(
         source=str(source),
         out=str(out),
         folder=os.getcwd(),
-        seconds=timeout,
+        seconds=min(threading.TIMEOUT_MAX, timeout),
         code=work.package_code(),
         notebook_code=work.notebook_code(content),
         records=records,

@@ -213,6 +213,8 @@ def _effects(statement: ast.stmt) -> tuple[set[str], set[str]]:
         match node:
             case ast.alias(name="*" as name) | ast.ExceptHandler(name=name):
                 defined.add(name)
+            case ast.Global(names=own):
+                changed.update(own)
             case ast.Subscript(ctx=use) | ast.Attribute(ctx=use) if not isinstance(use, ast.Load):
                 changed.add(_root(node))
             case ast.Expr(value=ast.Call(func=ast.Attribute() as method)):

@@ -28,18 +28,18 @@ def records(out: str | os.PathLike) -> list[dict]:
     """
     out, plan, left_out = Path(out), None, 0
     if out.is_file():
-        lines = enumerate(out.read_text().splitlines(), start=1)
+        lines = enumerate(out.read_bytes().splitlines(), start=1)
         texts = {f"{out}, line {n}": text for n, text in lines}
     else:
         there, plan = sorted(out.glob(f"*/{RECORD}")), newest_plan(out)
         names = {path.parent.name for path in there} if plan is None else set(plan)
-        texts = {str(path): path.read_text() for path in there if path.parent.name in names}
+        texts = {str(path): path.read_bytes() for path in there if path.parent.name in names}
         left_out = len(there) - len(texts)
     found = []
     for where, text in texts.items():
         try:
             found.append(validate(json.loads(text)))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(f"{where}: {error}") from None
     others = (
         f"{left_out} records in {out} are not of its newest sweep, but of an older version of the "
@@ -83,10 +83,11 @@ def results(out: str | os.PathLike) -> pd.DataFrame:
     -------
     DataFrame
         Columns are named like the parameters and like the metrics; a metric within another has a
-        dotted name, such as ``planted.mcc``, and one that is named like a parameter is called
-        ``metrics.NAME``. Then come ``error``, empty where all went well, ``seconds``,
-        ``cpu_seconds``, ``peak_memory`` (bytes) and ``host``. ``frame.attrs`` says which columns
-        are "parameters" and which are "metrics".
+        dotted name, such as ``planted.mcc``. Then come ``error``, empty where all went well,
+        ``seconds``, ``cpu_seconds``, ``peak_memory`` (bytes) and ``host``. A parameter that is
+        named like one of these is called ``parameters.NAME``, and a metric that is named like one
+        or like a parameter ``metrics.NAME``. ``frame.attrs`` says which columns are "parameters"
+        and which are "metrics".
     """
     return tidy(records(out))
 
@@ -94,11 +95,16 @@ def results(out: str | os.PathLike) -> pd.DataFrame:
 def tidy(found: Iterable[dict]) -> pd.DataFrame:
     """The table of some records; see `results`."""
     found = list(found)
-    parameters = pd.DataFrame([record["parameters"] for record in found])
+    parameters = pd.DataFrame([record["parameters"] for record in found], dtype=object)
     metrics = pd.json_normalize([record["metrics"] for record in found])
     machine = pd.DataFrame([record["machine"] for record in found])
     rest = machine[["seconds", "cpu_seconds", "peak_memory", "host"]]
     rest.insert(0, "error", [outcome(record) for record in found])
+    # None stays None, and the numbers beside it what they are.
+    parameters = parameters.apply(lambda own: own if own.hasnans else own.infer_objects())
+    parameters = parameters.rename(
+        columns=lambda name: f"parameters.{name}" if name in rest else name
+    )
     taken = {*parameters, *rest}
     metrics = metrics.rename(columns=lambda name: f"metrics.{name}" if name in taken else name)
     table = pd.concat([parameters, metrics, rest], axis=1)
@@ -108,7 +114,7 @@ def tidy(found: Iterable[dict]) -> pd.DataFrame:
 
 
 def _sortable(column: pd.Series) -> pd.Series:
-    """Lists and mappings, which a parameter may be, have no order of their own."""
+    """None, lists and mappings, which a parameter may be, have no order of their own: as texts."""
     return column.map(str) if column.dtype == object else column
 
 
@@ -118,8 +124,8 @@ def picture(
     """A first picture of a sweep. Whatever it does not show is averaged over.
 
     Two parameters `x` and `y` with a metric as `color` make a heat map of means; its label says
-    how wide their 95 % intervals are at most. A metric as `y` makes dots and their means with
-    intervals, in a colour for each value of the parameter `color`, if given.
+    how wide their 95 % intervals are at most. A metric as `y` makes dots over an `x` of numbers,
+    and their means with intervals, in a colour for each value of the parameter `color`, if given.
 
     Parameters
     ----------
@@ -129,12 +135,11 @@ def picture(
         Names of columns.
     """
     parameters = table.attrs["parameters"]
-    metrics = [
-        name
-        for name in table.columns
-        if name not in parameters and pd.api.types.is_numeric_dtype(table[name])
-    ]
-    wanted = {"x": (x, parameters), "y": (y, [*parameters, *metrics])}
+    numbers = [name for name in table.columns if pd.api.types.is_numeric_dtype(table[name])]
+    metrics = [name for name in numbers if name not in parameters]
+    others = [name for name in parameters if name != x]
+    factors = parameters if y in parameters else [name for name in parameters if name in numbers]
+    wanted = {"x": (x, factors), "y": (y, [*others, *metrics])}
     wanted["color"] = (color, metrics if y in parameters else [None, *parameters])
     for axis, (name, names) in wanted.items():
         if name not in names:
@@ -143,6 +148,7 @@ def picture(
     sound = table[table["error"].isna()].dropna(subset=[y if color is None else color])
     if sound.empty:
         raise RunError("No point has such a number: there is nothing to plot.")
+    sound = sound.assign(**{name: _sortable(sound[name]) for name in parameters})
     if y in parameters:
         cells = sound.pivot_table(index=y, columns=x, values=color, aggfunc="mean")
         widest = sound.groupby([y, x])[color].agg(figures.within).max()

@@ -314,22 +314,25 @@ class Autoencoder(nn.Module):
     def make_kl_finite(self, D: torch.Tensor) -> None:
         """Bring mean activations below 1, where KL is finite, if the objective has such a penalty.
 
-        Codes without sparsity whose parts' norm is free get KL's target itself, and their parts the
-        factor that the codes give up: the reconstruction stays. Elsewhere one factor for all units,
-        which keeps the selection, brings the largest mean to a half. Logistic codes need nothing.
+        Codes of one step without sparsity whose parts' norm is free get KL's target. Elsewhere one
+        factor for all units, which keeps the selection, brings the largest mean to a half. Parts
+        whose norm is free get the factor that the codes give up, so that the reconstruction stays.
+        Logistic codes need nothing.
         """
         codes, parts = self.problem.codes, self.problem.parts
+        single = self.problem.inference.single_layer and codes.sparsity is None
         for penalty in self.problem.objective.penalties:
             target = penalty.mean_activation
             if target is None or (codes.dimensionless and codes.nonnegative):
                 continue
             means = self.encode(D).mean(dim=-2)
             free = self.encoder is not None and parts.homogeneous
-            if free and codes.homogeneous and codes.sparsity is None:
+            if free and codes.homogeneous and single:
                 share = torch.where(means > 0, target / means, 1)
-                self.dictionary.div_(share.unsqueeze(-1))
             else:
                 share = (0.5 / means.amax(dim=-1, keepdim=True)).clamp(max=1).expand_as(means)
+            if free:
+                self.dictionary.div_(share.unsqueeze(-1))
             (self.dictionary if self.encoder is None else self.encoder).mul_(share.unsqueeze(-1))
             if self.bias is not None:
                 self.bias.mul_(share)

@@ -15,6 +15,7 @@ from .matching import match, unit_rows
 from .report import Report
 
 AGAIN = 0.8  # from a part's chance, 0, to the same part, 1: as near the part counts as found again
+SAME = 1e-3  # a cosine so near 1 is the same part, even where mixtures come as near
 MIXTURES = 50  # that say what chance is
 
 
@@ -64,9 +65,9 @@ def stability(
     """Ask part by part whether the parts of one fit are found again by others.
 
     The parts of the first of `fits` are matched with those of each other fit. One with the cosine r
-    is found again if (r − c)/(1 − c) is at least 0.8, where c is the mean cosine of the same part
-    with its match among as many random convex mixtures of the parts of norm 1. What is not found
-    again may be the same parts in other coordinates: `subspace` compares what they span.
+    is found again if (r − c)/(1 − c) is at least 0.8, or r 0.999, where c is the mean cosine of the
+    same part with its match among as many random convex mixtures of the parts of norm 1. What is
+    not found again may be the same parts in other coordinates: `subspace` compares what they span.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ def stability(
     chance = np.mean([_cosines(parts, mixture)[0] for mixture in mixed], axis=0)
     found = [_cosines(parts, fit.components_) for fit in rest]
     cosines = np.array([cosines for cosines, _ in found])
-    again = cosines - chance >= AGAIN * (1 - chance)
+    again = 1 - cosines <= np.maximum((1 - AGAIN) * (1 - chance), SAME)
     shared = [
         np.mean(np.cos(subspace_angles(parts[missed].T, partners[missed].T)) ** 2)
         for missed, (_, partners) in zip(~again, found, strict=True)

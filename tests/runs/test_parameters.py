@@ -77,6 +77,7 @@ REFUSED = {
     "s = 1\n(t := 2)": "sets or changes t by",
     "s = 1\nmatch s:\n    case t:\n        pass": "sets or changes t by",
     "s = 1\ndel s": "sets or changes s by 'del s'",
+    "s = 1\ndef f():\n    global s\n    s = 2\nf()": "sets or changes s by 'def f",
     "*s, t = 1, 2": "sets or changes s by",
     "s, t = 'ab'": "sets or changes s, t by",
     "s = [1]\ns.append(2)": "changes s by 's.append",

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from partsrep.__main__ import app
 from partsrep.runs import RunError, picture, records, results, sweep
 from partsrep.runs.published import check, differences, publish
-from partsrep.runs.records import validate
+from partsrep.runs.records import as_lines, validate
 from partsrep.runs.results import tidy
 
 
@@ -64,6 +64,24 @@ def test_nested_and_clashing_metrics_have_names_of_their_own(some):
     assert failed["planted.mcc"].isna().all()
 
 
+def test_parameters_are_shown_as_they_are_whatever_their_name_and_kind(some):
+    """Named like the table's own columns, None, lists, texts: no column is there twice."""
+    for record, value in zip(some, [None, 3, None, 3, 5, 5], strict=True):
+        own = {"error": 1, "seconds": [value], "k": value, "data": f"a{value}", "seed": 0}
+        record |= {"parameters": own, "metrics": {"sum": 1.0, "seconds": 2.0}}
+    table = tidy(some)
+    assert table.attrs["parameters"] == [
+        *("parameters.error", "parameters.seconds", "k", "data", "seed")
+    ]
+    assert table.attrs["metrics"] == ["sum", "metrics.seconds"]
+    assert table.columns.is_unique and table["error"].isna().all()
+    assert table["k"].tolist() == [3, 3, 5, 5, None, None]
+    for x in ("k", "data", "parameters.seconds"):
+        axes = picture(table, x, "seed", "sum").axes[0]
+        assert len(axes.get_xticklabels()) == 3, "None is a value like others"
+    picture(table, "seed", "sum", "parameters.seconds")
+
+
 def test_two_factors_make_a_heat_map_of_means(some):
     again = deepcopy(some)
     for record in again:
@@ -89,16 +107,46 @@ def test_the_command_draws(swept, tmp_path):
     assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_cannot_be_drawn_is_said(some, tmp_path):
+    for record, seed in zip(some, range(6), strict=True):
+        record["parameters"]["seed"] = seed
+    jsonl = tmp_path / "some.jsonl"
+    jsonl.write_text(as_lines(some))
+    command_line = "results", jsonl, "--x", "noise", "--y", "sum"
+    code, said = command(*command_line, "--color", "seed")
+    assert code == 2 and "It cannot be drawn: groups may hold 4 at most" in said
+    code, said = command(*command_line, "--figure", tmp_path / "figure.xyz")
+    assert code == 2 and "'xyz' is not supported" in said
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe", b"[" * 100_000, b"NaN", b"[1]", b"{"],
+    ids=["binary", "deep", "NaN", "list", "torn"],
+)
+def test_what_is_no_record_is_named(tmp_path, content):
+    (tmp_path / "a").mkdir()
+    for path, where in ((tmp_path / "a/record.json", tmp_path), (tmp_path / "b.jsonl",) * 2):
+        path.write_bytes(content)
+        with pytest.raises(RunError, match=path.name):
+            results(where)
+
+
 @pytest.mark.parametrize(
     ("axes", "words"),
     [
         (("nose", "sum", None), "x must be one of seed, noise; got 'nose'"),
-        (("noise", None, None), "y must be one of seed, noise, sum, .*; got None"),
+        (("noise", None, None), "y must be one of seed, sum, .*; got None"),
+        (("noise", "noise", "sum"), "y must be one of seed, sum, .*; got 'noise'"),
+        (("text", "sum", None), "x must be one of seed, noise; got 'text'"),
         (("noise", "seed", None), "color must be one of sum, .*; got None"),
         (("noise", "sum", "sum"), "color must be one of seed, noise; got 'sum'"),
     ],
 )
 def test_wrong_columns_are_errors_that_show_the_right_ones(some, axes, words):
+    if "text" in axes:
+        for record in some:
+            record["parameters"]["text"] = "planted"
     with pytest.raises(RunError, match=words):
         picture(tidy(some), *axes)
 

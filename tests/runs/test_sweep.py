@@ -1,8 +1,10 @@
 """A sweep of tiny notebooks: what it leaves, what it repeats, how its points are kept apart."""
 
 import json
+import math
 import shutil
 import subprocess
+import threading
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -17,6 +19,8 @@ from typer.testing import CliRunner
 
 from partsrep.__main__ import app
 from partsrep.runs import RunError, plan, sweep
+from partsrep.runs.driver import _job
+from partsrep.runs.parameters import read_notebook
 from partsrep.runs.points import Job, package_code, run
 from partsrep.runs.records import SCHEMA, validate
 
@@ -355,3 +359,10 @@ def test_a_limit_leaves_the_rest(scheduler, project):
     assert said.strip().splitlines()[-1] == (
         f"partsrep sweep tiny.ipynb --grid more.yml --out out --scheduler {scheduler}"
     )
+
+
+@pytest.mark.parametrize("timeout", [math.inf, math.nan, 1e30])
+def test_a_time_without_end_is_the_longest_that_a_timer_waits(tmp_path, timeout):
+    notebook = write(tmp_path / "tiny.ipynb")
+    job = _job(notebook, read_notebook(notebook), True, tmp_path, timeout)
+    assert job.seconds == threading.TIMEOUT_MAX
