@@ -130,18 +130,27 @@ def leaves_of(pdf: Path) -> dict[str, int]:
 
 
 def add_outline(pdf: Path, listed: list[tuple[str, str, str]], leaves: dict[str, int]) -> None:
-    """Parts, their chapters and the chapters' sections, each with its leaf."""
-    whole = PdfWriter(clone_from=pdf)
-    above = {}
+    """Parts, their chapters and the chapters' sections, each with its leaf.
+
+    They are appended: in pypdf's copy of all pages some objects would stand twice.
+    """
+    whole = PdfWriter(pdf, incremental=True)
+
+    def entry(title, leaf, above=None):
+        return whole.add_outline_item(
+            title=title, page_number=leaf - 1, parent=above, is_open=above is not None
+        )
+
+    entries = {}
     for part, title, page in listed[1:]:
-        leaf = leaves[name(page)] - 1
-        if part not in above:
-            above[part] = whole.add_outline_item(part, leaf, is_open=False)
+        leaf = leaves[name(page)]
+        if part not in entries:
+            entries[part] = entry(part, leaf)
         chapter, _, section = title.partition(": ")
         if section:
-            whole.add_outline_item(section, leaf, parent=above[part, chapter])
+            entry(section, leaf, entries[part, chapter])
         else:
-            above[part, chapter] = whole.add_outline_item(chapter, leaf, parent=above[part])
+            entries[part, chapter] = entry(chapter, leaf, entries[part])
     whole.write(pdf)
 
 
