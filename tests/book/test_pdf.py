@@ -31,11 +31,15 @@ def test_the_whole_book_is_one_page(html, pdf):
         target = link["href"]
         assert re.match("https?:", target) or target[1:] in ids, link
     assert len(whole.find_all("article")) == len(LISTED)
+    pieces = [value for piece in whole.select("svg *") for value in piece.attrs.values()]
+    used = re.findall(r"(?:^|url\()#([^)\s]{7,})", "\n".join(map(str, pieces)), re.MULTILINE)
+    assert len(used) > 1000 and set(used) <= set(ids), "a drawing lacks a piece"
     for picture in whole.find_all("img"):
         assert (html / picture["src"]).is_file()
     assert len(whole.select("[data-live] img")) >= 5, "live figures as their stills"
     assert not whole.select(".live, .term-card, .tag_hide-cell")
     entries = whole.select(".book-contents p")
+    assert entries[3].get_text().startswith("4. NMF")
     assert [int(entry.find_all("span")[1].get_text()) for entry in entries] == [
         *range(3, len(LISTED) + 2)
     ]
