@@ -97,8 +97,8 @@ class SAE(PartsModel):
     loss : "squared" or "bernoulli"
         The data-fit; "bernoulli" (cross-entropy) needs data in [0, 1] and logistic output.
     penalty : None, an object or a list of them
-        ``L1``, ``L2``, ``L0``, ``KL``, ``Hoyer``, ``Decay``, ``AuxK``, ``PriorKL``, ``LogVolume`` or
-        ``PathNorm``.
+        ``L1``, ``L2``, ``L0``, ``KL``, ``Hoyer``, ``Decay``, ``AuxK``, ``PriorKL``, ``LogVolume``
+        or ``PathNorm``.
     solver : "auto", "projection", "adam", "lbfgs", "alternating", "online" or ``Online(mean=0.1)``
         "projection" (:mod:`partsrep.solvers.projection`) is for ReLU, TopK and fixed JumpReLU with
         an untied layer; "auto" takes it where it fits and the data are not too large, else "adam"
