@@ -6,6 +6,7 @@ The outline that a reader of PDFs shows beside the pages has the chapters' short
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -19,8 +20,9 @@ ROOT = Path(__file__).parents[1]
 HTML = ROOT / "build/html"
 LEFT_OUT = (
     ".headerlink, script, .term-card, .live, .tag_hide-input > details, .tag_hide-cell, "
-    ".sd-tab-set > input, .copybtn, .onlyprint"
+    ".sd-tab-set > input, .copybtn, .onlyprint, .hero .sd-d-grid, td details > :not(summary)"
 )
+REFERENCE = re.compile(r"#([^)]+)")  # of a drawing to one of its own pieces
 SETTINGS = """
 document.querySelectorAll("details").forEach((one) => (one.open = !one.closest("table")));
 document.querySelectorAll(".toggle-hidden").forEach((one) => one.classList.remove("toggle-hidden"));
@@ -59,6 +61,10 @@ def article(page: str, pages: set[str]) -> BeautifulSoup:
             del tag["id"]
         else:
             seen.add(tag["id"])
+    for tag in found.select("svg *"):
+        for key, value in tag.attrs.items():
+            if key in ("href", "xlink:href") or "url(#" in value:
+                tag[key] = REFERENCE.sub(lambda one: f"#{name(page, one[1])}", value)
     for tag in found.find_all("img"):
         tag["src"] = os.path.relpath(path.parent / tag["src"], HTML)
         tag["loading"] = "eager"
@@ -76,8 +82,10 @@ def article(page: str, pages: set[str]) -> BeautifulSoup:
     return found
 
 
-def contents(listed: list[tuple[str, str, str]], leaves: dict[str, int]) -> str:
-    """The table of contents, with the leaf on which each chapter begins where it is known."""
+def contents(
+    listed: list[tuple[str, str, str]], articles: dict[str, BeautifulSoup], leaves: dict[str, int]
+) -> str:
+    """The table of contents: each chapter's number, and the leaf on which it begins if known."""
     lines, last = [], ""
     for part, title, page in listed[1:]:
         if part != last:
@@ -85,7 +93,8 @@ def contents(listed: list[tuple[str, str, str]], leaves: dict[str, int]) -> str:
             last = part
         leaf = leaves.get(name(page), "")
         section = ' class="section"' if ": " in title else ""
-        title = title.rpartition(": ")[2]
+        number = articles[page].select_one("h1 .section-number")
+        title = (number.get_text() if number else "") + title.rpartition(": ")[2]
         lines.append(
             f'<p{section}><a href="#{name(page)}"><span>{title}</span><span>{leaf}</span></a></p>'
         )
@@ -99,11 +108,12 @@ def whole(listed: list[tuple[str, str, str]], leaves: dict[str, int]) -> str:
     mathematics = [tag for tag in head.find_all("script") if "mathjax" in str(tag).lower()]
     loaded = "".join(map(str, styles + mathematics)).replace("../", "")
     pages = {page for _, _, page in listed}
+    articles = {page: article(page, pages) for page in pages}
     title = head.title.get_text().rpartition(" \u2014 ")[2]
     body = [
         f'<section class="cover"><h1>{title}</h1>{colophon()}</section>',
-        f'<nav class="book-contents"><h1>Contents</h1>{contents(listed, leaves)}</nav>',
-        *(str(article(page, pages)) for _, _, page in listed),
+        f'<nav class="book-contents"><h1>Contents</h1>{contents(listed, articles, leaves)}</nav>',
+        *(str(articles[page]) for _, _, page in listed),
     ]
     return (
         f'<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8">'
@@ -130,18 +140,27 @@ def leaves_of(pdf: Path) -> dict[str, int]:
 
 
 def add_outline(pdf: Path, listed: list[tuple[str, str, str]], leaves: dict[str, int]) -> None:
-    """Parts, their chapters and the chapters' sections, each with its leaf."""
-    whole = PdfWriter(clone_from=pdf)
-    above = {}
+    """Parts, their chapters and the chapters' sections, each with its leaf.
+
+    They are appended: in pypdf's copy of all pages some objects would stand twice.
+    """
+    whole = PdfWriter(pdf, incremental=True)
+
+    def entry(title, leaf, above=None):
+        return whole.add_outline_item(
+            title=title, page_number=leaf - 1, parent=above, is_open=above is not None
+        )
+
+    entries = {}
     for part, title, page in listed[1:]:
-        leaf = leaves[name(page)] - 1
-        if part not in above:
-            above[part] = whole.add_outline_item(part, leaf, is_open=False)
+        leaf = leaves[name(page)]
+        if part not in entries:
+            entries[part] = entry(part, leaf)
         chapter, _, section = title.partition(": ")
         if section:
-            whole.add_outline_item(section, leaf, parent=above[part, chapter])
+            entry(section, leaf, entries[part, chapter])
         else:
-            above[part, chapter] = whole.add_outline_item(chapter, leaf, parent=above[part])
+            entries[part, chapter] = entry(chapter, leaf, entries[part])
     whole.write(pdf)
 
 

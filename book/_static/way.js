@@ -64,3 +64,8 @@ document.addEventListener("DOMContentLoaded", () => {
   }
   for (const card of document.querySelectorAll(".term-card")) addCard(card);
 });
+
+/* The theme's folds have a button with words, whose picture says nothing more. */
+addEventListener("load", () => {
+  for (const picture of document.querySelectorAll(".toggle-button svg")) picture.ariaHidden = "true";
+});

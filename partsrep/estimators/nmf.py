@@ -97,7 +97,7 @@ class NMF(PartsModel):
         What the parts may be; None is "nonnegative". The objects are ``Sparseness(v)``,
         ``Disjoint()``, ``Cone()``, ``Hull()``, ``Samples()``, ``Fixed(X)`` and others of partsrep's
         parts module.
-    codes : None or one of ``ReLU() TopK(k) Simplex()``
+    codes : None, ``ReLU()``, ``TopK(k)`` or ``Simplex()``
         What the codes may be; None is ``ReLU()``.
     inference : None, ``NNLS()`` or ``Layer(tied=True)``
         How codes come from data. None: the best ones. ``Layer(tied=True)``: H = DX, projective

@@ -82,8 +82,9 @@ class SAE(PartsModel):
     n_components : int or "auto"
         Number of units m; "auto" takes that of `start`, else d.
     activation : "relu", "logistic" or an object
-        The function f that turns pre-activations into codes: ``ReLU() JumpReLU(threshold) TopK(k)
-        BatchTopK(k) FeatureChoice(k) Logistic() Gaussian()``.
+        The function f that turns pre-activations into codes: ``ReLU()``, ``JumpReLU(threshold)``,
+        ``TopK(k)``, ``BatchTopK(k)``, ``MutualChoice(k)``, ``FeatureChoice(k)``, ``Logistic()`` or
+        ``Gaussian()``.
     decoder : "free", "unit", "nonnegative", "unit-nonnegative" or an object
         What the parts may be; ``Hull()`` and ``Cone()`` make them of samples, ``Fixed(X)``
         gives them.
@@ -96,7 +97,8 @@ class SAE(PartsModel):
     loss : "squared" or "bernoulli"
         The data-fit; "bernoulli" (cross-entropy) needs data in [0, 1] and logistic output.
     penalty : None, an object or a list of them
-        ``L1 L2 L0 KL Hoyer Decay AuxK PriorKL LogVolume PathNorm``.
+        ``L1``, ``L2``, ``L0``, ``KL``, ``Hoyer``, ``Decay``, ``AuxK``, ``PriorKL``, ``LogVolume``
+        or ``PathNorm``.
     solver : "auto", "projection", "adam", "lbfgs", "alternating", "online" or ``Online(mean=0.1)``
         "projection" (:mod:`partsrep.solvers.projection`) is for ReLU, TopK and fixed JumpReLU with
         an untied layer; "auto" takes it where it fits and the data are not too large, else "adam"

@@ -36,6 +36,8 @@ from .topk_nmf import topk_nmf
 from .vae import beta_vae, vae
 
 #: By name, as rows of the table.
+#:
+#: :meta hide-value:
 FACTORIZATIONS = named(
     semi_nmf,
     convex_nmf,

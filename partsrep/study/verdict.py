@@ -162,9 +162,8 @@ class Verdict(Report, Agreement):
                 f"{self.seed_mcc:.2f}, where chance has {self.chance:.2f}"
             )
         reason = (
-            f"{WORDS[self.agree]}: of the MCC between seeds of {own}, as far as it is above "
-            f"chance, that between {a} and {b} has {self.agreement:z.2f}, 95 % interval "
-            f"[{low:z.2f}, {high:z.2f}] against {AGREED}"
+            f"{WORDS[self.agree]}: beyond chance, {a} and {b} match {self.agreement:z.2f} times as "
+            f"well as seeds of {own} (95 % interval {low:z.2f} to {high:z.2f}; the bar is {AGREED})"
         )
         if self.optimiser_decides:
             reason += f"; from one start each: {WORDS[self.single.agree]}, so the optimiser decides"

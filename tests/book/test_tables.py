@@ -4,10 +4,12 @@ import re
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
+from partsrep import datasets
 from partsrep.runs.notebook import styled
 
 ROOT = Path(__file__).parents[2]
@@ -134,3 +136,21 @@ def test_readme_runs(monkeypatch):
     names = {}
     exec(code, names)
     assert 0.5 < names["result"].mcc <= 1
+
+
+def test_a_file_of_ones_own_is_judged_in_five_lines(monkeypatch, tmp_path):
+    page = (ROOT / "book/data.md").read_text()
+    [methods] = re.findall(r"\| your data, .*?\n\n", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert methods in page
+    monkeypatch.chdir(tmp_path)
+    data = datasets.load("planted", n_parts=4, n_samples=60, seed=0)
+    np.savetxt("mine.csv", data.D, delimiter=",")
+    said = []
+    names = {"print": said.append}
+    script = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    short = script.replace('nonnegative"))', 'nonnegative"), seeds=4)')  # of ten
+    assert short != script
+    exec(short, names)
+    assert names["m"] == 4
+    assert [type(one).__name__ for one in said] == ["Verdict", "Certificate"]
+    assert said[0].agree is True

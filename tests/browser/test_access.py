@@ -31,6 +31,41 @@ def serious_faults(tab, **options):
     return [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in bad]
 
 
+def test_on_a_desk_pictures_and_controls_have_a_name(on_desk):
+    assert not without_a_name(on_desk)
+
+
+def test_on_a_phone_pictures_and_controls_have_a_name(on_phone):
+    assert not without_a_name(on_phone)
+
+
+NAMED = {"image", "button", "link", "slider", "checkbox", "combobox", "searchbox", "textbox"}
+FOLDED = "details:not([open])"
+
+
+def without_a_name(tab):
+    """What a screen reader has only a kind for, folded or not."""
+    tab.evaluate(
+        "folds => document.querySelectorAll(folds).forEach((one) => {"
+        " one.open = true; one.dataset.folded = ''; })",
+        FOLDED,
+    )
+    session = tab.context.new_cdp_session(tab)
+    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+    found = [
+        session.send("DOM.describeNode", {"backendNodeId": node["backendDOMNodeId"]})["node"]
+        for node in nodes
+        if not node["ignored"] and node["role"]["value"] in NAMED
+        if not node["name"]["value"].strip()
+    ]
+    session.detach()
+    tab.evaluate(
+        "document.querySelectorAll('[data-folded]').forEach((one) => {"
+        " one.open = false; delete one.dataset.folded; })"
+    )
+    return [(node["localName"], node["attributes"]) for node in found]
+
+
 def test_page_is_light(on_desk):
     """At most 500 KiB of its own, the page and its pictures, and 2 MB with all that it loads."""
     for picture in on_desk.locator("img").all():  # those further down are loaded when they are near
