@@ -296,6 +296,11 @@ def test_parts_that_cannot_be_are_refused(components, message):
             ValueError,
             "Expected 2, but got 3",
         ),
+        (
+            lambda D: non_negative_factorization(D, H=D[:3], update_H=False, tol=-1),
+            ValueError,
+            "tol must be",
+        ),
         (lambda D: NMF(3).transform(D), NotFittedError, "not fitted yet"),
         (lambda D: NMF(3).inverse_transform(D), NotFittedError, "not fitted yet"),
         (lambda D: NMF(3).score(D), NotFittedError, "not fitted yet"),
