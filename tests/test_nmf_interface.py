@@ -59,7 +59,7 @@ def stored_twice(D: np.ndarray, form: str, kind: str):
         NMF(3, codes=TopK(2)),
         *(presets.kl_nmf(3), presets.kl_nmf(3, init="random"), NMF(3, solver="mu", beta_loss=1.5)),
         *(presets.semi_nmf(2), presets.convex_nmf(2), presets.separable_nmf(2)),
-        presets.projective_nmf(2),
+        *(presets.projective_nmf(2), presets.orthogonal_nmf(2)),
     ],
     ids=lambda model: str(model).replace("\n", ""),
 )
