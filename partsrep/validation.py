@@ -194,9 +194,10 @@ def check_mask(mask: Any, D: Any, *, columns: bool) -> tuple[np.ndarray, np.ndar
     """
     if sp.issparse(D):
         raise ValueError("mask= needs a dense array of data; call X.toarray() if it fits.")
+    shape = np.shape(as_array(mask, "mask"))
+    if shape != D.shape:
+        raise ValueError(f"mask has shape {shape}, but X has shape {D.shape}.")
     weights = check_matrix(mask, "mask", D.dtype)
-    if weights.shape != D.shape:
-        raise ValueError(f"mask has shape {weights.shape}, but X has shape {D.shape}.")
     check_non_negative(weights, "mask (weights of the entries of X)")
     check_scale(weights, name="mask")  # slopes are compared by their squares
     for axis, name in ((1, "row"), (0, "column"))[: 1 + columns]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 from problems import digits, disjoint_parts
+from sklearn.base import clone
 from sklearn.decomposition import NMF as SklearnNMF
 from sklearn.exceptions import NotFittedError
 
@@ -281,6 +282,30 @@ def test_bad_data_get_an_error_that_says_what_is_wrong(nmf, sae, data, message):
         compare(nmf, sae, data)
     with pytest.raises(ValueError, match=message.replace("D contains", "heldout contains")):
         compare(nmf, sae, TRAINING, heldout=data)
+
+
+@pytest.mark.parametrize(
+    "nmf",
+    [NMF(2), NMF(2, parts="unit-nonnegative", codes=TopK(1)), presets.convex_nmf(2)],
+    ids=lambda nmf: str(nmf).replace("\n", ""),
+)
+def test_no_quantity_depends_on_the_unit_of_the_data(nmf):
+    """In single precision no square of these is a number."""
+    tables = []
+    for unit in (1, 4.0**-55):
+        data = (unit * TRAINING[:40]).astype(np.float32)
+        fits = (clone(nmf).set_params(init="random", random_state=seed) for seed in (0, 1))
+        tables.append(compare(*(fit.fit(data) for fit in fits), data, draws=9).table()["training"])
+    np.testing.assert_allclose(tables[1].astype(float), tables[0].astype(float), 1e-3, 1e-5)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_losses_that_are_no_numbers_are_an_error(unit):
+    data = unit * (TRAINING[:40] + 0.1)
+    one = presets.kl_nmf(2, max_iter=20, tol=0).fit(data)
+    for of in ((data,), (np.ones_like(data), data)):
+        with pytest.raises(ValueError, match=r"for sums of squares in float64: rescale it"):
+            compare(one, one, *of)
 
 
 def test_zeros_are_fine(nmf, sae):

@@ -11,7 +11,8 @@ from problems import digits, random_matrix, seeds
 from sklearn.decomposition import non_negative_factorization
 from sklearn.exceptions import ConvergenceWarning
 
-from partsrep import L1, L2, NMF, LogVolume, Simplex, TopK
+from partsrep import L1, L2, NMF, LogVolume, Simplex, TopK, compare
+from partsrep import non_negative_factorization as factorize
 from partsrep.choices.objective import Beta, Objective
 from partsrep.choices.parts import Parts
 from partsrep.choices.problem import Problem
@@ -211,9 +212,18 @@ def test_an_entry_that_is_zero_stays_zero():
     assert np.count_nonzero(codes) == codes.size - 1
 
 
-def test_zeros_where_the_divergence_is_infinite_are_an_error():
-    with pytest.raises(ValueError, match="beta_loss <= 0 and X contains zeros"):
-        NMF(2, solver="mu", beta_loss="itakura-saito").fit(np.eye(4))
+@pytest.mark.parametrize("beta", [0, -0.5])
+def test_zeros_where_the_divergence_is_infinite_are_an_error(beta):
+    settings = {"solver": "mu", "beta_loss": beta}
+    D, zeros = random_matrix(0, 9, 4, zeros=0) + 0.1, np.eye(4)
+    nmf = NMF(2, **settings).fit(D)
+    calls = [nmf.fit, nmf.transform, nmf.score, lambda X: compare(nmf, nmf, X)]
+    calls.append(lambda X: factorize(X, H=nmf.components_, update_H=False, **settings))
+    for call in calls:
+        with pytest.raises(ValueError, match="beta_loss <= 0 and X contains zeros"):
+            call(zeros)
+    hidden = nmf.transform(np.where(zeros, 0, 1), mask=1 - zeros)
+    assert np.array_equal(hidden, nmf.transform(np.ones((4, 4)), mask=1 - zeros))
 
 
 @pytest.mark.parametrize("kind", [{"parts": "free"}, {"parts": "unit"}, {"codes": TopK(1)},

@@ -794,7 +794,7 @@ def test_the_tags_say_whether_data_may_be_negative():
         (NMF(-1), "got -1"),
         (NMF(2.5), "got 2.5"),
         (NMF(True), "got True"),
-        (NMF("many"), "n_components='many' is not known; choose one of 'auto'"),
+        (NMF("many"), "n_components='many' is not known; choose one of 'auto', None, integer"),
         (NMF(3, init="svd"), "init='svd' is not known; choose one of None, 'random', 'nndsvd'"),
         (NMF(9, init="nndsvda"), r"n_components <= min\(n_samples, n_features\) = 4"),
         (NMF(9, init="spa"), "there are only 6"),

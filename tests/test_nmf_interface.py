@@ -59,7 +59,7 @@ def stored_twice(D: np.ndarray, form: str, kind: str):
         NMF(3, codes=TopK(2)),
         *(presets.kl_nmf(3), presets.kl_nmf(3, init="random"), NMF(3, solver="mu", beta_loss=1.5)),
         *(presets.semi_nmf(2), presets.convex_nmf(2), presets.separable_nmf(2)),
-        presets.projective_nmf(2),
+        *(presets.projective_nmf(2), presets.orthogonal_nmf(2)),
     ],
     ids=lambda model: str(model).replace("\n", ""),
 )
@@ -295,6 +295,11 @@ def test_parts_that_cannot_be_are_refused(components, message):
             ),
             ValueError,
             "Expected 2, but got 3",
+        ),
+        (
+            lambda D: non_negative_factorization(D, H=D[:3], update_H=False, tol=-1),
+            ValueError,
+            "tol must be",
         ),
         (lambda D: NMF(3).transform(D), NotFittedError, "not fitted yet"),
         (lambda D: NMF(3).inverse_transform(D), NotFittedError, "not fitted yet"),

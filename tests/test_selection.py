@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
-from partsrep import L1, NMF, SAE, PathNorm, TopK, datasets, restarts
+from partsrep import L1, NMF, SAE, PathNorm, Simplex, TopK, datasets, presets, restarts
 from partsrep.study.matching import match, unit_rows
 from partsrep.study.selection import (
     Choice,
@@ -253,6 +253,31 @@ def test_it_is_told_when_more_parts_might_be_better():
 
 
 GOOD = random_matrix(0, 8, 6) + 0.1
+
+
+@pytest.mark.parametrize(
+    ("nmf", "scale", "dtype"),
+    [
+        (NMF(max_iter=20), 1e-30, np.float32),
+        (NMF(codes=Simplex(), max_iter=20), 1e-30, np.float32),
+        (presets.kl_nmf(max_iter=20), 1e-200, np.float64),
+        (presets.kl_nmf(max_iter=20), 1e200, np.float64),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:The largest number")
+def test_errors_do_not_depend_on_the_unit_of_the_data(nmf, scale, dtype):
+    one, other = (
+        choose_n_components((c * GOOD).astype(dtype), [1, 2], estimator=nmf, repeats=2)
+        for c in (1, scale)
+    )
+    np.testing.assert_allclose(other.heldout, one.heldout, rtol=1e-3)
+    np.testing.assert_allclose(other.training, one.training, rtol=1e-3)
+    one, other = (
+        choose_penalty(nmf.set_params(n_components=2), (c * GOOD).astype(dtype), [None], repeats=2)
+        for c in (1, scale)
+    )
+    np.testing.assert_allclose(other.heldout, one.heldout, rtol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_a_mask_gives_data_without_what_is_hidden_and_weights():
     ("mask", "message"),
     [
         (np.ones((2, 3)), r"mask has shape \(2, 3\), but X has shape \(3, 2\)"),
-        (np.ones(3), "Expected 2D array"),
+        (np.ones(3), r"mask has shape \(3,\), but X has shape \(3, 2\)"),
         ([[1, 1], [1, -1], [1, 1]], "Negative values in data passed to mask"),
         ([[1, 1], [1, np.nan], [1, 1]], "mask contains NaN"),
         ([[1, 1], [1, np.inf], [1, 1]], "mask contains infinity"),

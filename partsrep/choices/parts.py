@@ -304,9 +304,9 @@ def sparseness(components: np.ndarray) -> np.ndarray:
     array([0.        , 1.        , 0.58578644])
     """
     root = math.sqrt(components.shape[1])
-    norms = np.linalg.norm(components, axis=1)
-    norms[norms == 0] = np.nan
-    return (root - np.abs(components).sum(axis=1) / norms) / (root - 1)
+    peaks = np.abs(components).max(axis=1, keepdims=True)
+    shapes = np.abs(components) / np.where(peaks > 0, peaks, np.nan)  # whose squares are numbers
+    return (root - shapes.sum(axis=1) / np.linalg.norm(shapes, axis=1)) / (root - 1)
 
 
 #: The four decoder constraints by name.

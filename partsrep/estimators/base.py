@@ -154,7 +154,7 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _n_parts(self, D) -> int:
         """The number of parts asked for: if "auto" that of the start, else as many as features."""
         if isinstance(self.n_components, str):
-            check_choice("n_components", self.n_components, ("auto",))
+            check_choice("n_components", self.n_components, ("auto", None), "integer")
             if isinstance(self.start, tuple):
                 return (1, *np.shape(self.start[1]))[-1]
             if self.start is not None:

@@ -338,6 +338,11 @@ class NMF(PartsModel):
             D, mask = check_mask(mask, D, columns=reset)
             if nonnegative:
                 check_non_negative(D, "NMF (its parts are nonnegative)")
+        if self._fit_to.beta <= 0 and (D[mask > 0] if masked else D).min() == 0:
+            raise ValueError(
+                "When beta_loss <= 0 and X contains zeros, the solver may diverge. Add a small "
+                "number to X, or use a positive beta_loss."
+            )
         return D, mask
 
     @property
@@ -384,11 +389,6 @@ class NMF(PartsModel):
                 f"initialization, and init={self.init!r} has many: use init='nndsvda' or 'random'.",
                 UserWarning,
                 stacklevel=5,
-            )
-        if problem.objective.beta <= 0 and (D if weights is None else D[weights > 0]).min() == 0:
-            raise ValueError(
-                "When beta_loss <= 0 and X contains zeros, the solver may diverge. Add a small "
-                "number to X, or use a positive beta_loss."
             )
         self._solver.check(problem, weights is not None)
         return D, weights, problem
@@ -609,7 +609,7 @@ def non_negative_factorization(
         warnings.warn(
             "When update_H=False, the provided initial W is not used.", RuntimeWarning, stacklevel=2
         )
-    D, _ = nmf._check_data(X, None, reset=True)
+    D, *_ = nmf._checked(X, None, reset=True)
     m = np.shape(H)[0] if n_components == "auto" else nmf._n_parts(D)
     nmf.components_ = check_custom(H, "H", (m, D.shape[1]), D.dtype)
     return nmf.transform(X), nmf.components_, 1

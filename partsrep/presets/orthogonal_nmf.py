@@ -128,7 +128,7 @@ class BoundDisjoint(Disjoint):
             before = energies.sum()
             for p in range(X.shape[1]):
                 column = columns[:, p]
-                column = column.toarray()[:, 0] if sp.issparse(column) else column
+                column = column.toarray().ravel() if sp.issparse(column) else column
                 own = X[:, p].argmax()
                 entry, X[own, p] = X[own, p], 0
                 if entry:

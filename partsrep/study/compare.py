@@ -18,7 +18,7 @@ from ..choices.problem import Problem
 from ..estimators.base import codes_of
 from ..lazy import Lazy, matplotlib
 from ..leastsquares import data_norm, exact_nnls, squared_error
-from ..validation import check_integer, check_matrix
+from ..validation import check_integer, check_matrix, check_scale
 from .matching import Matching, match, unit_rows
 from .report import Report
 
@@ -107,7 +107,8 @@ class Fit:
             return unlimited
         searched = TopK(self.k).infer(self.D, P)
         own = exact_nnls(self.D, P, allowed=self.H > 0)
-        errors = [np.sum((self.D - H @ P) ** 2, axis=1, dtype=float) for H in (searched, own)]
+        rests = (np.subtract(self.D, H @ P, dtype=np.float64) for H in (searched, own))
+        errors = [np.vecdot(rest, rest) for rest in rests]
         return float(np.minimum(*errors).sum())
 
     @property
@@ -240,10 +241,9 @@ class Split:
         """Pearson's, of the codes of each matched pair over the samples; NaN where a code does not
         vary."""
         H_a, H_b = self.a.H[:, self.pairs[:, 0]], self.b.H[:, self.pairs[:, 1]]
-        H_a, H_b = H_a - H_a.mean(axis=0), H_b - H_b.mean(axis=0)
-        norms = np.linalg.norm(H_a, axis=0) * np.linalg.norm(H_b, axis=0)
-        undefined = np.full(len(norms), np.nan)
-        return np.divide((H_a * H_b).sum(axis=0), norms, undefined, where=norms > 0)
+        varying = (np.ptp(H_a, axis=0) > 0) & (np.ptp(H_b, axis=0) > 0)
+        a, b = (unit_rows((H - H.mean(axis=0)).T) for H in (H_a, H_b))
+        return np.where(varying, np.vecdot(a, b), np.nan)
 
     def column(self) -> dict[str, Any]:
         """The entries of the table, relative to ‖D‖²; NaN where undefined."""
@@ -405,8 +405,8 @@ def compare(
     Raises
     ------
     ValueError
-        Data with NaN, infinity, no samples, or another number of features than the models have; a
-        model that is not fitted.
+        Data with NaN, infinity, no samples, or another number of features than the models have; so
+        large or small that the loss is no number; a model that is not fitted.
 
     Examples
     --------
@@ -420,12 +420,19 @@ def compare(
     draws = check_integer("draws", draws)
     for model in (a, b):
         check_is_fitted(model, "components_")
-    D = check_matrix(D, "D")
+    D = _checked(D, "D")
     fit_a, fit_b = Fit(a, D), Fit(b, D)
     matching = vars(match(fit_a.live_parts, fit_b.live_parts))
     if heldout is not None:
-        heldout = check_matrix(heldout, "heldout")
+        heldout = _checked(heldout, "heldout")
         heldout = Split(Fit(a, heldout), Fit(b, heldout), matching["pairs"])
     return Comparison(
         **matching, a=fit_a, b=fit_b, heldout=heldout, draws=draws, random_state=random_state
     )
+
+
+def _checked(D: Any, name: str) -> np.ndarray:
+    """Data whose losses are numbers."""
+    D = check_matrix(D, name)
+    check_scale(D, dtype=np.float64, name=name)
+    return D

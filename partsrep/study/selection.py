@@ -20,9 +20,10 @@ from sklearn.utils.validation import has_fit_parameter
 from ..choices.objective import PathNorm, Penalty
 from ..estimators import NMF, SAE, restarts
 from ..lazy import Lazy, matplotlib, sklearn
-from ..leastsquares import data_norm, factorization_loss, squared_error
+from ..leastsquares import data_norm
 from ..progress import progress
-from ..validation import check_integer, check_matrix, check_number
+from ..solvers.scale import power_of_four
+from ..validation import check_integer, check_matrix, check_number, peak
 from .matching import match, unit_rows
 from .report import Report
 
@@ -428,11 +429,16 @@ def _sample_errors(model: NMF | SAE, D: np.ndarray, new: np.ndarray) -> tuple[fl
     """The relative squared errors on new samples and on those that a model is fitted to."""
     model.fit(D)
     heldout, training = (
-        squared_error(some, model.inverse_transform(model.transform(some)))
-        / (data_norm(some) ** 2 or 1)
-        for some in (new, D)
+        _relative_error(some, model.inverse_transform(model.transform(some))) for some in (new, D)
     )
     return heldout, training
+
+
+def _relative_error(D: np.ndarray, D_hat: np.ndarray, entries: np.ndarray | None = None) -> float:
+    """‖D − D̂‖² / ‖D‖² over some entries, in a unit in which squares neither overflow nor vanish."""
+    unit = power_of_four(peak(D))
+    error = np.subtract(D, D_hat, dtype=np.float64) / unit
+    return (data_norm(error, entries) / (data_norm(D / unit, entries) or 1)) ** 2
 
 
 def speckle(shape: tuple[int, int], holdout: float, rng: np.random.RandomState) -> np.ndarray:
@@ -462,10 +468,7 @@ def speckle(shape: tuple[int, int], holdout: float, rng: np.random.RandomState) 
 def _errors(model: BaseEstimator, D: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
     """The relative squared errors on the entries that the mask hides, and on those it shows."""
     H = np.asarray(model.fit_transform(D, mask=mask))  # whatever `set_output` asks for
-    hidden, seen = (
-        factorization_loss(D, H, model.components_, entries) / data_norm(D, entries) ** 2
-        for entries in (~mask, mask)
-    )
+    hidden, seen = (_relative_error(D, H @ model.components_, only) for only in (~mask, mask))
     return hidden, seen
 
 
