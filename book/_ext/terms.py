@@ -4,6 +4,7 @@ Titles, code, formulas, tables and links stay as they are; ``way.js`` shows the 
 """
 
 import re
+from functools import cache
 from html import escape
 
 from docutils import nodes
@@ -23,6 +24,7 @@ NO_PROSE = (
 )
 
 
+@cache  # the glossary is read once for all pages
 def meanings(env) -> dict[str, tuple[str, nodes.Node]]:
     """For each way to write a term the id that it has in the glossary, and its definition."""
     if GLOSSARY not in env.found_docs:
