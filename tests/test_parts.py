@@ -131,21 +131,6 @@ def test_improve_descends_within_the_set(name, weighted, seed):
         assert value <= last + 1e-9 * (1 + abs(last))
 
 
-@pytest.mark.parametrize("nonnegative", [False, True])
-@given(seed=seeds, members=st.integers(1, 3))
-@few
-def test_fewer_passes_over_parts_of_norm_1_give_the_same_digits(nonnegative, seed, members):
-    """As the rows of every set are updated; also where a unit is off, and where none is near."""
-    rng = np.random.RandomState(seed)
-    parts, A = Parts(nonnegative, unit=True), random_matrix(seed, 3 * members, 20, zeros=0.7)
-    A = A.reshape(members, 3, 20)
-    cross = A @ (rng.standard_normal((20, 6)) - rng.randint(3))
-    P = parts.project(rng.standard_normal((members, 3, 6)))
-    assert np.array_equal(
-        parts.improve(P, A @ A.mT, cross), PartSet.improve(parts, P, A @ A.mT, cross)
-    )
-
-
 @each_set
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_residual_falls_to_zero(name, weighted):

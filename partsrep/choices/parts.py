@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..leastsquares import gram_diagonal, gram_matmul, nnls_sweeps, per_column, stationarity
+from ..leastsquares import gram_diagonal, gram_matmul, nnls_sweeps, stationarity
 from ..validation import check_matrix
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class Parts(PartSet):
     def improve(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
         """Row updates where the norm is fixed; else nonnegative sweeps, or all of least squares."""
         if self.unit:
-            return self._turned(P, gram, cross)
+            return super().improve(P, gram, cross)
         if self.nonnegative:
             return nnls_sweeps(P, gram, cross)
         # The shortest way to a minimiser: parts whose partner is zero stay as they are. What a
@@ -230,26 +230,6 @@ class Parts(PartSet):
         noise = len(gram) * float(np.finfo(gram.dtype).eps)
         inverse = np.linalg.pinv(gram.T, rcond=noise, hermitian=True).T
         return P + gram_matmul(inverse, cross - gram_matmul(gram, P))
-
-    def _turned(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-        """The row updates of all sets, for parts of norm 1: with few passes over each row."""
-        new, curvature = P.copy(), self.curvature(gram, P)
-        if per_column(gram, P) or not curvature.all():
-            return super().improve(P, gram, cross)
-        for k in range(P.shape[-2]):
-            row = np.s_[..., k : k + 1, :]
-            targets = gram[row] @ new
-            np.subtract(cross[row], targets, out=targets)
-            targets /= curvature[row]
-            targets += new[row]
-            nearest = np.maximum(targets, 0) if self.nonnegative else targets
-            norms = np.sqrt(np.vecdot(nearest, nearest))[..., None]
-            if norms.all():
-                np.divide(nearest, norms, out=new[row])
-            else:
-                nearest = self.nearest_rows(targets.reshape(-1, P.shape[-1]))
-                new[row] = nearest.reshape(targets.shape)
-        return new
 
     def residual(self, P: np.ndarray, gram: np.ndarray, cross: np.ndarray) -> float | np.ndarray:
         """Norm of the projected gradient; of the row updates where the norm is fixed."""
