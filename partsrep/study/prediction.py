@@ -50,7 +50,7 @@ ENCODABLE = 1e-3  # a margin below it is none
 EXACT = 1e-5  # of ‖D‖²: an NMF with a smaller loss leaves nothing to compare with
 REASONS = {
     "none": "an autoencoder that is begun at NMF's parts keeps them",
-    "signs": "with free signs the parts can be turned, or move",
+    "signs": "where signs are free, other parts are as good",
     "uniqueness": "NMF does not find its own parts again, or others have the same loss",
     "samples": "there are as many parts as samples",
     "optimiser": "NMF's fits end at different losses",
@@ -178,6 +178,7 @@ def predict(
       its parts have moved, on the scale of `verdict`, and its loss are what is foretold. No
       autoencoder is trained from a start of its own.
     * A free decoder without a limit on the codes turns its parts at no loss (claim T2): *disagree*.
+    * Of data with negative entries the rule knows nothing: *undetermined*.
 
     The probability is a logistic function of the agreement, fitted to generated problems, and the
     interval of the excess loss held 95 % of theirs. Nothing of this is proved, but `certified_mcc`,
@@ -238,16 +239,20 @@ def predict(
     steps = {name: _step(model, best, fits, own, D) for name, model in _way(sae, first, allowed)}
 
     foretold = list(steps.values())[-1]
-    probability = 1 - SURE if m > 1 and _turns(sae.problem) else _probability(foretold.agreement)
-    if own.determined and not others.any():
+    probability = 1 - SURE if _turns(sae.problem) else _probability(foretold.agreement)
+    energy = data_norm(D) ** 2 or 1.0
+    if signs:  # the rule was fitted to data without any
+        agree, probability, condition = None, 0.5, "signs"
+    elif not own.determined or others.any():
+        spread = max(fit.loss_ for fit in fits) - best.loss_
+        far = spread > SAME * max(best.loss_, EXACT * energy) and not others.any()
+        agree = None
+        condition = "samples" if len(D) <= m else "optimiser" if far else "uniqueness"
+    else:
         agree, condition = probability > 0.5, "none"
         if not agree:  # the first step that leaves NMF's parts, or a decoder that may turn them
             left = [name for name, step in steps.items() if step.agreement <= CENTRE]
             condition = left[0] if left else "signs"
-    else:
-        spread = max(fit.loss_ for fit in fits) / best.loss_ - 1 if best.loss_ else 0.0
-        agree, condition = None, _left_open(D, m, others.any(), spread)
-    energy = data_norm(D) ** 2 or 1.0
     evidence = {
         "parts that others can replace": int(others.sum()),
         "least margin": float(margin.min()),
@@ -311,15 +316,6 @@ def _step(model: SAE, nmf: NMF, fits: list, own: Agreement, D: np.ndarray) -> St
     gap, energy = near.loss_ - nmf.loss_, data_norm(D) ** 2 or 1.0
     excess = gap / nmf.loss_ if nmf.loss_ > EXACT * energy else np.nan
     return Step(moved.mcc, moved.agreement, gap / energy, excess)
-
-
-def _left_open(D: np.ndarray, m: int, replaceable: bool, spread: float) -> str:
-    """Why NMF does not determine its parts; the spread is that of the losses of its fits."""
-    if (D < 0).any():
-        return "signs"
-    if len(D) <= m:
-        return "samples"
-    return "optimiser" if spread > SAME and not replaceable else "uniqueness"
 
 
 def _turns(problem: Problem) -> bool:
