@@ -9,7 +9,11 @@ import pytest
 import yaml
 
 from partsrep.runs.book import script
+from partsrep.runs.grid import opened
 from partsrep.runs.parameters import read_yaml
+from partsrep.runs.points import notebook_code
+from partsrep.runs.published import published
+from partsrep.runs.results import records
 
 ROOT = Path(__file__).parents[2]
 # NumPy, SciPy and PyTorch use only what a processor of 2008 can do, and round otherwise.
@@ -32,6 +36,14 @@ def checked(root: Path, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.parametrize("name", published(ROOT))
+def test_published_records_are_of_the_notebook_as_it_stands(name):
+    entry = published(ROOT)[name]
+    code = notebook_code(opened(ROOT / entry["notebook"])[0])
+    held = records(ROOT / f"book/results/{name}.jsonl")
+    assert {record["notebook_code"] for record in held} == {code}, "make results"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("environment", [{}, OLDER], ids=["here", "older"])
 def test_published_records_come_out_again(environment):
@@ -51,8 +63,8 @@ def test_published_records_come_out_again(environment):
 def test_a_mistake_makes_the_records_stale(right, wrong, tmp_path):
     results = tmp_path / "book/results"
     shutil.copytree(ROOT / "book/results", results)
-    published = read_yaml(results / "sweeps.yml")
-    (results / "sweeps.yml").write_text(yaml.safe_dump({"phase": published["phase"]}))
+    entries = read_yaml(results / "sweeps.yml")
+    (results / "sweeps.yml").write_text(yaml.safe_dump({"phase": entries["phase"]}))
     source = (ROOT / "notebooks/two_methods.ipynb").read_text()
     mistaken = source.replace(right.replace('"', '\\"'), wrong.replace('"', '\\"'))
     assert mistaken != source
