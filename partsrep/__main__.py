@@ -24,7 +24,9 @@ def partsrep() -> None:
 
 
 @contextmanager
-def ending(*command: str, code: int, words: str = "") -> Iterator[None]:
+def ending(
+    *command: str, code: int, words: str = "", kept: str = "What is done is kept; this goes on"
+) -> Iterator[None]:
     """Exit with a code at an error, which is said in words, and at Ctrl-C with how to go on."""
     try:
         # Here, and in each command what it needs, so that the help does not wait for imports.
@@ -37,7 +39,7 @@ def ending(*command: str, code: int, words: str = "") -> Iterator[None]:
             raise Exit(code) from None
     except KeyboardInterrupt:
         again = shlex.join(["partsrep", *command])
-        echo(f"Stopped. What is done is kept; this goes on:\n{again}", err=True)
+        echo(f"Stopped. {kept}:\n{again}", err=True)
         raise Exit(130) from None
 
 
@@ -170,13 +172,14 @@ def predict(
 
     The autoencoder has ReLU and a nonnegative decoder. What the answer rests on is printed too.
     """
-    with ending("predict", str(data), "--parts", str(parts), code=2):
+    again = "predict", str(data), "--parts", str(parts), "--seeds", str(seeds)
+    with ending(*again, code=2, kept="Nothing is kept; this begins again"):
         from partsrep import datasets, predict
         from partsrep.runs import RunError
 
         try:
             echo(predict(datasets.from_file(data).D, parts, seeds=seeds))
-        except ValueError as error:
+        except (TypeError, ValueError) as error:  # sparse data are a TypeError
             raise RunError(str(error)) from None
 
 

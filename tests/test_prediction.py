@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import scipy.io
+import scipy.sparse
 from typer.testing import CliRunner
 
 from partsrep import NMF, SAE, TopK, datasets, predict, verdict
@@ -127,14 +129,27 @@ def test_bad_input_is_named(arguments, words):
 
 def test_data_of_zeros_and_repeated_samples_have_an_answer():
     assert predict(np.zeros((20, 5)), 2, seeds=2).agree is None
-    assert predict(np.tile(BLOBS.D[:5], (6, 1)), 3, seeds=2).agree in (True, False, None)
+    once, often = (predict(np.tile(BLOBS.D[:5], (n, 1)), 3, seeds=2) for n in (1, 6))
+    assert once.agree is often.agree is True
 
 
-def test_the_command_prints_what_the_function_says_and_names_the_bad_cell(tmp_path):
+def stopped(*arguments, **settings):
+    raise KeyboardInterrupt
+
+
+def test_the_command_prints_what_the_function_says_and_how_it_ended(tmp_path, monkeypatch):
     table = tmp_path / "blobs.csv"
     np.savetxt(table, BLOBS.D, delimiter=",")
     said = CliRunner().invoke(app, ["predict", str(table), "--parts", "4", "--seeds", "2"])
     assert said.exit_code == 0 and said.output.startswith(predict(BLOBS.D, 4, seeds=2).reason)
+    sparse = tmp_path / "sparse.mtx"
+    scipy.io.mmwrite(sparse, scipy.sparse.coo_array(BLOBS.D))
+    said = CliRunner().invoke(app, ["predict", str(sparse), "--parts", "4"])
+    assert said.exit_code == 2 and "dense data is required" in said.output
+    monkeypatch.setattr("partsrep.study.prediction.certificate", stopped)
+    said = CliRunner().invoke(app, ["predict", str(table), "--parts", "4", "--seeds", "2"])
+    again = f"Stopped. Nothing is kept; this begins again:\npartsrep predict {table} --parts 4"
+    assert said.exit_code == 130 and f"{again} --seeds 2\n" in said.output
     table.write_text("a,b\n1,x\n")
     said = CliRunner().invoke(app, ["predict", str(table), "--parts", "1"])
     assert said.exit_code == 2 and "line 2, column 2: 'x' is not a number" in said.output

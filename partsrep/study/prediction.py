@@ -180,9 +180,10 @@ def predict(
     * A free decoder without a limit on the codes turns its parts at no loss (claim T2): *disagree*.
     * Of data with negative entries the rule knows nothing: *undetermined*.
 
-    The probability is a logistic function of the agreement, fitted to generated problems, and the
-    interval of the excess loss held 95 % of theirs. Nothing of this is proved, but `certified_mcc`,
-    which :func:`partsrep.certificate` has of the samples that are looked at.
+    The probability is a logistic function of the agreement, fitted to generated problems, as the
+    width of the interval of the excess loss is; a page of the book holds both against others.
+    Nothing of this is proved, but `certified_mcc`, which :func:`partsrep.certificate` has of the
+    samples that are looked at.
 
     Parameters
     ----------
@@ -229,7 +230,7 @@ def predict(
     sae = clone(sae).set_params(n_components=m)
     fits = restarts(begun(NMF(m, parts=allowed), STARTS), D, seeds)
     best = min(fits, key=lambda fit: fit.loss_)
-    chance = chance_of([fit.components_ for fit in fits], D, rng)
+    chance = chance_of([Fit(fit, D).live_parts for fit in fits], D, rng)
     own = compared(fits, fits, D, "a", chance, 1, rng)
     others = replaceable(freedom_of(fits, D), chance)
     codes = Fit(best, D).active(ACTIVE)
