@@ -8,9 +8,10 @@ from . import generators, networks, packages, registry
 from .dataset import Dataset, Truth
 from .gallery import gallery
 from .readers import from_file
+from .recording import record
 from .shards import shards
 
-__all__ = ["Dataset", "Truth", "from_file", "gallery", "load", "shards"]
+__all__ = ["Dataset", "Truth", "from_file", "gallery", "load", "record", "shards"]
 
 LOADERS: dict[str, Callable[..., Dataset]] = {
     **generators.LOADERS,
