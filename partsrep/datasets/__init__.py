@@ -10,15 +10,21 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
 
-from . import generators, registry
+from . import generators, networks, packages, registry
 from .dataset import Dataset, Truth
 from .gallery import gallery
 from .readers import from_file
+from .recording import record
 from .shards import shards
 
-__all__ = ["Dataset", "Truth", "excerpt", "from_file", "gallery", "load", "shards"]
+__all__ = ["Dataset", "Truth", "excerpt", "from_file", "gallery", "load", "record", "shards"]
 
-LOADERS: dict[str, Callable[..., Dataset]] = {**generators.LOADERS, **registry.LOADERS}
+LOADERS: dict[str, Callable[..., Dataset]] = {
+    **generators.LOADERS,
+    **registry.LOADERS,
+    **packages.LOADERS,
+    **networks.LOADERS,
+}
 
 
 def load(name: str, **parameters) -> Dataset:
@@ -33,8 +39,9 @@ def load(name: str, **parameters) -> Dataset:
         you supply or that are downloaded, such as "mnist"; the page on data lists them all, and so
         does the error on another name.
     **parameters
-        Those of the function in `partsrep.datasets.generators` or `partsrep.datasets.registry`
-        that bears the name, such as ``noise=0.1`` for planted and ``split="test"`` for mnist.
+        Those of the function that bears the name in `generators`, `registry`, `packages` or
+        `networks` of `partsrep.datasets`, such as ``noise=0.1`` for planted, ``split="test"`` for
+        mnist and ``layer="conv4_3"`` for vgg16.
 
     Examples
     --------
@@ -60,7 +67,7 @@ def load(name: str, **parameters) -> Dataset:
 
 
 def excerpt(
-    description: str, n_samples: int = 1000, n_features: int = 512, seed: int = 0
+    description: str, n_samples: int = 400, n_features: int = 200, seed: int = 0
 ) -> np.ndarray:
     """A matrix (n, d) that is described in one line, cut to a size that can be fitted many times.
 

@@ -12,7 +12,7 @@ from .matching import unit_rows
 
 DUST = 1e-3  # of a part's or a code's largest entry: what a descent has not pressed to 0 yet
 ROWS = 16  # of the linear program: constraints an unknown, of which the others are left out
-SIZE = 10**5, 2 * 10**7  # of its matrix: entries that are always taken, and never exceeded
+SIZE = 10**5, 4 * 10**6  # of its matrix: entries that are always taken, and never exceeded
 
 
 @dataclass(frozen=True, eq=False)
