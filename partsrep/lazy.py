@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 EXTRAS = {
     "sae": ("SAE", ["torch"]),
     "plots": ("A plot", ["matplotlib"]),
-    "data": ("This data set", ["pooch", "skimage"]),
+    "data": ("This data set", ["h5py", "pooch", "skimage"]),
     "runs": (
         "The command partsrep",
         [
@@ -131,6 +131,7 @@ def is_tensor(value: object) -> bool:
 
 
 if TYPE_CHECKING:
+    import h5py
     import matplotlib
     import matplotlib.figure
     import pooch
@@ -143,5 +144,6 @@ if TYPE_CHECKING:
     import tqdm.auto
     import tqdm.notebook
 else:
-    matplotlib, pooch, skimage = map(Lazy, ("matplotlib", "pooch", "skimage"))
+    h5py, matplotlib = map(Lazy, ("h5py", "matplotlib"))
+    pooch, skimage = map(Lazy, ("pooch", "skimage"))
     sklearn, torch, tqdm = map(Lazy, ("sklearn", "torch", "tqdm"))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from inspect import signature
 
-from . import generators, registry
+from . import generators, networks, packages, registry
 from .dataset import Dataset, Truth
 from .gallery import gallery
 from .readers import from_file
@@ -12,7 +12,12 @@ from .shards import shards
 
 __all__ = ["Dataset", "Truth", "from_file", "gallery", "load", "shards"]
 
-LOADERS: dict[str, Callable[..., Dataset]] = {**generators.LOADERS, **registry.LOADERS}
+LOADERS: dict[str, Callable[..., Dataset]] = {
+    **generators.LOADERS,
+    **registry.LOADERS,
+    **packages.LOADERS,
+    **networks.LOADERS,
+}
 
 
 def load(name: str, **parameters) -> Dataset:
@@ -27,8 +32,9 @@ def load(name: str, **parameters) -> Dataset:
         you supply or that are downloaded, such as "mnist"; the page on data lists them all, and so
         does the error on another name.
     **parameters
-        Those of the function in `partsrep.datasets.generators` or `partsrep.datasets.registry`
-        that bears the name, such as ``noise=0.1`` for planted and ``split="test"`` for mnist.
+        Those of the function that bears the name in `generators`, `registry`, `packages` or
+        `networks` of `partsrep.datasets`, such as ``noise=0.1`` for planted, ``split="test"`` for
+        mnist and ``layer="conv4_3"`` for vgg16.
 
     Examples
     --------
