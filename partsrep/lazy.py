@@ -24,6 +24,7 @@ EXTRAS = {
     "sae": ("SAE", ["torch"]),
     "plots": ("A plot", ["matplotlib"]),
     "data": ("This data set", ["h5py", "pooch", "skimage"]),
+    "tables": ("A table in .parquet", ["pyarrow"]),
     "runs": (
         "The command partsrep",
         [

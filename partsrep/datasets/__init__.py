@@ -6,11 +6,21 @@ from inspect import signature
 
 from . import generators, networks, packages, registry
 from .dataset import Dataset, Truth
+from .exports import write_cnmf, write_sigprofiler
 from .gallery import gallery
 from .readers import from_file
 from .shards import shards
 
-__all__ = ["Dataset", "Truth", "from_file", "gallery", "load", "shards"]
+__all__ = [
+    "Dataset",
+    "Truth",
+    "from_file",
+    "gallery",
+    "load",
+    "shards",
+    "write_cnmf",
+    "write_sigprofiler",
+]
 
 LOADERS: dict[str, Callable[..., Dataset]] = {
     **generators.LOADERS,
