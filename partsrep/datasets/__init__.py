@@ -9,6 +9,7 @@ from .dataset import Dataset, Truth
 from .exports import write_cnmf, write_sigprofiler
 from .gallery import gallery
 from .readers import from_file
+from .recording import record
 from .shards import shards
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "from_file",
     "gallery",
     "load",
+    "record",
     "shards",
     "write_cnmf",
     "write_sigprofiler",

@@ -131,7 +131,8 @@ def lee() -> Dataset:
         name="lee",
         D=D.toarray().astype(float),
         about="Lee's background corpus (in gensim): counts of terms (columns) in news (rows), "
-        "without English stop words and terms in fewer than three documents; not scaled.",
+        "without scikit-learn's English stop words and terms in fewer than three documents; not "
+        "scaled.",
         features=counter.get_feature_names_out().astype(str),
     )
 
