@@ -11,6 +11,8 @@ from scipy.optimize import minimize
 from .freedom import freedom
 from .matching import unit_rows
 
+NOISE = 3  # standard deviations: what is below may be noise, where the truth is 0
+STEPS = 300  # of the descent, of a fitted NMF: its own first step is nearly 0 already
 OPTIONS = {"maxiter": 5000, "maxfun": 10**6, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-9}
 
 
@@ -46,7 +48,49 @@ class FirstOrder:
         return float(np.linalg.norm(self.sae_shift - self.nmf_shift))
 
 
-def first_order(H: np.ndarray, X: np.ndarray, D: np.ndarray) -> FirstOrder:
+def displacement(H: np.ndarray, components: np.ndarray, D: np.ndarray) -> float | None:
+    r"""How far one layer moves the parts of a fitted NMF to first order in the noise (claim T17).
+
+    The root mean square over the parts, which have norm 1, of the distance between NMF's and the
+    ReLU autoencoder's in :func:`first_order`. Codes and parts below three standard deviations of
+    what noise of the size of the residual does to them,
+    :math:`s \sqrt{(X^\top X)^{-1}_{jj}}` and :math:`s \sqrt{(H^\top H)^{-1}_{jj}}`, count as zeros.
+
+    None where the claim says nothing: parts that are dependent or not known to be rigid, or a part
+    with too few samples, of which the codes and the noise must span all features. Features that are
+    zero everywhere do not count. How small the noise must be is open.
+
+    Parameters
+    ----------
+    H, components, D : ndarray (n, m), (m, d), (n, d) ≥ 0
+    """
+    seen = D.any(axis=0)
+    D, X = D[:, seen], components[:, seen].T
+    (n, d), m = D.shape, len(components)
+    if min(n, d) <= m or min(np.linalg.matrix_rank(factor) for factor in (H, X)) < m:
+        return None
+    size, unit = np.linalg.norm(X, axis=0), D.max()
+    D, H, X = D / unit, H * (size / unit), X / size
+    noise = NOISE * np.linalg.norm(D - H @ X.T) / np.sqrt((n - m) * (d - m))
+    H, X = (
+        F * (noise * np.sqrt(np.linalg.inv(other.T @ other).diagonal()) < F)
+        for F, other in ((H, X), (X, H))
+    )
+    E = D - H @ X.T
+    if min(np.linalg.matrix_rank(factor) for factor in (H, X)) < m or not E.any():
+        return None
+    inputs = np.hstack([H / np.linalg.norm(H), E @ null_space(X.T) / np.linalg.norm(E)])
+    for on in H.T > 0:
+        used = inputs[on]
+        if len(used) < d or np.linalg.matrix_rank(used.T @ used, hermitian=True) < d:
+            return None
+    law = first_order(H, X, D, STEPS)
+    return law.displacement / m**0.5 if law.rigid else None
+
+
+def first_order(
+    H: np.ndarray, X: np.ndarray, D: np.ndarray, max_iter: int = OPTIONS["maxiter"]
+) -> FirstOrder:
     r"""Solve the limit problems of NMF and of the ReLU autoencoder at an exact NMF (claim T17).
 
     With :math:`E = D - H X^\top` they are
@@ -69,6 +113,8 @@ def first_order(H: np.ndarray, X: np.ndarray, D: np.ndarray) -> FirstOrder:
         Codes and parts of exact data, with their zeros; the parts are independent.
     D : ndarray (n, d)
         The data, near :math:`H X^\top`.
+    max_iter : int
+        Of each descent.
 
     Examples
     --------
@@ -115,7 +161,8 @@ def first_order(H: np.ndarray, X: np.ndarray, D: np.ndarray) -> FirstOrder:
     def solved(value, start: np.ndarray, signs: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         bounds = np.where(signs.ravel(), 0.0, -np.inf)
         bounds = np.column_stack([bounds, np.full(len(bounds), np.inf)])
-        found = minimize(value, start, jac=True, method="L-BFGS-B", bounds=bounds, options=OPTIONS)
+        options = OPTIONS | {"maxiter": max_iter}
+        found = minimize(value, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
         Y = both(found.x)[0].T
         parts, norms = unit_rows(X.T), np.linalg.norm(X, axis=0)[:, None]
         shift = (Y - parts * np.sum(parts * Y, axis=1, keepdims=True)) / norms
