@@ -1,7 +1,8 @@
 """The live figures' scripts on every page, and the published records that one of them shows.
 
 ``partsrep.records`` of a page has what ``book/results`` has, averaged over data sets: a page that
-is read from disk cannot load a file of data.
+is read from disk cannot load a file of data. Nor can it start a worker from a file, so that
+``partsrep.work`` has the text of what a worker runs.
 """
 
 import json
@@ -19,6 +20,9 @@ SCRIPTS = [
     "selection",
     "map",
 ]
+#: What one page alone needs, and of it the worker.
+OF_PAGE = {"book/your_data": ["study", "read", "work", "your-data"]}
+WORK = ["parts", "study", "worker"]
 SHOWN = ["mcc", "seed_mcc", "truth_mcc_nmf", "truth_mcc_sae"]
 
 
@@ -45,6 +49,19 @@ def write_records(app):
     out = Path(app.outdir, "_static/live/records.js")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(f"partsrep.records = {json.dumps(records)};\n")
+    out.with_name("work.js").write_text(f"partsrep.work = {json.dumps(worker())};\n")
+
+
+def worker():
+    """The text of what a worker runs."""
+    folder = Path(__file__).parents[1] / "_static/live"
+    return "\n".join((folder / f"{name}.js").read_text() for name in WORK)
+
+
+def add_own_scripts(app, pagename, templatename, context, doctree):
+    """Those of one page."""
+    for name in OF_PAGE.get(pagename, ()):
+        app.add_js_file(f"live/{name}.js", loading_method="defer")
 
 
 def setup(app):
@@ -52,4 +69,5 @@ def setup(app):
     for name in SCRIPTS:
         app.add_js_file(f"live/{name}.js", loading_method="defer")
     app.connect("builder-inited", write_records)
+    app.connect("html-page-context", add_own_scripts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
