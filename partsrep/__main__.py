@@ -192,7 +192,7 @@ def report(
     image_shape: str = Option(
         "", metavar="HxW", help="Of samples that are images, such as 28x28.", show_default="none"
     ),
-    seeds: int = Option(3, min=2, metavar="S", help="Of each method."),
+    seeds: int = Option(5, min=2, metavar="S", help="Of each method."),
     seed: int = Option(0, min=0, metavar="S", help="Of every random draw."),
 ) -> None:
     """Say which method to use on a matrix of your own: one page, numbers, codes, parts, models.

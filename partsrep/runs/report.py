@@ -23,6 +23,7 @@ from scipy import sparse
 
 from ..datasets import LOADERS, Dataset, from_file, load
 from ..storage import save
+from ..study.answer import described, methods
 from . import kernels
 from .kernels import KernelServer, WarmKernel
 from .parameters import RunError, read_notebook
@@ -59,6 +60,12 @@ def write_report(data: str, out: Path, parameters: Mapping[str, Any]) -> Path:
         raise RunError(f"{out} is there and holds no report: name another folder by --out.")
     if not out.parent.is_dir():
         raise RunError(f"There is no folder {out.parent}: make it.")
+    try:  # before all else, for what is wrong should be said at once
+        own = opened(data, parameters["image_shape"])
+        described(own.D, own.features, own.samples)
+        methods(own.D, 1, parameters["decoder"])
+    except (ImportError, TypeError, ValueError) as error:
+        raise RunError(str(error)) from None
     # Elsewhere, so that of a report that is killed nothing lies beside `out`.
     with TemporaryDirectory(prefix="partsrep-report-") as folder:
         work = Path(folder, out.name)
@@ -137,8 +144,8 @@ def _replace(work: Path, out: Path) -> None:
 def page(executed: NotebookNode) -> str:
     """One HTML page of an executed notebook, without anything that lies elsewhere.
 
-    The cell tagged ``answer`` comes first. Code is folded, a figure has the caption and the words
-    of its cell.
+    The cell tagged ``answer`` comes first. A figure has the caption and the words of its cell; the
+    code is left to the notebook.
     """
     cells = sorted(executed.cells, key=lambda cell: "answer" not in _tags(cell))
     shown = "\n".join(map(_shown, cells))
@@ -151,7 +158,7 @@ def page(executed: NotebookNode) -> str:
 
 
 def _shown(cell: NotebookNode) -> str:
-    """A cell as HTML."""
+    """A cell as HTML, without its code."""
     if cell.cell_type == "markdown":
         return _from_markdown(cell.source)
     results = "\n".join(map(_result, _kept(cell)))
@@ -163,14 +170,7 @@ def _shown(cell: NotebookNode) -> str:
             f'<figure><div role="img" aria-label="{alt}">{results}</div>'
             f"<figcaption>{caption}</figcaption></figure>"
         )
-    hidden = {"remove-cell", "parameters"} & set(_tags(cell))
-    code = (
-        ""
-        if hidden or not cell.source
-        else "<details><summary>Code</summary>"
-        f"<pre><code>{html.escape(cell.source)}</code></pre></details>"
-    )
-    return f"{results}\n{code}"
+    return results
 
 
 def _result(output: NotebookNode) -> str:
