@@ -29,7 +29,7 @@ EXTRAS = {
         "The command partsrep",
         [
             *("cloudpickle", "distributed", "fastjsonschema", "filelock"),
-            *("ipykernel", "papermill", "psutil", "typer", "yaml"),
+            *("ipykernel", "markdown_it", "papermill", "psutil", "typer", "yaml"),
         ],
     ),
 }

@@ -15,13 +15,14 @@ from scipy import sparse
 from scipy.io import loadmat, mmread, whosmat
 
 from ..disk import existing
-from ..lazy import require
+from ..lazy import require, skimage
 from ..validation import summed
 from . import hdf5
 from .dataset import Dataset
 from .table import Table
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".pgm"}
 #: How a missing value is often written; it is no name.
 MISSING = {"", "na", "n/a", "#n/a", "null", "none"}
 #: What lists the names of the arrays in a file, and what reads one of them.
@@ -37,6 +38,9 @@ def from_file(
 ) -> Dataset:
     """Read a matrix, samples in rows, from one's own .npy .npz .csv .tsv .mat .mtx .safetensors
     .h5ad .h5 .parquet.
+
+    A folder of images (.png .jpg .jpeg .bmp .tif .tiff .pgm) of one size is a matrix too: each
+    image in the order of their names is a sample, its greys from 0 (black) to 1 the features.
 
     Numbers are kept as they are, NaN and negative ones too; integers become float64; sparse
     matrices stay sparse (.mat, .mtx, .h5ad, .h5, and .npz written by ``scipy.sparse.save_npz``).
@@ -81,6 +85,8 @@ def from_file(
         suffix: (_one, lambda path, _, delimiter=delimiter: _table(path, delimiter, header))
         for suffix, delimiter in DELIMITERS.items()
     }
+    if Path(path).is_dir():
+        return _images(Path(path))
     path = existing(path)
     for suffix, read_labelled in LABELLED.items():
         listed, _ = FORMATS[suffix]
@@ -106,6 +112,35 @@ def from_file(
         labels=table.labels,
         features=table.features,
         samples=table.samples,
+    )
+
+
+def _images(folder: Path) -> Dataset:
+    """The images of a folder, one a sample."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+    if not paths:
+        raise ValueError(
+            f"{folder} is a folder without images: their endings are {' '.join(sorted(IMAGES))}."
+        )
+    rows, shape = [], None
+    for path in paths:
+        with _said_of(path):
+            image = skimage.util.img_as_float64(skimage.io.imread(path))
+            if image.ndim == 3:  # colours, and perhaps how far one sees through
+                image = (
+                    image[..., 0] if image.shape[2] < 3 else skimage.color.rgb2gray(image[..., :3])
+                )
+        shape = shape or image.shape
+        if image.shape != shape or len(shape) != 2:
+            raise ValueError(
+                f"{path} is an image of shape {image.shape}, but {paths[0].name} has {shape}: all "
+                "must be of one height and width, such as after cropping."
+            )
+        rows.append(image.ravel())
+    names = np.array([path.name for path in paths])
+    about = f"Images of {folder.name}, as greys from 0 (black) to 1."
+    return Dataset(
+        name=folder.name, D=np.array(rows), about=about, image_shape=shape, samples=names
     )
 
 
