@@ -16,7 +16,14 @@ from ..choices.codes import Codes, ReLU
 from ..choices.objective import SQUARED, Objective, Terms
 from ..choices.parts import Parts, PartSet
 from ..choices.problem import Problem
-from ..leastsquares import columnwise_loss, data_norm, equations_by_block, n_sweeps, nnls_sweeps
+from ..leastsquares import (
+    columnwise_loss,
+    data_norm,
+    equations_by_block,
+    factorization_loss,
+    n_sweeps,
+    nnls_sweeps,
+)
 from ..progress import History, progress
 from . import Factors, Settings, starts
 from .optimality import idle_signs, kkt_residual, turned
@@ -132,6 +139,13 @@ def infer(
     l1, l2 = terms.elastic
     near = {"guess": guess} if codes == ReLU() else {}
     return codes.infer(D, components, l1=l1, l2=l2, weights=weights, **near)
+
+
+def objective(D: Any, components: np.ndarray, problem: Problem) -> float:
+    """Its value for given parts and their best codes."""
+    codes, objective = infer(D, components, problem), problem.against_data(D.shape).objective
+    penalties = objective.terms("codes")(codes.T) + objective.terms("parts")(components)
+    return factorization_loss(D, codes, components) + penalties
 
 
 def _descended(
