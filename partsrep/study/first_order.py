@@ -56,9 +56,9 @@ def displacement(H: np.ndarray, components: np.ndarray, D: np.ndarray) -> float 
     what noise of the size of the residual does to them,
     :math:`s \sqrt{(X^\top X)^{-1}_{jj}}` and :math:`s \sqrt{(H^\top H)^{-1}_{jj}}`, count as zeros.
 
-    None where the claim says nothing: parts that are dependent or not known to be rigid, or a part
-    with too few samples, of which the codes and the noise must span all features. Features that are
-    zero everywhere do not count. How small the noise must be is open.
+    None where the claim says nothing: parts that are dependent or not known to be rigid, as more
+    than about 24 never are, or a part with too few samples: their codes and noise must span all
+    features that are not zero everywhere. How small the noise must be is open.
 
     Parameters
     ----------
@@ -84,13 +84,13 @@ def displacement(H: np.ndarray, components: np.ndarray, D: np.ndarray) -> float 
         used = inputs[on]
         if len(used) < d or np.linalg.matrix_rank(used.T @ used, hermitian=True) < d:
             return None
-    law = first_order(H, X, D, STEPS)
-    return law.displacement / m**0.5 if law.rigid else None
+    if not freedom(H, X.T).rigid:
+        return None
+    _, _, nmf_shift, sae_shift = _limits(H, X, D, STEPS)
+    return float(np.linalg.norm(sae_shift - nmf_shift)) / m**0.5
 
 
-def first_order(
-    H: np.ndarray, X: np.ndarray, D: np.ndarray, max_iter: int = OPTIONS["maxiter"]
-) -> FirstOrder:
+def first_order(H: np.ndarray, X: np.ndarray, D: np.ndarray) -> FirstOrder:
     r"""Solve the limit problems of NMF and of the ReLU autoencoder at an exact NMF (claim T17).
 
     With :math:`E = D - H X^\top` they are
@@ -113,8 +113,6 @@ def first_order(
         Codes and parts of exact data, with their zeros; the parts are independent.
     D : ndarray (n, d)
         The data, near :math:`H X^\top`.
-    max_iter : int
-        Of each descent.
 
     Examples
     --------
@@ -127,6 +125,13 @@ def first_order(
     >>> law.relative_gap < 1e-6, law.displacement < 1e-6
     (True, True)
     """
+    return FirstOrder(*_limits(H, X, D, OPTIONS["maxiter"]), freedom(H, X.T).rigid)
+
+
+def _limits(
+    H: np.ndarray, X: np.ndarray, D: np.ndarray, max_iter: int
+) -> tuple[float, float, np.ndarray, np.ndarray]:
+    """The losses and shifts of a :class:`FirstOrder`, by so many iterations each."""
     # Codes and parts of one size: then curvatures are alike.
     size = np.sqrt(np.linalg.norm(H, axis=0) / np.linalg.norm(X, axis=0))
     H, X = H / size, X * size
@@ -172,5 +177,4 @@ def first_order(
     start = np.concatenate([found[: d * m], np.zeros(inputs.shape[1] * m)])
     free = np.zeros((inputs.shape[1], m), bool)
     sae_loss, sae_shift, _ = solved(sae, start, np.vstack([X == 0, free]))
-    rigid = freedom(H, X.T).rigid
-    return FirstOrder(nmf_loss, sae_loss, nmf_shift, sae_shift, rigid)
+    return nmf_loss, sae_loss, nmf_shift, sae_shift
