@@ -19,12 +19,13 @@ from ..choices.inference import Layer
 from ..choices.parts import Parts
 from ..choices.problem import Problem
 from ..estimators import NMF, SAE, from_problem, restarts
-from ..estimators.base import as_seeds
+from ..estimators.base import as_seeds, codes_of
 from ..lazy import Lazy, matplotlib
 from ..leastsquares import data_norm
 from ..validation import check_integer, check_matrix
 from .compare import ACTIVE, Fit
 from .conditions import certificate, encodability
+from .first_order import displacement
 from .matching import match
 from .report import Report
 from .verdict import (
@@ -108,7 +109,8 @@ class Prediction(Report):
     steps : dict of Step
         From NMF to the autoencoder, by the condition that each step asks for.
     evidence : dict
-        What else was computed, by name.
+        What else was computed, by name. What is not known is not there, such as the first-order
+        displacement where claim T17 does not hold.
     nmf : NMF
         The best fit.
     n_samples : int
@@ -259,6 +261,9 @@ def predict(
         "least margin": float(margin.min()),
         "median noise amplification": float(1 / max(np.median(margin), ENCODABLE)),
         "active parts a sample": float(codes.sum(axis=1).mean()),
+        "first-order displacement of a part": (
+            None if signs else displacement(codes_of(best, D), best.components_, D)
+        ),
         "at most active": sae.problem.most_active,
         "samples / features": len(D) / D.shape[1],
         "NMF's loss / ‖D‖²": best.loss_ / energy,
