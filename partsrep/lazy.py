@@ -24,11 +24,12 @@ EXTRAS = {
     "sae": ("SAE", ["torch"]),
     "plots": ("A plot", ["matplotlib"]),
     "data": ("This data set", ["h5py", "pooch", "skimage"]),
+    "tables": ("A table in .parquet", ["pyarrow"]),
     "runs": (
         "The command partsrep",
         [
             *("cloudpickle", "distributed", "fastjsonschema", "filelock"),
-            *("ipykernel", "papermill", "psutil", "typer", "yaml"),
+            *("ipykernel", "markdown_it", "papermill", "psutil", "typer", "yaml"),
         ],
     ),
 }

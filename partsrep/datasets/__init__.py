@@ -12,12 +12,24 @@ from sklearn.utils import check_random_state
 
 from . import generators, networks, packages, registry
 from .dataset import Dataset, Truth
+from .exports import write_cnmf, write_sigprofiler
 from .gallery import gallery
 from .readers import from_file
 from .recording import record
 from .shards import shards
 
-__all__ = ["Dataset", "Truth", "excerpt", "from_file", "gallery", "load", "record", "shards"]
+__all__ = [
+    "Dataset",
+    "Truth",
+    "excerpt",
+    "from_file",
+    "gallery",
+    "load",
+    "record",
+    "shards",
+    "write_cnmf",
+    "write_sigprofiler",
+]
 
 LOADERS: dict[str, Callable[..., Dataset]] = {
     **generators.LOADERS,

@@ -64,6 +64,18 @@ def test_nested_and_clashing_metrics_have_names_of_their_own(some):
     assert failed["planted.mcc"].isna().all()
 
 
+def test_two_metrics_of_one_name_are_refused_wherever_they_are_read(some, tmp_path):
+    some[0]["metrics"] = {"a": {"b": 1}, "a.b": 2}
+    (tmp_path / "some.jsonl").write_text(as_lines(some))
+    with pytest.raises(RunError, match=r"line 1: metrics\['a'\]\['b'\] and metrics\['a.b'\]"):
+        records(tmp_path / "some.jsonl")
+    with pytest.raises(RunError, match="rename one"):
+        tidy(some)
+    some[0]["metrics"] = {"seed": 1, "metrics": {"seed": 2}}
+    with pytest.raises(RunError, match=r"would both be the column 'metrics\.seed'"):
+        tidy(some)
+
+
 def test_parameters_are_shown_as_they_are_whatever_their_name_and_kind(some):
     """Named like the table's own columns, None, lists, texts: no column is there twice."""
     for record, value in zip(some, [None, 3, None, 3, 5, 5], strict=True):
