@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.stats import median_abs_deviation
 from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
@@ -23,7 +23,14 @@ from ..lazy import Lazy, matplotlib, sklearn
 from ..leastsquares import data_norm
 from ..progress import progress
 from ..solvers.scale import power_of_four
-from ..validation import check_integer, check_matrix, check_number, peak
+from ..validation import (
+    check_estimator,
+    check_fits,
+    check_integer,
+    check_matrix,
+    check_number,
+    peak,
+)
 from .matching import match, unit_rows
 from .report import Report
 
@@ -110,10 +117,7 @@ def consensus(fits: Iterable[Any], *, threshold: float | None = None) -> Consens
     """
     if threshold is not None:
         check_number("threshold", threshold, above=True)
-    fits = list(fits)
-    for fit in fits:
-        if not hasattr(fit, "components_"):
-            raise NotFittedError(f"A consensus is of fitted models: {fit!r} has no components_.")
+    fits = check_fits("fits", fits)
     shapes = {np.shape(fit.components_) for fit in fits}
     if len(fits) < 2 or len(shapes) > 1:
         raise ValueError(
@@ -298,7 +302,7 @@ def choose_n_components(
     D = check_matrix(D, "D")
     searched = values is None
     values = [] if searched else _checked_values(values, len(D))
-    estimator = NMF(tol=ROUGH) if estimator is None else estimator
+    estimator = NMF(tol=ROUGH) if estimator is None else check_estimator("estimator", estimator)
     if not has_fit_parameter(estimator, "mask"):
         raise ValueError(f"{type(estimator).__name__} cannot hide entries: its fit has no mask.")
     check_number("holdout", holdout, maximum=0.5, above=True)  # half of the entries
@@ -441,6 +445,7 @@ def choose_penalty(
     >>> choice.best is None
     False
     """
+    check_estimator("estimator", estimator)
     D = check_matrix(D, "D")
     check_number("holdout", holdout, maximum=0.5, above=True)
     repeats = check_integer("repeats", repeats, 2)
