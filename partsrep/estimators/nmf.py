@@ -24,13 +24,14 @@ from ..choices.units import Unit
 from ..divergences import beta_divergence
 from ..leastsquares import factorization_loss, normal_equations
 from ..progress import History, progress
-from ..solvers import Factors, Settings, hals, multiplicative, projective, scale, starts
+from ..solvers import Factors, Settings, hals, multiplicative, on_device, projective, scale, starts
 from ..solvers.optimality import kkt_residual
 from ..threads import one_where_more_do_not_pay
 from ..validation import (
     check_choice,
     check_custom,
     check_data,
+    check_device,
     check_integer,
     check_mask,
     check_number,
@@ -110,6 +111,10 @@ class NMF(PartsModel):
     start : None, a fitted model or (H, X)
         Where to begin: the parts of a fitted model, with their best codes, or (H, X) of shapes
         (n, m) and (d, m). A clone keeps it.
+    device : None, str or torch.device
+        Where "cd" computes, such as "cuda" (with torch); None: here. It takes dense data, parts and
+        codes that are just nonnegative, no penalties and no mask, and follows the same path up to
+        rounding. Starts are made here: on large data init="random" is the one that costs little.
     verbose, shuffle
         Accepted as scikit-learn's, without effect: progress shows by itself, and the order of the
         parts is fixed.
@@ -192,6 +197,7 @@ class NMF(PartsModel):
     inference: Inference | None = None
     penalty: Penalty | list[Penalty] | None = None
     start: Any = None
+    device: Any = None
     verbose: int = 0
     shuffle: bool = False
 
@@ -227,8 +233,8 @@ class NMF(PartsModel):
             if self._solver is hals and not self.problem.parts.of_samples:
                 return True
         raise AttributeError(
-            "partial_fit needs solver='cd', inference=NNLS() and parts that are not made of "
-            "samples."
+            "partial_fit needs solver='cd', inference=NNLS(), device=None and parts that are not "
+            "made of samples."
         )
 
     @available_if(_takes_batches)
@@ -344,7 +350,8 @@ class NMF(PartsModel):
 
     @property
     def _settings(self) -> Settings:
-        return Settings(self.tol, self.max_iter or {"cd": 1000, "mu": 200}[self.solver])
+        most = self.max_iter or {"cd": 1000, "mu": 200}[self.solver]
+        return Settings(self.tol, most, device=self.device)
 
     def _check_data(self, X, mask, *, reset: bool) -> tuple[Any, np.ndarray | None]:
         # What a mask hides may be anything, so that signs are checked when it is hidden.
@@ -421,7 +428,15 @@ class NMF(PartsModel):
                 "NNLS(), or Layer(tied=True) with solver='cd', or take SAE for encoders of their "
                 "own."
             )
-        return solver
+        if self.device is None:
+            return solver
+        check_device(self.device)
+        if solver is not hals:
+            raise ValueError(
+                f"device={self.device!r} goes with solver='cd' and inference=NNLS(): give these, "
+                "or leave device=None."
+            )
+        return on_device
 
     # Solving ----------------------------------------------------------------------------------
 

@@ -311,6 +311,25 @@ def test_a_stale_record_fails_and_one_within_its_tolerance_does_not(project):
     assert stale == "tiny, {'seed': 2, 'noise': 0.1}: metrics.sum was 2.2, now is 2.1"
 
 
+def test_a_point_whose_data_are_elsewhere_is_left_out_and_named(project, capsys):
+    absent = SUM + "\nif seed == 2: raise FileNotFoundError('Put it at there.')"
+    write(project / "tiny.ipynb", absent)
+    change(project, 0, metrics={"sum": 7.0})
+    [stale] = check(project, sample=6, seed=0)
+    assert stale == "tiny, {'seed': 0, 'noise': 0.0}: metrics.sum was 7.0, now is 0.0"
+    said = capsys.readouterr().out
+    assert said.count("left out") == 2 and "'seed': 2" in said and "Put it at there." in said
+
+
+def test_records_that_are_made_once_stay(project):
+    listed = project / "book/results/sweeps.yml"
+    listed.write_text(listed.read_text().replace("}", ", once: true}"))
+    write(project / "tiny.ipynb", NEWER)
+    before = (project / "book/results/tiny.jsonl").read_bytes()
+    publish(project)
+    assert (project / "book/results/tiny.jsonl").read_bytes() == before
+
+
 def test_a_mean_may_move_within_its_standard_error_and_no_further():
     """Ten starts find one of two minima: other starts are no difference, another is."""
     rng = np.random.RandomState(0)
