@@ -189,7 +189,7 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def _finite(name: str, values: ArrayLike, ndim: int = 2) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
+    values = np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=float)
     if values.ndim != ndim or values.size == 0:
         raise ValueError(f"{name} must be a filled {ndim}-D array, not of shape {values.shape}.")
     if not np.isfinite(values).all():

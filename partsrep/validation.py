@@ -40,9 +40,10 @@ def as_array(X: Any, name: str = "X") -> Any:
     if isinstance(X, list | tuple):
         return [as_array(row, name) if is_tensor(row) else row for row in X]
     if streamed(X):
+        own = name if name.isidentifier() else "shards"
         raise ValueError(
             f"{name} are shards, and here it has to be in memory: give some of its rows, "
-            f"{name}[:10_000] say, or np.asarray({name}) if all of it fits."
+            f"{own}[:10_000] say, or np.asarray({own}) if all of it fits."
         )
     readable = any(hasattr(X, name) for name in ("__array__", "__array_interface__", "toarray"))
     if not (readable or isinstance(X, Number | memoryview)):
@@ -150,7 +151,8 @@ def _within_floats(name: str) -> Iterator[None]:
 
 def check_weights(X: Any, name: str, dtype: Any, *shapes: tuple[int, ...]) -> np.ndarray:
     """Validate given weights of one of some shapes; a copy is returned."""
-    X = np.asarray(as_array(X, name))
+    X = as_array(X, name)
+    X = X.toarray() if sp.issparse(X) else np.asarray(X)
     check_shape(name, X.shape, shapes)
     flat = check_matrix(X.reshape(1, -1), name, dtype, copy=True)
     return flat.reshape(X.shape)
