@@ -147,7 +147,12 @@ def test_the_rule_of_the_deciding_condition(D, verdict, foretold, expected):
 
 @pytest.mark.parametrize(
     ("agreement", "determined", "nonnegative", "expected"),
-    [(0.7, True, False, False), (0.9, True, False, None), (0.7, False, False, None), (0.7, True, True, None)],
+    [
+        (0.7, True, False, False),
+        (0.9, True, False, None),
+        (0.7, False, False, None),
+        (0.7, True, True, None),
+    ],
 )
 def test_a_free_decoder_disagrees_where_seeds_leave_it_undecided(
     agreement, determined, nonnegative, expected

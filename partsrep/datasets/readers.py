@@ -91,15 +91,18 @@ def _images(folder: Path) -> Dataset:
     """The images of a folder, one a sample."""
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
     if not paths:
-        raise ValueError(
-            f"{folder} is a folder without images: their endings are {' '.join(sorted(IMAGES))}."
+        raise IsADirectoryError(
+            f"{folder} is a folder, not a file, and holds no images: their endings are "
+            f"{' '.join(sorted(IMAGES))}."
         )
     rows, shape = [], None
     for path in paths:
         with _said_of(path):
             image = skimage.util.img_as_float64(skimage.io.imread(path))
             if image.ndim == 3:  # colours, and perhaps how far one sees through
-                image = image[..., 0] if image.shape[2] < 3 else skimage.color.rgb2gray(image[..., :3])
+                image = (
+                    image[..., 0] if image.shape[2] < 3 else skimage.color.rgb2gray(image[..., :3])
+                )
         shape = shape or image.shape
         if image.shape != shape or len(shape) != 2:
             raise ValueError(

@@ -199,9 +199,9 @@ def answer(judged: Verdict, foretold: Prediction, D: Any) -> Answer:
         ]
     if turned and judged.agree is None and not open_:
         reasons = [
-            "Disagree: a free decoder turns its parts at no loss (claim T2), and beyond chance they "
-            f"match NMF's {judged.agreement:.2f} times as well as seeds of NMF, where it takes "
-            f"{AGREED}."
+            "Disagree: a free decoder turns its parts at no loss (claim T2), and beyond chance "
+            f"they match NMF's {judged.agreement:.2f} times as well as seeds of NMF, where "
+            f"{AGREED} is asked."
         ]
     if m == 1:
         reasons = [
