@@ -318,7 +318,8 @@ def choose_n_components(
     _tell_once(told)
     choice = _choice(tried)
     values = choice.values
-    if choice.best == values[-1] > values[0]:
+    most = min(*D.shape, MOST) if searched else values[-1]
+    if choice.best == most > values[0]:
         warnings.warn(
             f"The largest number of parts tried, {values[-1]}, predicts best: try more.",
             stacklevel=2,
