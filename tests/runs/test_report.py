@@ -81,7 +81,7 @@ def test_the_page_needs_nothing_else_and_answers_first(made):
     shown = BeautifulSoup(text, "html.parser")
     assert shown.select_one("h1").get_text() == "words.csv: use either"
     assert not shown.select("script, link, img, iframe")
-    assert not re.search(r"(?:src|href)=\"(?!#)|url\((?!#)|@import", text)
+    assert not re.search(r"(?:src|href)=\"(?!#|data:)|url\((?!#)|@import", text)
     assert shown.select_one("meta[name=viewport]") and "prefers-color-scheme: dark" in text
     assert len(shown.select("figure svg")) >= 5
     order = [one.get_text() for one in shown.select("h2")]
