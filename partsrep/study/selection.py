@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations, pairwise, repeat
 from typing import Any
 
@@ -194,17 +194,12 @@ class Choice(Report):
     def best(self) -> int:
         """The fewest parts whose held-out error is within one standard error of the least, or 0.
 
-        An error above 1 counts as 1, that of predicting zero; one of at most 10⁻⁶ counts as 0.
+        One of at most 10⁻⁶ counts as 0.
         """
-        mean, error = self._judged
+        mean = self.heldout.mean(axis=1)
         least = mean.argmin()
-        return int(self.values[mean <= max(mean[least] + error[least], EXACT)][0])
-
-    @property
-    def _judged(self) -> tuple[np.ndarray, np.ndarray]:
-        """The means (v,) and standard errors of the errors that count."""
-        clipped = replace(self, heldout=self.heldout.clip(max=1))
-        return clipped.heldout.mean(axis=1), clipped.standard_error
+        bound = mean[least] + self.standard_error[least]
+        return int(self.values[mean <= max(bound, EXACT)][0])
 
     def table(self) -> pd.DataFrame:
         """One row a number of parts."""
@@ -251,7 +246,7 @@ def choose_n_components(
         The numbers of parts to try. None: 1, 2, 4 and so on, up to the first above 4 that predicts
         worse than the best by more than its standard error; then what lies half-way between the
         best and its neighbours, until these are next to it. At most 64, and no more than there
-        are samples or features.
+        are samples or features; an error above 1 counts as 1, that of predicting zero.
     estimator : estimator or None
         Whose ``fit_transform`` takes a ``mask``; None: ``NMF(tol=1e-3)``: rough, as there are many
         fits. Its `n_components` and `random_state` are set here.
@@ -319,13 +314,16 @@ def choose_n_components(
         for m in _searched(tried, min(*D.shape, MOST)) if searched else progress(values, "parts"):
             model = clone(estimator).set_params(n_components=m)
             begun = [clone(model).set_params(random_state=seed) for seed in seeds]
-            errors = list(map(_errors, begun, repeat(D), masks))
+            errors = np.array(list(map(_errors, begun, repeat(D), masks)))
+            # Or one wild prediction would hide from a search what the other masks say.
+            errors = errors.clip(max=1) if searched else errors
             parts = [fit.components_ for fit in restarts(model, D, seeds)]
             tried[m] = errors, [match(one, other).mcc for one, other in combinations(parts, 2)]
     _tell_once(told)
     choice = _choice(tried)
     values = choice.values
-    if choice.best == values[-1] > values[0]:
+    most = min(*D.shape, MOST) if searched else values[-1]
+    if choice.best == most > values[0]:
         warnings.warn(
             f"The largest number of parts tried, {values[-1]}, predicts best: try more.",
             stacklevel=2,
@@ -346,9 +344,10 @@ def _searched(tried: Mapping[int, tuple], most: int) -> Iterator[int]:
     m = 1
     while m <= most:
         yield m
-        mean, error = _choice(tried)._judged
+        choice = _choice(tried)
+        mean, error = choice.heldout.mean(axis=1), choice.standard_error
         least = mean.argmin()
-        if m > 4 and mean[-1] > mean[least] + error[least] or mean[least] <= EXACT:
+        if (m > 4 and mean[-1] > mean[least] + error[least]) or mean[least] <= EXACT:
             break
         m = most if m < most < 2 * m else 2 * m
     while True:
