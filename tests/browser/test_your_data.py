@@ -183,8 +183,13 @@ def test_a_million_rows_get_the_command_line(figure, tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    ["gene,a,b\none,1,0\ntwo,0,3\n", "a,b\nr1,1,2\nr2,3,4\n", ',a,b\n0,1e3,.5\n1, 2 ,+3.\n', '"a, b",c\r\n1,2\r\n'],
-)  # fmt: skip
+    [
+        "gene,a,b\none,1,0\ntwo,0,3\n",
+        "a,b\nr1,1,2\nr2,3,4\n",
+        ",a,b\n0,1e3,.5\n1, 2 ,+3.\n",
+        '"a, b",c\r\n1,2\r\n',
+    ],
+)
 def test_names_and_numbers_are_read_as_in_python(figure, tmp_path, content):
     (tmp_path / "good.csv").write_bytes(content.encode())
     own = datasets.from_file(tmp_path / "good.csv")
@@ -205,7 +210,8 @@ def test_arrays_are_read_in_both_orders(figure, tmp_path, dtype):
     for order in "CF":
         np.save(tmp_path / "a.npy", np.array(A, order=order))
         read = figure.evaluate(
-            "bytes => partsrep.read.file('a.npy', Uint8Array.from(bytes).buffer).D.map((r) => [...r])",
+            "bytes => partsrep.read.file('a.npy', Uint8Array.from(bytes).buffer)"
+            ".D.map((row) => [...row])",
             list((tmp_path / "a.npy").read_bytes()),
         )
         assert read == A.astype(float).tolist()
@@ -300,7 +306,7 @@ def test_margins_are_pythons(study):
             ".map((margin) => (margin === Infinity ? -1 : margin));",
             P.tolist(), H.tolist(),
         )  # fmt: skip
-        active = H > 0.05 * H.max(axis=0)
+        active = 0.05 * H.max(axis=0) < H
         own = encodability(P.T, active).margin
         np.testing.assert_allclose(found, np.where(np.isinf(own), -1, own), atol=1e-5)
 
