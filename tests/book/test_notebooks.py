@@ -118,6 +118,7 @@ OTHERS = {
     "allocation": {"n_samples": 100, "n_starts": 1, "max_epochs": 10},
     "chain": {"n_samples": 60, "seeds": 2},
     "encodability": {"n_samples": 80, "repeats": 2, "n_starts": 1},
+    "family": {"data": "bars"},
     "few_samples": {"draws": 2},
     "free_decoder": {"n_samples": 60, "seeds": 2},
     "gallery": {"seeds": 1},
