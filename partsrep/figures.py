@@ -189,7 +189,7 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def _finite(name: str, values: ArrayLike, ndim: int = 2) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
+    values = np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=float)
     if values.ndim != ndim or values.size == 0:
         raise ValueError(f"{name} must be a filled {ndim}-D array, not of shape {values.shape}.")
     if not np.isfinite(values).all():
@@ -809,7 +809,8 @@ def spectra(components: ArrayLike, axis: ArrayLike | None = None) -> Figure:
     figure = BookFigure(min(1 + 0.7 * m, 12))
     frames = figure.subplots(m, 1, sharex=True, squeeze=False)[:, 0]
     largest = np.abs(components).max(axis=1, keepdims=True)
-    for j, (axes, part) in enumerate(zip(frames, components / np.where(largest, largest, 1))):
+    scaled = components / np.where(largest, largest, 1)
+    for j, (axes, part) in enumerate(zip(frames, scaled, strict=True)):
         axes.fill_between(axis, part, color=BLUE, alpha=0.3, linewidth=0)
         axes.plot(axis, part, color=BLUE, linewidth=1.5)
         axes.set_ylabel(str(j + 1), rotation=0, ha="right", va="center")

@@ -119,8 +119,9 @@ def _images(folder: Path) -> Dataset:
     """The images of a folder, one a sample."""
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
     if not paths:
-        raise ValueError(
-            f"{folder} is a folder without images: their endings are {' '.join(sorted(IMAGES))}."
+        raise IsADirectoryError(
+            f"{folder} is a folder, not a file, and holds no images: their endings are "
+            f"{' '.join(sorted(IMAGES))}."
         )
     rows, shape = [], None
     for path in paths:

@@ -14,7 +14,15 @@ from ..lazy import sklearn
 from ..leastsquares import ENTRIES, blocks, squared_error
 from ..progress import progress
 from ..solvers.scale import power_of_four
-from ..validation import as_array, check_choice, check_integer, check_matrix, peak, streamed
+from ..validation import (
+    as_array,
+    check_choice,
+    check_estimator,
+    check_integer,
+    check_matrix,
+    peak,
+    streamed,
+)
 
 #: What arguments take: names, how objects are written, and their base class.
 Choices = dict[str, tuple[dict[str | None, Any], str, Any]]
@@ -233,7 +241,7 @@ def restarts(
     >>> len(restarts(NMF(n_components=4), D, seeds=3))
     3
     """
-    seeds, recipe = as_seeds(seeds), clone(estimator)
+    seeds, recipe = as_seeds(seeds), clone(check_estimator("estimator", estimator))
     if "random_state" not in recipe.get_params():
         raise ValueError(f"{estimator!r} has no random_state: each seed would give the same fit.")
     begun = recipe.get_params().get("init", "random") in BY_SEED
@@ -269,7 +277,9 @@ def fit_all(estimators: Iterable[BaseEstimator], D, *, client: Any = None) -> li
     >>> [int((sae.transform(D) > 0).sum(axis=1).max()) for sae in fit_all(grid, D)]
     [1, 2, 4]
     """
-    estimators = list(estimators)
+    if not isinstance(estimators, Iterable):
+        raise TypeError(f"estimators must be a list of them; got {estimators!r}.")
+    estimators = [check_estimator("each of estimators", estimator) for estimator in estimators]
     if client is not None:
         return _on_workers(client, estimators, D)
     kinds = {type(estimator) for estimator in estimators}

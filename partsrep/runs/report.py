@@ -32,7 +32,14 @@ from .records import write_json
 NOTEBOOK = Path(__file__).with_name("report.ipynb")
 PAGE, NUMBERS, EXECUTED = "report.html", "report.json", "report.ipynb"
 BLOCK = 10_000  # samples that get their codes at a time
-LINES = 2  # columns of the fewest lines that are said to be numbers along an axis
+BESIDE = """## What lies beside this page
+
+* `report.json`: its numbers.
+* `nmf.safetensors`, `sae.safetensors`: the models, for `partsrep.load`.
+* `nmf_codes.csv`, `nmf_parts.csv`, `sae_codes.csv`, `sae_parts.csv`, and all four in
+  `codes_and_parts.npz`: a row of codes is a sample, a row of parts a part.
+* `report.ipynb`: the notebook that ran, with its code.
+"""
 STYLE = Path(__file__).with_name("report.css")
 
 

@@ -20,6 +20,7 @@ from .verdict import AGREED, DETERMINED, HELD, ROOM, Verdict
 
 WORK = 4e6  # samples · features · parts that are looked at, of more samples some are drawn ...
 ENTRIES = 4e6  # ... but two samples a feature, up to so many samples · features
+ROWS = 10_000  # samples that are looked at, at most: more would not tell more
 SEARCHED = 2e5  # samples · features that the number of parts is chosen by; at least 100 samples
 LARGE = 5e6  # samples · features · parts above which an autoencoder is trained the shorter way
 BETTER = 0.01  # an autoencoder that loses less by this share loses less
@@ -114,15 +115,17 @@ def described(
 def looked_at(D: Any, n_components: int | None = None, seed: int = 0) -> np.ndarray:
     """The rows that are looked at, dense and in their order: all that can be, else a draw by seed.
 
-    So that it takes minutes, n · d · m is at most 4·10⁶; yet two samples a feature, as far as
-    n · d is at most 4·10⁶, for an autoencoder of fewer can give them any codes. Without a number
-    of parts, it is to be chosen: n · d is at most 2·10⁵, and n at least 100.
+    So that it takes minutes, n is at most 10⁴ and n · d · m at most 4·10⁶; yet two samples a
+    feature, as far as n · d is at most 4·10⁶, for an autoencoder of fewer can give them any codes.
+    Without a number of parts, it is to be chosen: n · d is at most 2·10⁵, and n at least 100.
     """
     n, d = D.shape
     if n_components is None:
-        most = int(max(SEARCHED / d, 100))
+        most = max(SEARCHED / d, 100)
     else:
-        most = int(max(min(max(WORK / (d * n_components), 2 * d), ENTRIES / d), 10 * n_components))
+        most = max(WORK / (d * n_components), 2 * d)
+        most = max(min(most, ENTRIES / d), 10 * n_components)
+    most = int(min(most, ROWS))
     if n > most:
         D = D[np.sort(np.random.RandomState(seed).choice(n, most, replace=False))]
     return check_matrix(D.toarray() if sparse.issparse(D) else D, "D")
@@ -199,9 +202,9 @@ def answer(judged: Verdict, foretold: Prediction, D: Any) -> Answer:
         ]
     if turned and judged.agree is None and not open_:
         reasons = [
-            "Disagree: a free decoder turns its parts at no loss (claim T2), and beyond chance they "
-            f"match NMF's {judged.agreement:.2f} times as well as seeds of NMF, where it takes "
-            f"{AGREED}."
+            "Disagree: a free decoder turns its parts at no loss (claim T2), and beyond chance "
+            f"they match NMF's {judged.agreement:.2f} times as well as seeds of NMF, where "
+            f"{AGREED} is asked."
         ]
     if m == 1:
         reasons = [

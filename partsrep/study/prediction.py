@@ -225,6 +225,8 @@ def predict(
     signs = bool((D < 0).any())
     allowed = Parts(nonnegative=not signs)
     sae = SAE(decoder=allowed) if sae is None else sae
+    if not isinstance(sae, SAE):
+        raise TypeError(f"sae must be an SAE, such as SAE(); got a {type(sae).__name__}.")
     if sae.n_components not in (None, "auto", m):
         raise ValueError(
             f"sae has n_components={sae.n_components!r}, but {m} parts are asked for: give it the "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations, pairwise, repeat
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.stats import median_abs_deviation
 from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
@@ -23,7 +23,14 @@ from ..lazy import Lazy, matplotlib, sklearn
 from ..leastsquares import data_norm
 from ..progress import progress
 from ..solvers.scale import power_of_four
-from ..validation import check_integer, check_matrix, check_number, peak
+from ..validation import (
+    check_estimator,
+    check_fits,
+    check_integer,
+    check_matrix,
+    check_number,
+    peak,
+)
 from .matching import match, unit_rows
 from .report import Report
 
@@ -110,10 +117,7 @@ def consensus(fits: Iterable[Any], *, threshold: float | None = None) -> Consens
     """
     if threshold is not None:
         check_number("threshold", threshold, above=True)
-    fits = list(fits)
-    for fit in fits:
-        if not hasattr(fit, "components_"):
-            raise NotFittedError(f"A consensus is of fitted models: {fit!r} has no components_.")
+    fits = check_fits("fits", fits)
     shapes = {np.shape(fit.components_) for fit in fits}
     if len(fits) < 2 or len(shapes) > 1:
         raise ValueError(
@@ -190,17 +194,12 @@ class Choice(Report):
     def best(self) -> int:
         """The fewest parts whose held-out error is within one standard error of the least, or 0.
 
-        An error above 1 counts as 1, that of predicting zero; one of at most 10⁻⁶ counts as 0.
+        One of at most 10⁻⁶ counts as 0.
         """
-        mean, error = self._judged
+        mean = self.heldout.mean(axis=1)
         least = mean.argmin()
-        return int(self.values[mean <= max(mean[least] + error[least], EXACT)][0])
-
-    @property
-    def _judged(self) -> tuple[np.ndarray, np.ndarray]:
-        """The means (v,) and standard errors of the errors that count."""
-        clipped = replace(self, heldout=self.heldout.clip(max=1))
-        return clipped.heldout.mean(axis=1), clipped.standard_error
+        bound = mean[least] + self.standard_error[least]
+        return int(self.values[mean <= max(bound, EXACT)][0])
 
     def table(self) -> pd.DataFrame:
         """One row a number of parts."""
@@ -247,7 +246,7 @@ def choose_n_components(
         The numbers of parts to try. None: 1, 2, 4 and so on, up to the first above 4 that predicts
         worse than the best by more than its standard error; then what lies half-way between the
         best and its neighbours, until these are next to it. At most 64, and no more than there
-        are samples or features.
+        are samples or features; an error above 1 counts as 1, that of predicting zero.
     estimator : estimator or None
         Whose ``fit_transform`` takes a ``mask``; None: ``NMF(tol=1e-3)``: rough, as there are many
         fits. Its `n_components` and `random_state` are set here.
@@ -298,7 +297,7 @@ def choose_n_components(
     D = check_matrix(D, "D")
     searched = values is None
     values = [] if searched else _checked_values(values, len(D))
-    estimator = NMF(tol=ROUGH) if estimator is None else estimator
+    estimator = NMF(tol=ROUGH) if estimator is None else check_estimator("estimator", estimator)
     if not has_fit_parameter(estimator, "mask"):
         raise ValueError(f"{type(estimator).__name__} cannot hide entries: its fit has no mask.")
     check_number("holdout", holdout, maximum=0.5, above=True)  # half of the entries
@@ -315,13 +314,16 @@ def choose_n_components(
         for m in _searched(tried, min(*D.shape, MOST)) if searched else progress(values, "parts"):
             model = clone(estimator).set_params(n_components=m)
             begun = [clone(model).set_params(random_state=seed) for seed in seeds]
-            errors = list(map(_errors, begun, repeat(D), masks))
+            errors = np.array(list(map(_errors, begun, repeat(D), masks)))
+            # Or one wild prediction would hide from a search what the other masks say.
+            errors = errors.clip(max=1) if searched else errors
             parts = [fit.components_ for fit in restarts(model, D, seeds)]
             tried[m] = errors, [match(one, other).mcc for one, other in combinations(parts, 2)]
     _tell_once(told)
     choice = _choice(tried)
     values = choice.values
-    if choice.best == values[-1] > values[0]:
+    most = min(*D.shape, MOST) if searched else values[-1]
+    if choice.best == most > values[0]:
         warnings.warn(
             f"The largest number of parts tried, {values[-1]}, predicts best: try more.",
             stacklevel=2,
@@ -342,9 +344,10 @@ def _searched(tried: Mapping[int, tuple], most: int) -> Iterator[int]:
     m = 1
     while m <= most:
         yield m
-        mean, error = _choice(tried)._judged
+        choice = _choice(tried)
+        mean, error = choice.heldout.mean(axis=1), choice.standard_error
         least = mean.argmin()
-        if m > 4 and mean[-1] > mean[least] + error[least] or mean[least] <= EXACT:
+        if (m > 4 and mean[-1] > mean[least] + error[least]) or mean[least] <= EXACT:
             break
         m = most if m < most < 2 * m else 2 * m
     while True:
@@ -441,6 +444,7 @@ def choose_penalty(
     >>> choice.best is None
     False
     """
+    check_estimator("estimator", estimator)
     D = check_matrix(D, "D")
     check_number("holdout", holdout, maximum=0.5, above=True)
     repeats = check_integer("repeats", repeats, 2)

@@ -18,7 +18,7 @@ from ..choices.problem import Problem
 from ..estimators import NMF, restarts
 from ..estimators.base import as_seeds, codes_of
 from ..lazy import Lazy, matplotlib
-from ..validation import check_integer, check_matrix
+from ..validation import check_estimator, check_integer, check_matrix
 from .compare import Fit
 from .freedom import Freedom, freedom
 from .matching import match, unit_rows
@@ -261,6 +261,8 @@ def verdict(
     if len(set(seeds)) < max(len(seeds), 2):
         raise ValueError(f"seeds must be at least two different ones; got {seeds}.")
     draws = check_integer("draws", draws)
+    for name, method in (("a", a), ("b", b)):
+        check_estimator(name, method)
     D = check_matrix(D, "D")
     # Were two fits begun at the same point, they could agree for that.
     others = [seed + max(seeds) - min(seeds) + 1 for seed in seeds]

@@ -78,4 +78,3 @@ def test_a_registered_line_comes_out_again():
     }
     assert again["probability"] == pytest.approx(point["probability"], abs=0.01)
     assert again["excess_high"] == pytest.approx(point["excess_high"], rel=0.01)
-

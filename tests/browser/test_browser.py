@@ -105,6 +105,7 @@ FOLDED = "details:not([open])"
 
 def without_a_name(tab):
     """What a screen reader has only a kind for, folded or not."""
+    tab.evaluate(LESS_TO_READ)
     tab.evaluate(
         "folds => document.querySelectorAll(folds).forEach((one) => {"
         " one.open = true; one.dataset.folded = ''; })",

@@ -103,6 +103,8 @@ def test_t07_noise_law_wants_independent_parts_and_rates():
         noise_law(np.ones((3, 2)), 0.5)
     with pytest.raises(ValueError, match="between 0 and 1"):
         noise_law(np.eye(3), 1.5)
+    with pytest.raises(ValueError, match=r"activity has shape \(9, 3\).*noise_law\(X, codes, D\)"):
+        noise_law(np.eye(3), np.ones((9, 3)))
 
 
 def test_t07_supports_mislead_as_predicted():

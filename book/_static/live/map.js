@@ -18,9 +18,9 @@ partsrep.page.figures["map"] = (host) => {
   const table = element("table", { class: "live-map" });
   table.append(
     element("caption", {}, "the dictionary gap's share of both gaps"),
-    element("tr", {}, element("th", { scope: "col" }, "overlap ↓ noise →"), ...noises.map((noise) => element("th", { scope: "col" }, noise.toFixed(2)))),
+    element("tr", {}, element("th", { scope: "col" }, "overlap ↓ noise →"), ...noises.map((noise) => element("th", { scope: "col" }, String(noise)))),
     ...overlaps.map((overlap) =>
-      element("tr", {}, element("th", { scope: "row" }, overlap.toFixed(2)),
+      element("tr", {}, element("th", { scope: "row" }, String(overlap)),
         ...noises.map((noise) => {
           const pick = button("", () => { Object.assign(shown, { noise, overlap }); draw(); });
           cells.push({ noise, overlap, pick });

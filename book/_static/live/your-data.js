@@ -3,10 +3,10 @@
 
 partsrep.page.figures["your-data"] = (host) => {
   const { element, button, paint, largest, score } = partsrep.page;
-  const MOST = { work: 4e6, features: 400, bytes: 60e6 }; // beyond, the command line is the place
+  const MOST = { work: 4e6, features: 400, bytes: 32e6 }; // beyond, the command line is the place
   const [SEEDS, LEAST, BUDGET] = [10, 3, 7000]; // fits of each method, and milliseconds for them
   const CONDITIONS = {
-    none: ["an autoencoder may find NMF's parts, and does", "answer"],
+    none: ["", "answer"],
     signs: ["where signs are free, other parts are as good", "../notebooks/free_decoder"],
     uniqueness: ["NMF does not find its own parts again, or others have the same loss", "../notebooks/uniqueness"],
     samples: ["there are as many parts as samples", "../notebooks/few_samples"],
@@ -55,7 +55,7 @@ partsrep.page.figures["your-data"] = (host) => {
     { class: "live-drop" },
     labelled("A file, .csv .tsv or .npy, samples in rows: choose or drop it", file),
     element("details", {}, element("summary", {}, "or paste numbers"), text,
-      button("Read these", () => given_({ name: "pasted", read: (head) => partsrep.read.pasted(text.value, head) }))),
+      button("Read these", () => accept({ name: "pasted", read: (head) => partsrep.read.pasted(text.value, head) }))),
     element("p", { class: "live-samples" }, "or try: ", ...Object.entries(samples()).flatMap(([name, make]) => [button(name, () => trying(name, make)), " "])),
   );
   for (const kind of ["dragover", "drop"])
@@ -98,7 +98,7 @@ partsrep.page.figures["your-data"] = (host) => {
 
   function trying(name, { make, m, width: wide = "", decoder: signs = "nonnegative" }) {
     const D = make();
-    given_({ name, read: () => ({ D, features: null, samples: null }) });
+    accept({ name, read: () => ({ D, features: null, samples: null }) });
     [parts.value, width.value, decoder.value] = [m, wide, signs];
     if (!run.disabled) start();
   }
@@ -106,12 +106,13 @@ partsrep.page.figures["your-data"] = (host) => {
   // Reading ---------------------------------------------------------------------------------------
 
   async function take(chosen) {
+    accept(null); // what was there before does not stand for this
     if (chosen.size > MOST.bytes) return refused(tooLarge(chosen.name, "This file"));
     const bytes = await chosen.arrayBuffer();
-    given_({ name: chosen.name, read: (head) => partsrep.read.file(chosen.name, bytes, head) });
+    accept({ name: chosen.name, read: (head) => partsrep.read.file(chosen.name, bytes, head) });
   }
 
-  function given_(what) {
+  function accept(what) {
     given = what;
     reread();
   }
@@ -134,6 +135,7 @@ partsrep.page.figures["your-data"] = (host) => {
       about.textContent = `${given.name}: ${n} samples, ${d} features, ${(100 * zeros).toFixed(0)} % zeros.`;
       if (negative) return signed(negative);
       run.disabled = false;
+      if (tooMuch()) refused(tooMuch());
     } catch (error) {
       refused(error.message);
     }
@@ -157,6 +159,13 @@ partsrep.page.figures["your-data"] = (host) => {
     );
   }
 
+  /** What to say of data that are too large for as many parts; nothing if they are not. */
+  function tooMuch() {
+    const [n, d, m] = [data.D.length, data.D[0].length, Number(parts.value)];
+    const small = n * d * Math.max(m, 1) <= MOST.work && d <= MOST.features;
+    return small ? "" : tooLarge(given.name, `${n} samples × ${d} features with ${m} parts`);
+  }
+
   const tooLarge = (name, what) => `${what} is too large for a page. On the command line: partsrep report ${name} --parts ${parts.value} --out report`;
   const command = () => element("p", {}, "On the command line: ", element("code", {}, `partsrep report ${given.name.includes(".") ? given.name : "FILE"} --parts ${parts.value} --out report`));
 
@@ -166,11 +175,9 @@ partsrep.page.figures["your-data"] = (host) => {
     stopped();
     [alert.hidden, result.hidden] = [true, true];
     const m = Number(parts.value);
-    const [n, d] = [data.D.length, data.D[0].length];
     if (!Number.isInteger(m) || m < 1)
       return refused(`n_components must be an integer of at least 1; got ${parts.value || "nothing"}.`);
-    if (n * d * m > MOST.work || d > MOST.features)
-      return refused(tooLarge(given.name, `${n} samples × ${d} features with ${m} parts`));
+    if (tooMuch()) return refused(tooMuch());
     const settings = { m, free: decoder.value === "free" };
     const fits = { nmf: [], sae: [] };
     const began = performance.now();
@@ -234,7 +241,7 @@ partsrep.page.figures["your-data"] = (host) => {
     for (const worker of workers) worker.terminate();
     workers = [];
     [run.hidden, halt.hidden, bar.hidden] = [false, true, true];
-    const few = answer.seeds < SEEDS ? `, fewer than the ${SEEDS} of the command line, so that it takes seconds` : "";
+    const few = answer.seeds < SEEDS ? `, not ${SEEDS}, so that it takes seconds` : "";
     status.textContent = `Done in ${seconds.toFixed(1)} s: ${answer.seeds} fits of each method, each the best of ${answer.starts} random starts${few}.`;
     shown = answer;
     tell(answer);
@@ -254,8 +261,14 @@ partsrep.page.figures["your-data"] = (host) => {
     result.hidden = false;
   }
 
-  const percent = (value) => `${(100 * value).toPrecision(2).replace(/e.*/, "")} %`;
-  const share = (value) => (Math.abs(value) < 1e-4 ? (value === 0 ? "0" : value.toExponential(0).replace("e-", "·10⁻").replace(/\d+$/, (power) => [...power].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c]).join(""))) : `${(100 * value).toFixed(2)} %`);
+  /** A share of the whole, in percent, or with a power of ten where that would be zeros. */
+  function share(value) {
+    const sign = value < 0 ? "−" : "";
+    const size = Math.abs(value);
+    if (size === 0 || size >= 1e-4) return `${sign}${(100 * size).toFixed(2)} %`;
+    const [digit, power] = size.toExponential(0).split("e-");
+    return `${sign}${digit}·10⁻${[...power].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c]).join("")}`;
+  }
 
   function gauge(name, value) {
     return element("div", { class: "live-gauge" }, element("span", {}, name),
@@ -265,7 +278,7 @@ partsrep.page.figures["your-data"] = (host) => {
 
   function reasons(a) {
     const [why, page] = CONDITIONS[a.deciding_condition];
-    const link = element("a", { href: `${page}.html` }, a.deciding_condition === "none" ? "The conditions" : "More on this");
+    const link = element("a", { href: `${page}.html` }, a.agree ? "All of them" : "More on this");
     const open = a.replaceable.filter(Boolean).length;
     const verdict = {
       true: "NMF finds its own parts again from other starts, and the autoencoder finds the same ones.",
@@ -282,25 +295,30 @@ partsrep.page.figures["your-data"] = (host) => {
       sae: "With free signs it loses less, and it finds its own parts again from other starts. Its settings: ReLU, a free decoder, no bias.",
       nmf: a.agree
         ? "There are no more samples than features, so that an encoder learns nothing for new samples: equal losses say little."
-        : "It finds its own parts again; the autoencoder finds others and gains nothing that counts.",
+        : "What those gain in loss, if anything, does not make up for it.",
     }[a.recommendation];
     return [
       element("p", { class: "live-use" }, USE[a.recommendation], " ", element("small", {}, VERDICT[a.agree])),
       element("p", {}, verdict, " ", use),
-      element("p", {}, a.agree ? "Why: " : "What decides: ", element("b", {}, a.deciding_condition), a.agree === null && a.deciding_condition === "none" ? "" : `, ${why}. `, link, "."),
+      a.agree
+        ? element("p", {}, "No condition fails. ", link, ".")
+        : element("p", {}, "What decides: ", element("b", {}, a.deciding_condition), `, ${why}. `, link, "."),
     ];
   }
 
   function numbers(a) {
     const between = ([low, high]) => (low === null ? "undefined, NMF is exact" : `${share(low)} to ${share(high)}`);
+    const known = !Number.isNaN(a.agreement);
     const rows = [
-      ["agreement: 0 is chance, 1 as NMF with itself", `${Number.isNaN(a.agreement) ? "undefined" : score(a.agreement)} (95 %: ${a.agreement_interval.map((value) => (Number.isNaN(value) ? "undefined" : score(value))).join(" to ")})`],
+      ["agreement: 0 is chance, 1 as NMF with itself",
+        known ? `${score(a.agreement)}, 95 %: ${a.agreement_interval.map(score).join(" to ")}` : "undefined, chance is as much"],
       ["loss of NMF, of the data", share(a.loss_nmf)],
       ["loss of the autoencoder", share(a.loss_sae)],
       ["excess loss, measured", a.excess === null ? "undefined, NMF is exact" : share(a.excess)],
       ["excess loss, foretold from NMF", between(a.predicted_excess)],
-      ["certificate: the best autoencoder is above NMF by", `at most ${share(Math.max(0, a.certificate.upper))} of the data, and at least ${share(a.certificate.lower)}`],
-      ["least margin of a part (1: no noise added)", score(Math.min(1, ...a.margins))],
+      ["certificate: the best autoencoder's loss minus NMF's, of the data",
+        `${share(a.certificate.lower)} to ${share(Math.max(0, a.certificate.upper))}${a.decoder === "free" ? ", for nonnegative parts" : ""}`],
+      ["least margin of a part: 1 over it is what noise grows by in its code", score(Math.min(1, ...a.margins))],
     ];
     return element("table", { class: "live-table" }, element("tbody", {}, ...rows.map(([name, value]) => element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, value)))));
   }
@@ -350,12 +368,12 @@ partsrep.page.figures["your-data"] = (host) => {
   const csv = (rows) => rows.map((row) => row.map(cell).join(",")).join("\n") + "\n";
   const csvOfParts = (a) =>
     csv([
-      ["method and part", ...(data.features ?? data.D[0].keys().map((p) => `feature ${p + 1}`))],
+      ["", ...(data.features ?? data.D[0].keys().map((p) => `feature ${p + 1}`))],
       ...["nmf", "sae"].flatMap((name) => a[name].P.map((row, j) => [`${name} ${j + 1}`, ...row])),
     ]);
   const csvOfCodes = (a) =>
     csv([
-      ["sample", ...["nmf", "sae"].flatMap((name) => a[name].P.map((_, j) => `${name} ${j + 1}`))],
+      ["", ...["nmf", "sae"].flatMap((name) => a[name].P.map((_, j) => `${name} ${j + 1}`))],
       ...data.D.map((_, i) => [data.samples?.[i] ?? i + 1, ...a.nmf.H[i], ...a.sae.H[i]]),
     ]);
 
