@@ -77,4 +77,4 @@ def test_a_registered_line_comes_out_again():
         name: point[name] for name in ("sha256", "agree", "deciding_condition")
     }
     assert again["probability"] == pytest.approx(point["probability"], abs=0.01)
-    assert again["excess_high"] == pytest.approx(point["excess_high"], rel=0.01)
+    assert again["near"] == pytest.approx(point["near"], abs=0.01)
