@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # each is imported when it is first asked for
     from .choices.parts import Fixed, Parts
     from .choices.problem import Problem
     from .choices.selections import BatchTopK, FeatureChoice, MutualChoice
+    from .datasets.recording import record
     from .estimators import NMF, SAE, fit_all, from_problem, non_negative_factorization, restarts
     from .presets.min_volume_nmf import UnitMean
     from .presets.orthogonal_nmf import Disjoint

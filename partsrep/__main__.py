@@ -184,6 +184,35 @@ def predict(
 
 
 @app.command()
+def report(
+    data: str = Argument(metavar="DATA", help="A table or matrix, or a folder of images."),
+    out: Path = Option(metavar="DIR", help="The folder to make; an older report is replaced."),
+    parts: str = Option("auto", metavar="N", help="How many parts; auto: by held-out error."),
+    decoder: str = Option("nonnegative", help="Of the autoencoder: nonnegative or free."),
+    image_shape: str = Option(
+        "", metavar="HxW", help="Of samples that are images, such as 28x28.", show_default="none"
+    ),
+    seeds: int = Option(5, min=2, metavar="S", help="Of each method."),
+    seed: int = Option(0, min=0, metavar="S", help="Of every random draw."),
+) -> None:
+    """Say which method to use on a matrix of your own: one page, numbers, codes, parts, models.
+
+    DIR/report.html is one file that needs no network, DIR/report.json has its numbers. The folder
+    appears whole or not at all. Of large data some samples are drawn; all get their codes.
+    """
+    again = "report", data, "--parts", parts, "--out", str(out)
+    with ending(*again, code=2, kept="Nothing is kept; this begins again"):
+        from partsrep.runs import RunError
+        from partsrep.runs.report import write_report
+
+        if parts != "auto" and not (parts.isdecimal() and int(parts)):
+            raise RunError(f"--parts {parts}: a number of parts, at least 1, or auto.")
+        given = {"n_components": 0 if parts == "auto" else int(parts), "decoder": decoder}
+        given |= {"image_shape": image_shape, "seeds": seeds, "seed": seed}
+        echo(write_report(data, out, given))
+
+
+@app.command()
 def publish() -> None:
     """Run the published sweeps and renew their records in book/results.
 

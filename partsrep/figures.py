@@ -189,7 +189,7 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def _finite(name: str, values: ArrayLike, ndim: int = 2) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
+    values = np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=float)
     if values.ndim != ndim or values.size == 0:
         raise ValueError(f"{name} must be a filled {ndim}-D array, not of shape {values.shape}.")
     if not np.isfinite(values).all():
@@ -696,7 +696,7 @@ def data(sets: Mapping[str, tuple[ArrayLike, tuple[int, int] | None]], count: in
 def sums(
     sample: ArrayLike,
     models: Mapping[str, tuple[ArrayLike, ArrayLike]],
-    image_shape: tuple[int, int],
+    image_shape: tuple[int, int] | None,
     count: int = 4,
 ) -> Figure:
     """Show a sample as the sum of its parts, a row for each method.
@@ -708,7 +708,8 @@ def sums(
         The sample's codes (m,) and the parts (m, d) by the name of the method. The `count` parts
         that add most are shown, each with what it adds at its brightest pixel, in units of the
         sample's brightest; the sum at the end is of all.
-    image_shape : (h, w)
+    image_shape : (h, w) or None
+        Without a shape sample and parts are strips of features.
 
     Examples
     --------
@@ -717,10 +718,12 @@ def sums(
     ['sample', '1.00 ×', '0.50 ×', 'sum']
     """
     _filled("models", models)
+    ratio = image_shape[0] / image_shape[1] if image_shape else 0.5
+    image_shape = image_shape or (1, np.size(sample))
     [image] = _images("sample", np.atleast_2d(sample), image_shape)
-    greys = {"cmap": "gray", "vmin": 0, "vmax": image.max()}
+    greys = {"cmap": "gray", "vmin": min(image.min(), 0), "vmax": image.max()}
     side = WIDTH / (count + 3)
-    figure = BookFigure(len(models) * (side * image_shape[0] / image_shape[1] + 0.5))
+    figure = BookFigure(len(models) * (side * ratio + 0.5))
     figure.get_layout_engine().set(wspace=0.03, w_pad=0.12)  # room for the signs
     frames = figure.subplots(len(models), count + 2, squeeze=False)
     for row, (name, (codes, components)) in zip(frames, models.items(), strict=True):
@@ -741,6 +744,78 @@ def sums(
         signs = "=" + "+" * (count - 1) + ("…" if count < len(codes) else "=")
         for axes, sign in zip(row[1:], signs, strict=True):
             axes.text(-0.14, 0.5, sign, transform=axes.transAxes, **CENTRED)
+        for axes in row:
+            axes.set_box_aspect(ratio)
+    return figure
+
+
+@_styled
+def top_samples(
+    D: ArrayLike,
+    codes: ArrayLike,
+    image_shape: tuple[int, int] | None,
+    *,
+    parts: Sequence[int] | None = None,
+    count: int = 6,
+) -> Figure:
+    """Show for each part the samples that use it most, the one with its largest code first.
+
+    Parameters
+    ----------
+    D : array (n, d)
+    codes : array (n, m)
+        A column a part.
+    image_shape : (h, w) or None
+        Without a shape a sample is a strip of features.
+    parts : sequence of ints, optional
+        Which parts, by their columns; all by default. They are named by their number, from 1.
+    count : int
+        At most so many samples a part.
+
+    Examples
+    --------
+    >>> figure = top_samples(np.eye(3), np.array([[0, 1], [2, 0], [1, 3]]), None, count=2)
+    >>> [int(axes.images[0].get_array().argmax()) for axes in figure.axes]
+    [1, 2, 2, 0]
+    """
+    D, codes = _finite("D", D), _finite("codes", codes)
+    _equal_counts("Samples and codes", {"samples": len(D), "codes": len(codes)})
+    order = np.argsort(-codes, axis=0, kind="stable")[:count]
+    chosen = range(codes.shape[1]) if parts is None else parts
+    rows = {f"part {j + 1}": (D[order[:, j]], image_shape) for j in chosen}
+    return data(rows, count=len(order))
+
+
+@_styled
+def spectra(components: ArrayLike, axis: ArrayLike | None = None) -> Figure:
+    """Show the parts as curves over their features, such as wavelengths, one below the other.
+
+    Parameters
+    ----------
+    components : array (m, d)
+        One part a row. Each is divided by its largest magnitude.
+    axis : array (d,), optional
+        Where the features lie; 1, 2 and so on by default.
+
+    Examples
+    --------
+    >>> [axes.get_ylabel() for axes in spectra([[0, 1, 0], [2, 0, 1]], [400, 500, 600]).axes]
+    ['1', '2']
+    """
+    components = _finite("components", components)
+    m, d = components.shape
+    axis = _finite("axis", np.arange(1, d + 1) if axis is None else axis, ndim=1)
+    _equal_counts("Features and places", {"features": d, "places": len(axis)})
+    figure = BookFigure(min(1 + 0.7 * m, 12))
+    frames = figure.subplots(m, 1, sharex=True, squeeze=False)[:, 0]
+    largest = np.abs(components).max(axis=1, keepdims=True)
+    scaled = components / np.where(largest, largest, 1)
+    for j, (axes, part) in enumerate(zip(frames, scaled, strict=True)):
+        axes.fill_between(axis, part, color=BLUE, alpha=0.3, linewidth=0)
+        axes.plot(axis, part, color=BLUE, linewidth=1.5)
+        axes.set_ylabel(str(j + 1), rotation=0, ha="right", va="center")
+        axes.set_yticks([])
+    frames[-1].set_xlabel("feature; the parts, each divided by its largest entry")
     return figure
 
 

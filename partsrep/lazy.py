@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 EXTRAS = {
     "sae": ("SAE", ["torch"]),
     "plots": ("A plot", ["matplotlib"]),
-    "data": ("This data set", ["pooch", "skimage"]),
+    "data": ("This data set", ["h5py", "pooch", "skimage"]),
+    "tables": ("A table in .parquet", ["pyarrow"]),
     "runs": (
         "The command partsrep",
         [
             *("cloudpickle", "distributed", "fastjsonschema", "filelock"),
-            *("ipykernel", "papermill", "psutil", "typer", "yaml"),
+            *("ipykernel", "markdown_it", "papermill", "psutil", "typer", "yaml"),
         ],
     ),
 }
@@ -131,6 +132,7 @@ def is_tensor(value: object) -> bool:
 
 
 if TYPE_CHECKING:
+    import h5py
     import matplotlib
     import matplotlib.figure
     import pooch
@@ -143,5 +145,6 @@ if TYPE_CHECKING:
     import tqdm.auto
     import tqdm.notebook
 else:
-    matplotlib, pooch, skimage = map(Lazy, ("matplotlib", "pooch", "skimage"))
+    h5py, matplotlib = map(Lazy, ("h5py", "matplotlib"))
+    pooch, skimage = map(Lazy, ("pooch", "skimage"))
     sklearn, torch, tqdm = map(Lazy, ("sklearn", "torch", "tqdm"))

@@ -82,9 +82,9 @@ def save(estimator: NMF | SAE, path: str | os.PathLike) -> None:
         parameters["random_state"] = None
     tensors: dict[str, np.ndarray] = {}
     config = {"format": FORMAT, "version": version("partsrep"), "class": name}
+    if parameters["device"] is not None:
+        parameters["device"] = str(parameters["device"])  # a name or one of torch's
     if isinstance(estimator, SAE):
-        if parameters["device"] is not None:
-            parameters["device"] = str(parameters["device"])  # a name or one of torch's
         state = fitted.pop("module_").state_dict()  # and put back as the last
         fitted["module_"] = {key: weights.numpy() for key, weights in state.items()}
     for part, values in {"parameters": parameters, "fitted": fitted}.items():

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_array, check_non_negative, validate_data
 
 from .lazy import is_tensor, torch
@@ -39,9 +40,10 @@ def as_array(X: Any, name: str = "X") -> Any:
     if isinstance(X, list | tuple):
         return [as_array(row, name) if is_tensor(row) else row for row in X]
     if streamed(X):
+        own = name if name.isidentifier() else "shards"
         raise ValueError(
             f"{name} are shards, and here it has to be in memory: give some of its rows, "
-            f"{name}[:10_000] say, or np.asarray({name}) if all of it fits."
+            f"{own}[:10_000] say, or np.asarray({own}) if all of it fits."
         )
     readable = any(hasattr(X, name) for name in ("__array__", "__array_interface__", "toarray"))
     if not (readable or isinstance(X, Number | memoryview)):
@@ -149,7 +151,8 @@ def _within_floats(name: str) -> Iterator[None]:
 
 def check_weights(X: Any, name: str, dtype: Any, *shapes: tuple[int, ...]) -> np.ndarray:
     """Validate given weights of one of some shapes; a copy is returned."""
-    X = np.asarray(as_array(X, name))
+    X = as_array(X, name)
+    X = X.toarray() if sp.issparse(X) else np.asarray(X)
     check_shape(name, X.shape, shapes)
     flat = check_matrix(X.reshape(1, -1), name, dtype, copy=True)
     return flat.reshape(X.shape)
@@ -306,6 +309,34 @@ def check_number(
         bounds = " and".join(filter(None, (least, most)))
         raise ValueError(f"{name} must be a finite number{bounds}; got {value!r}.")
     return number
+
+
+def check_estimator(name: str, value: Any) -> Any:
+    """`value` if it is an estimator, fitted or not; else a TypeError."""
+    if isinstance(value, type) or not hasattr(value, "get_params"):
+        raise TypeError(f"{name} must be an estimator, such as NMF(5); got {_named(value)}.")
+    return value
+
+
+def check_fits(name: str, fits: Any) -> list[Any]:
+    """Fitted models as a list.
+
+    A ValueError for anything else: one model alone, estimators that are not fitted, arrays of
+    parts.
+    """
+    wanted = f"{name} must be a list of fitted models, such as restarts(NMF(5), D, 5) returns"
+    if not isinstance(fits, Iterable) or isinstance(fits, str):
+        raise ValueError(f"{wanted}; got {_named(fits)}.")
+    fits = list(fits)
+    for fit in fits:
+        if not hasattr(fit, "components_"):
+            raise NotFittedError(f"{wanted}; it holds {_named(fit)}, which has no components_.")
+    return fits
+
+
+def _named(value: Any) -> str:
+    """What a message shows of a value that is no model."""
+    return repr(value) if hasattr(value, "get_params") else f"type {type(value).__name__}"
 
 
 def check_fields(choice: Any, check: Callable[..., Any], *names: str, **bound: Any) -> None:

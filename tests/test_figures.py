@@ -61,6 +61,10 @@ ALL = {
     "samples": lambda: figures.samples(PARTS, {"NMF": PARTS}, SHAPE),
     "data": lambda: figures.data({"two\nlines": (PARTS, SHAPE), "no pictures": (PARTS, None)}),
     "sums": lambda: figures.sums(PARTS[0], {"NMF": (np.ones(5), PARTS)}, SHAPE),
+    "sums without pictures": lambda: figures.sums(PARTS[0], {"NMF": (np.ones(5), PARTS)}, None),
+    "top samples": lambda: figures.top_samples(PARTS, PARTS[:, :2], SHAPE, count=3),
+    "top samples without pictures": lambda: figures.top_samples(PARTS, PARTS[:, :2], None),
+    "spectra": lambda: figures.spectra(PARTS),
     "comparison": lambda: figures.comparison(comparison(), SHAPE),
     "comparison without pictures": lambda: figures.comparison(comparison()),
     "seeds": lambda: figures.seeds([0.7, 0.75], [0.9, 0.95, 1.0]),
@@ -220,6 +224,29 @@ def test_a_sum_shows_what_adds_most_and_adds_up():
     np.testing.assert_allclose(first, PARTS[order[0]].reshape(SHAPE) / PARTS[order[0]].max())
     np.testing.assert_allclose(second, PARTS[order[1]].reshape(SHAPE) / PARTS[order[1]].max())
     np.testing.assert_allclose(total, sample)
+
+
+def test_the_samples_that_use_a_part_most_come_first():
+    codes = np.array([[0.0, 1], [3, 0], [1, 2], [2, 5], [0, 0]])
+    figure = figures.top_samples(PARTS, codes, SHAPE, parts=[1], count=3)
+    for axes, sample in zip(figure.axes, [3, 2, 0], strict=True):
+        np.testing.assert_array_equal(drawn(axes), PARTS[sample].reshape(SHAPE))
+    assert figure.axes[0].texts[0].get_text() == "part 2"
+    with pytest.raises(ValueError, match="Samples and codes"):
+        figures.top_samples(PARTS, codes[1:], SHAPE)
+
+
+def test_a_spectrum_has_its_largest_entry_at_one_and_its_own_axis():
+    axis = np.linspace(400, 500, PARTS.shape[1])
+    figure = figures.spectra(np.vstack([3 * PARTS[:2], 0 * PARTS[:1]]), axis)
+    for axes, part in zip(figure.axes, PARTS, strict=False):
+        x, y = axes.lines[0].get_data()
+        np.testing.assert_array_equal(x, axis)
+        if axes is not figure.axes[2]:
+            np.testing.assert_allclose(y, part / np.abs(part).max())
+    assert not figure.axes[2].lines[0].get_ydata().any()
+    with pytest.raises(ValueError, match="Features and places"):
+        figures.spectra(PARTS, axis[1:])
 
 
 def test_nothing_is_cut_off_or_overlaps_its_neighbour(figure):

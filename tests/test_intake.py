@@ -413,6 +413,16 @@ def test_nothing_else_loads_shards_unasked(tmp_path):
     ):
         with pytest.raises(ValueError, match=f"{name} are shards, and here it has to be in memory"):
             use()
+    for model in (nmf, sae):
+        with pytest.raises(ValueError, match=r"^codes X are shards.* say, or np.asarray\(shards\)"):
+            model.inverse_transform(stream)
+
+
+def test_given_starts_may_be_sparse():
+    H, P = np.eye(len(D), m), np.abs(D[:m])
+    dense = NMF(m, start=(H, P.T)).fit(np.abs(D))
+    sparse = NMF(m, start=(sp.csr_array(H), sp.csr_array(P.T))).fit(np.abs(D))
+    assert np.array_equal(sparse.components_, dense.components_)
 
 
 def test_shards_forget_the_names_of_an_older_fit(tmp_path):

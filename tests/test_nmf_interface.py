@@ -20,6 +20,7 @@ from partsrep import (
     choose_n_components,
     compare,
     consensus,
+    datasets,
     non_negative_factorization,
     presets,
     restarts,
@@ -122,6 +123,38 @@ def test_a_stream_may_begin_with_little_or_nothing(first, settings, convert):
             model.partial_fit(convert(D))
     whole = NMF(4, random_state=0, **settings).fit(D).score(D)
     assert late.score(D) > min(early.score(D), whole) - 0.01
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"alpha_W": 0.01}, {"alpha_W": 0.01, "l1_ratio": 1.0}, {"parts": "unit"}],
+    ids=["L2", "L1", "unit"],
+)
+def test_how_small_a_first_batch_was_leaves_no_trace(settings):
+    """Few samples, or small ones: the end of the stream is that of one without them."""
+    D = datasets.load("planted", n_samples=200, n_parts=5, overlap=0.3, noise=0.1).D
+    ends = {}
+    firsts = {"none": [], "tiny": [1e-30 * D[:50]], "small": [1e-5 * D[:50], 1e-3 * D[:50]]}
+    for name, first in (firsts | {"one": [D[:1]], "three": [1e-30 * D[:1], D[:3]]}).items():
+        model = NMF(5, random_state=2, **settings)
+        batches = [*first, *(D[rows : rows + 50] for rows in range(0, 200, 50))]
+        for batch in batches:
+            model.partial_fit(batch)
+        assert model.n_iter_ == len(batches)
+        ends[name] = model.score(D)
+    assert list(ends.values()) == pytest.approx([ends["none"]] * len(ends), abs=1e-3)
+    assert ends["none"] > NMF(5, random_state=2, **settings).fit(D).score(D) - 0.02
+
+
+def test_a_large_batch_leaves_what_was_learned():
+    """A stream begins anew only where that is better, and what a fit has found is never lost."""
+    D = np.abs(random_matrix(3, 2000, 4) @ random_matrix(4, 4, 20))
+    for model in (NMF(4, random_state=0), NMF(4, random_state=0).fit(D[:40])):
+        for rows in 40 * [slice(0, 40)]:
+            model.partial_fit(D[rows])
+        before = model.components_
+        model.partial_fit(D)
+        assert match(model.components_, before).mcc > 0.95
 
 
 def test_parts_that_the_first_batch_has_no_use_for_begin_in_a_later_one():

@@ -252,6 +252,40 @@ def test_it_is_told_when_more_parts_might_be_better():
         choose_n_components(planted().D, [2, 3], repeats=2)
 
 
+def test_errors_of_rounding_are_equal():
+    assert made_up([[0.6, 0.6], [1e-7, 1e-7], [1e-9, 1e-9]]).best == 4
+
+
+class Wanted(BaseEstimator):
+    """A model whose predictions are as far off as its number of parts is from a number."""
+
+    def __init__(self, wanted=6, n_components=1, random_state=0):
+        self.wanted, self.n_components, self.random_state = wanted, n_components, random_state
+
+    def fit_transform(self, X, y=None, mask=None):
+        self.components_ = np.eye(X.shape[1])
+        return X * (0.9 - abs(self.n_components - self.wanted) / 100)
+
+    def fit(self, X, y=None, mask=None):
+        self.fit_transform(X)
+        return self
+
+
+@pytest.mark.parametrize(
+    ("wanted", "tried"),
+    [
+        (1, [1, 2, 4, 8]),
+        (6, [1, 2, 3, 4, 5, 6, 7, 8, 16]),
+        (13, [1, 2, 4, 8, 10, 11, 12, 13, 14, 16, 18, 20]),
+        (20, [1, 2, 4, 8, 16, 18, 19, 20]),
+    ],
+)
+def test_without_values_the_number_of_parts_is_searched(wanted, tried):
+    choice = choose_n_components(random_matrix(0, 30, 20) + 0.1, estimator=Wanted(wanted))
+    assert choice.best == wanted
+    assert choice.values.tolist() == tried
+
+
 GOOD = random_matrix(0, 8, 6) + 0.1
 
 

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from problems import digits, random_matrix
 
-from partsrep import NMF, restarts, stability
+from partsrep import (
+    NMF,
+    choose_n_components,
+    choose_penalty,
+    consensus,
+    fit_all,
+    predict,
+    restarts,
+    stability,
+    verdict,
+)
 from partsrep.study.matching import match
 
 
@@ -72,3 +82,51 @@ def test_its_cosines_are_those_of_the_matching():
 def test_one_fit_has_nothing_to_come_again_in():
     with pytest.raises(ValueError, match="at least two"):
         stability([fit([1, 0])])
+
+
+D = random_matrix(0, 12, 5)
+FITTED = NMF(2, random_state=0).fit(D)
+NO_FITS = {
+    "an estimator": NMF(2),
+    "one fit": FITTED,
+    "unfitted": [NMF(2), NMF(2)],
+    "arrays": [FITTED.components_] * 2,
+    "one array": FITTED.components_,
+    "None": None,
+    "a text": "NMF",
+    "a class": NMF,
+    "by name": {"a": FITTED},
+}
+
+
+@pytest.mark.parametrize("what", NO_FITS)
+@pytest.mark.parametrize("function", [consensus, stability, lambda fits: stability([FITTED], fits)])
+def test_what_is_no_list_of_fits_is_named(function, what):
+    if function not in (consensus, stability) and NO_FITS[what] is None:
+        return  # the rest of the fits, of which there are none
+    with pytest.raises(ValueError, match="must be a list of fitted models, such as restarts"):
+        function(NO_FITS[what])
+
+
+@pytest.mark.parametrize("what", [[FITTED], FITTED.components_, "NMF", NMF, {"a": FITTED}, 3])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda wrong: verdict(D, wrong, FITTED, seeds=2),
+        lambda wrong: verdict(D, FITTED, wrong, seeds=2),
+        lambda wrong: restarts(wrong, D, 2),
+        lambda wrong: fit_all([wrong], D),
+        lambda wrong: choose_n_components(D, [1, 2], estimator=wrong),
+        lambda wrong: choose_penalty(wrong, D),
+        lambda wrong: predict(D, 2, wrong),
+    ],
+    ids=["a", "b", "restarts", "fit_all", "choose_n_components", "choose_penalty", "predict"],
+)
+def test_what_is_no_estimator_is_named(function, what):
+    with pytest.raises(TypeError, match=r"must be an (estimator|SAE), such as"):
+        function(what)
+
+
+def test_one_estimator_is_no_list_of_them():
+    with pytest.raises(TypeError, match="estimators must be a list"):
+        fit_all(NMF(2), D)

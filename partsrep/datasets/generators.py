@@ -3,6 +3,7 @@
 from itertools import product
 
 import numpy as np
+from scipy.special import ndtr
 from sklearn.utils import check_random_state
 
 from ..validation import check_integer, check_number
@@ -187,14 +188,78 @@ def planted(
     )
 
 
-LOADERS = {"swimmer": swimmer, "bars": bars, "planted": planted}
+def overcomplete(
+    n_samples: int = 500,
+    n_features: int = 12,
+    n_parts: int = 16,
+    correlation: float = 0.0,
+    hierarchy: float = 0.0,
+    zipf: float = 0.0,
+    activity: float = 0.2,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> Dataset:
+    """Nonnegative parts, more than features if wanted, that occur together as features of nets do.
+
+    D = max(H Xᵀ + `noise`·E, 0), E standard normal. Each part has about a third of the features, at
+    least one, with exponential entries, and norm 1. Part j = 1, 2, … is active with a probability
+    proportional to j^−`zipf`, `activity` in the mean and at most 1. Parts that leave the same
+    remainder by a quarter of their number share a normal variable, of which `correlation` is the
+    share of variance. With probability `hierarchy` a part j > 1 is inactive where part j // 2 is.
+    Active codes are uniform in [0.5, 1.5]; a sample left without a part gets one, drawn uniformly.
+
+    Examples
+    --------
+    >>> from partsrep import datasets
+    >>> datasets.load("overcomplete", zipf=1, correlation=0.5).truth
+    Truth(H 500 x 16, X 12 x 16)
+    """
+    for name, count in (("n_samples", n_samples), ("n_features", n_features), ("n_parts", n_parts)):
+        check_integer(name, count)
+    for name, share in (("correlation", correlation), ("hierarchy", hierarchy)):
+        check_number(name, share, maximum=1)
+    check_number("zipf", zipf)
+    check_number("activity", activity, maximum=1, above=True)
+    check_number("noise", noise)
+    rng, m = check_random_state(seed), n_parts
+    X = rng.exponential(size=(n_features, m)) * (rng.uniform(size=(n_features, m)) < 1 / 3)
+    X[rng.randint(n_features, size=m), np.arange(m)] += 1
+    X /= np.linalg.norm(X, axis=0)
+    shares = np.arange(1, m + 1) ** -float(zipf)
+    rates = np.minimum(activity * shares / shares.mean(), 1)
+    groups = rng.standard_normal((n_samples, max(m // 4, 1)))[:, np.arange(m) % max(m // 4, 1)]
+    own = rng.standard_normal((n_samples, m))
+    active = ndtr(correlation**0.5 * groups + (1 - correlation) ** 0.5 * own) < rates
+    bound = rng.uniform(size=(n_samples, m)) < hierarchy
+    for j in range(2, m + 1):
+        active[:, j - 1] &= active[:, j // 2 - 1] | ~bound[:, j - 1]
+    active = _never_empty(rng, active)
+    H = active * rng.uniform(0.5, 1.5, active.shape)
+    D = H @ X.T
+    if noise:
+        D = np.maximum(D + noise * rng.standard_normal(D.shape), 0)
+    return Dataset(
+        name="overcomplete",
+        D=D,
+        about=f"Overcomplete parts, generated: {m} in {n_features} features, correlation "
+        f"{correlation}, hierarchy {hierarchy}, Zipf exponent {zipf}, activity {activity} and "
+        f"noise {noise}; D = max(H Xᵀ + noise, 0).",
+        truth=Truth(H, X, [f"part {j + 1}" for j in range(m)]),
+    )
+
+
+LOADERS = {"swimmer": swimmer, "bars": bars, "planted": planted, "overcomplete": overcomplete}
 
 
 def _active(rng, n_samples, n_parts, probability):
     """Which parts are active in which sample; never none, for an empty sample says nothing."""
-    active = rng.random_sample((n_samples, n_parts)) < probability
+    return _never_empty(rng, rng.random_sample((n_samples, n_parts)) < probability)
+
+
+def _never_empty(rng, active):
+    """A sample without a part gets one, drawn uniformly."""
     empty = np.flatnonzero(~active.any(axis=1))
-    active[empty, rng.randint(n_parts, size=len(empty))] = True
+    active[empty, rng.randint(active.shape[1], size=len(empty))] = True
     return active
 
 

@@ -4,6 +4,7 @@ import csv
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,14 @@ from scipy import sparse
 from scipy.io import loadmat, mmread, whosmat
 
 from ..disk import existing
+from ..lazy import require, skimage
 from ..validation import summed
+from . import hdf5
 from .dataset import Dataset
+from .table import Table
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".pgm"}
 #: How a missing value is often written; it is no name.
 MISSING = {"", "na", "n/a", "#n/a", "null", "none"}
 #: What lists the names of the arrays in a file, and what reads one of them.
@@ -25,12 +30,25 @@ Format = tuple[Callable[[Path], list[str]], Callable[[Path, str], Any]]
 
 
 def from_file(
-    path: str | Path, *, variable: str | None = None, header: bool | None = None
+    path: str | Path,
+    *,
+    variable: str | None = None,
+    header: bool | None = None,
+    labels: str | None = None,
 ) -> Dataset:
-    """Read a matrix, samples in rows, from one's own .npy .npz .csv .tsv .mat .mtx .safetensors.
+    """Read a matrix, samples in rows, from one's own .npy .npz .csv .tsv .mat .mtx .safetensors
+    .h5ad .h5 .parquet.
+
+    A folder of images (.png .jpg .jpeg .bmp .tif .tiff .pgm) of one size is a matrix too: each
+    image in the order of their names is a sample, its greys from 0 (black) to 1 the features.
 
     Numbers are kept as they are, NaN and negative ones too; integers become float64; sparse
-    matrices stay sparse (.mat, .mtx, and .npz written by ``scipy.sparse.save_npz``).
+    matrices stay sparse (.mat, .mtx, .h5ad, .h5, and .npz written by ``scipy.sparse.save_npz``).
+
+    Of AnnData's .h5ad the matrix is X, unless `variable` names another, such as ``"raw/X"`` or
+    ``"layers/counts"``; the names of cells and genes come with it. An .h5 may be Cell Ranger's, or
+    hold any matrix. In .parquet columns are features; its index, or one column of text, names the
+    samples.
 
     In .csv and .tsv a first row without a number after its first cell is a header and becomes
     `features`; a first column that is text, or has an empty header cell, becomes `samples`. The
@@ -48,6 +66,8 @@ def from_file(
         Which array, if the file holds several; no other is read.
     header : bool, optional
         Whether the first row of a table is a header.
+    labels : str, optional
+        Which column says of each sample what class it is of: of `obs` in .h5ad, or of .parquet.
 
     Examples
     --------
@@ -65,19 +85,64 @@ def from_file(
         suffix: (_one, lambda path, _, delimiter=delimiter: _table(path, delimiter, header))
         for suffix, delimiter in DELIMITERS.items()
     }
+    if Path(path).is_dir():
+        return _images(Path(path))
     path = existing(path)
-    array, names = read(path, tables | FORMATS, variable), {}
-    if isinstance(array, pd.DataFrame):
-        named = {"features": array.columns, "samples": array.index}
-        names = {k: v.to_numpy(str) for k, v in named.items() if not isinstance(v, pd.RangeIndex)}
-        array = array.to_numpy()
-    elif sparse.issparse(array):
+    for suffix, read_labelled in LABELLED.items():
+        listed, _ = FORMATS[suffix]
+        tables[suffix] = listed, partial(read_labelled, labels=labels)
+    if labels is not None and path.suffix.lower() not in LABELLED:
+        raise ValueError(
+            f"labels={labels!r} names a column of {' or '.join(LABELLED)}; {path.name} has none."
+        )
+    if variable is None and path.suffix.lower() == ".h5ad":
+        variable = "X"  # AnnData's main matrix
+    found = read(path, FORMATS | tables, variable)
+    table = found if isinstance(found, Table) else Table(found)
+    array = table.D
+    if sparse.issparse(array):
         array = sparse.csr_matrix(summed(array))
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{path} holds {array.dtype}, not real numbers.")
     dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.float64
-    about = f"Read from {path.name}, not scaled."
-    return Dataset(name=path.stem, D=array.astype(dtype), about=about, **names)
+    return Dataset(
+        name=path.stem,
+        D=array.astype(dtype),
+        about=f"Read from {path.name}, not scaled.",
+        labels=table.labels,
+        features=table.features,
+        samples=table.samples,
+    )
+
+
+def _images(folder: Path) -> Dataset:
+    """The images of a folder, one a sample."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+    if not paths:
+        raise IsADirectoryError(
+            f"{folder} is a folder, not a file, and holds no images: their endings are "
+            f"{' '.join(sorted(IMAGES))}."
+        )
+    rows, shape = [], None
+    for path in paths:
+        with _said_of(path):
+            image = skimage.util.img_as_float64(skimage.io.imread(path))
+            if image.ndim == 3:  # colours, and perhaps how far one sees through
+                image = (
+                    image[..., 0] if image.shape[2] < 3 else skimage.color.rgb2gray(image[..., :3])
+                )
+        shape = shape or image.shape
+        if image.shape != shape or len(shape) != 2:
+            raise ValueError(
+                f"{path} is an image of shape {image.shape}, but {paths[0].name} has {shape}: all "
+                "must be of one height and width, such as after cropping."
+            )
+        rows.append(image.ravel())
+    names = np.array([path.name for path in paths])
+    about = f"Images of {folder.name}, as greys from 0 (black) to 1."
+    return Dataset(
+        name=folder.name, D=np.array(rows), about=about, image_shape=shape, samples=names
+    )
 
 
 def read(path: Path, formats: Mapping[str, Format], variable: str | None) -> Any:
@@ -163,6 +228,22 @@ def _tensor(path, name):
         return file.get_tensor(name)
 
 
+def _parquet(path, name, labels=None):
+    require("tables")
+    frame = pd.read_parquet(path)
+    if labels is not None and labels not in frame:
+        raise ValueError(f"it has no column {labels!r}; it has {', '.join(map(str, frame))}.")
+    classes = None if labels is None else frame.pop(labels).to_numpy()
+    words = [column for column in frame if frame[column].dtype.kind not in "biuf"]
+    if len(words) == 1 and isinstance(frame.index, pd.RangeIndex):
+        frame = frame.set_index(words.pop())
+    if words:
+        raise ValueError(f"column {words[0]!r} holds {frame[words[0]].dtype}, not numbers.")
+    named = not isinstance(frame.index, pd.RangeIndex)
+    samples = frame.index.to_numpy(str) if named else None
+    return Table(frame.to_numpy(), frame.columns.to_numpy(str), samples, classes)
+
+
 FORMATS: dict[str, Format] = {
     ".npy": (_one, _npy),
     ".npz": (_npz_names, _npz),
@@ -172,7 +253,12 @@ FORMATS: dict[str, Format] = {
     ),
     ".mtx": (_one, lambda path, name: mmread(path)),
     ".safetensors": (tensors, _tensor),
+    ".h5ad": (hdf5.names, hdf5.read),
+    ".h5": (hdf5.names, hdf5.read),
+    ".parquet": (_one, _parquet),
 }
+#: What reads the files that say of samples what class they are of.
+LABELLED = {".h5ad": hdf5.read, ".parquet": _parquet}
 
 
 def _table(path, delimiter, header):
@@ -209,8 +295,11 @@ def _table(path, delimiter, header):
             f"line {list(body)[i]}, column {j + 1 + named}: {numbers[i, j]!r} is not a number "
             f"(columns are separated by {delimiter!r}, a missing value is written nan)."
         )
-    samples, features = column if named else None, first[named:] if header else None
-    return pd.DataFrame(numbers.astype(float), samples, features)
+    return Table(
+        numbers.astype(float),
+        features=np.array(first[named:], str) if header else None,
+        samples=np.array(column, str) if named else None,
+    )
 
 
 def _rows(path, delimiter):

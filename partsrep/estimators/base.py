@@ -14,7 +14,15 @@ from ..lazy import sklearn
 from ..leastsquares import ENTRIES, blocks, squared_error
 from ..progress import progress
 from ..solvers.scale import power_of_four
-from ..validation import as_array, check_choice, check_integer, check_matrix, peak, streamed
+from ..validation import (
+    as_array,
+    check_choice,
+    check_estimator,
+    check_integer,
+    check_matrix,
+    peak,
+    streamed,
+)
 
 #: What arguments take: names, how objects are written, and their base class.
 Choices = dict[str, tuple[dict[str | None, Any], str, Any]]
@@ -202,7 +210,9 @@ def as_seeds(seeds: int | Iterable[int], least: int = 1) -> list[int]:
     return seeds
 
 
-def restarts(estimator: BaseEstimator, D, seeds: int | Iterable[int]) -> list[BaseEstimator]:
+def restarts(
+    estimator: BaseEstimator, D, seeds: int | Iterable[int], *, client: Any = None
+) -> list[BaseEstimator]:
     """Fit clones of an estimator from random starts, one for each seed in order (:func:`fit_all`).
 
     Parameters
@@ -215,6 +225,8 @@ def restarts(estimator: BaseEstimator, D, seeds: int | Iterable[int]) -> list[Ba
         The data.
     seeds : int or iterable of int
         Each becomes a `random_state`; a number of seeds stands for 0, 1, 2 and so on.
+    client : None or distributed.Client
+        Fit on its workers, as in :func:`fit_all`.
 
     Raises
     ------
@@ -229,16 +241,17 @@ def restarts(estimator: BaseEstimator, D, seeds: int | Iterable[int]) -> list[Ba
     >>> len(restarts(NMF(n_components=4), D, seeds=3))
     3
     """
-    seeds, recipe = as_seeds(seeds), clone(estimator)
+    seeds, recipe = as_seeds(seeds), clone(check_estimator("estimator", estimator))
     if "random_state" not in recipe.get_params():
         raise ValueError(f"{estimator!r} has no random_state: each seed would give the same fit.")
     begun = recipe.get_params().get("init", "random") in BY_SEED
     if not begun and getattr(recipe, "start", None) is None:
         recipe.set_params(init="random")
-    return fit_all([clone(recipe).set_params(random_state=seed) for seed in seeds], D)
+    seeded = [clone(recipe).set_params(random_state=seed) for seed in seeds]
+    return fit_all(seeded, D, client=client)
 
 
-def fit_all(estimators: Iterable[BaseEstimator], D) -> list[BaseEstimator]:
+def fit_all(estimators: Iterable[BaseEstimator], D, *, client: Any = None) -> list[BaseEstimator]:
     """Fit estimators on the same data, as one stack where they can, and return them.
 
     Autoencoders can if they differ only in `random_state`, in the k of TopK or BatchTopK and in the
@@ -251,6 +264,10 @@ def fit_all(estimators: Iterable[BaseEstimator], D) -> list[BaseEstimator]:
     estimators : iterable of NMF or SAE
     D : array-like (n, d)
         The data.
+    client : None or distributed.Client
+        Fit each estimator by itself on one of its workers, to which the data are sent once. What
+        comes back are fitted copies, the same to the bit however many workers there are. An
+        interruption cancels what is not done.
 
     Examples
     --------
@@ -260,7 +277,11 @@ def fit_all(estimators: Iterable[BaseEstimator], D) -> list[BaseEstimator]:
     >>> [int((sae.transform(D) > 0).sum(axis=1).max()) for sae in fit_all(grid, D)]
     [1, 2, 4]
     """
-    estimators = list(estimators)
+    if not isinstance(estimators, Iterable):
+        raise TypeError(f"estimators must be a list of them; got {estimators!r}.")
+    estimators = [check_estimator("each of estimators", estimator) for estimator in estimators]
+    if client is not None:
+        return _on_workers(client, estimators, D)
     kinds = {type(estimator) for estimator in estimators}
     kind = kinds.pop() if len(kinds) == 1 else None
     stacks = hasattr(kind, "_together") and hasattr(kind, "_fit")
@@ -268,3 +289,17 @@ def fit_all(estimators: Iterable[BaseEstimator], D) -> list[BaseEstimator]:
         kind._fit(estimators, D)
         return estimators
     return [estimator.fit(D) for estimator in progress(estimators, "fits")]
+
+
+def _on_workers(client: Any, estimators: list[BaseEstimator], D) -> list[BaseEstimator]:
+    # Named by their content, these would be those of a call before, which may be on their way out.
+    [data] = client.scatter([D], broadcast=True, hash=False)
+    fits = client.map(_fitted, estimators, D=data, pure=False)
+    try:
+        return [fit.result() for fit in progress(fits, "fits")]
+    finally:
+        client.cancel(fits)
+
+
+def _fitted(estimator: BaseEstimator, D) -> BaseEstimator:
+    return estimator.fit(D)

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from itertools import chain, islice
 from types import ModuleType
 from typing import Any
@@ -23,13 +24,14 @@ from ..choices.units import Unit
 from ..divergences import beta_divergence
 from ..leastsquares import factorization_loss, normal_equations
 from ..progress import History, progress
-from ..solvers import Factors, Settings, hals, multiplicative, projective, scale, starts
+from ..solvers import Factors, Settings, hals, multiplicative, on_device, projective, scale, starts
 from ..solvers.optimality import kkt_residual
 from ..threads import one_where_more_do_not_pay
 from ..validation import (
     check_choice,
     check_custom,
     check_data,
+    check_device,
     check_integer,
     check_mask,
     check_number,
@@ -42,6 +44,8 @@ BETAS = {name: FITS[name] for name in ("frobenius", "kullback-leibler", "itakura
 SINGLE = ("nndsvd", "nndsvda", "spa", "custom")  # starts that are the same each time
 # Of the weights of batches in the running mean. Theory wants 0.5 to 1; measured, slower is nearer.
 BATCH_DECAY = 0.3
+FIRST = 10  # iterations of a fit to the batch that a stream begins with
+OUTWEIGHS = 2  # times the norm of all data before: this batch has four fifths of the energy
 CHOICES: Choices = {
     "parts": (
         {**DECODERS, None: DECODERS["nonnegative"]},
@@ -107,6 +111,10 @@ class NMF(PartsModel):
     start : None, a fitted model or (H, X)
         Where to begin: the parts of a fitted model, with their best codes, or (H, X) of shapes
         (n, m) and (d, m). A clone keeps it.
+    device : None, str or torch.device
+        Where "cd" computes, such as "cuda" (with torch); None: here. It takes dense data, parts and
+        codes that are just nonnegative, no penalties and no mask, and follows the same path up to
+        rounding. Starts are made here: on large data init="random" is the one that costs little.
     verbose, shuffle
         Accepted as scikit-learn's, without effect: progress shows by itself, and the order of the
         parts is fixed.
@@ -189,6 +197,7 @@ class NMF(PartsModel):
     inference: Inference | None = None
     penalty: Penalty | list[Penalty] | None = None
     start: Any = None
+    device: Any = None
     verbose: int = 0
     shuffle: bool = False
 
@@ -224,8 +233,8 @@ class NMF(PartsModel):
             if self._solver is hals and not self.problem.parts.of_samples:
                 return True
         raise AttributeError(
-            "partial_fit needs solver='cd', inference=NNLS() and parts that are not made of "
-            "samples."
+            "partial_fit needs solver='cd', inference=NNLS(), device=None and parts that are not "
+            "made of samples."
         )
 
     @available_if(_takes_batches)
@@ -235,9 +244,13 @@ class NMF(PartsModel):
         The codes of the batch are the best ones for the present parts. What the parts depend on,
         HᵀH and HᵀD, is kept as a running mean over the batches, the t-th with weight t^−0.3, so
         that what early and poor parts left is forgotten. Several passes over the data in changing
-        order come near a whole fit. Parts that are zero and were never used are reinitialised by
-        each batch, so that a stream may begin with zeros. `loss_` and `kkt_residual_` are those of
-        the batch, `n_iter_` counts batches; there is no `history_`.
+        order come near a whole fit. A stream begins with parts of a short fit to its first batch,
+        and begins anew at a batch with four times the energy ‖X‖² of all data before: its mean
+        does, and its parts if a short fit to that batch gives it a lower objective. So how few or
+        how small the first samples are leaves no trace. Batches that are all of few samples remain
+        a poor guide: a penalty may remove parts that such a batch has no use for, and these stay
+        away. Parts that are zero and were never used are reinitialised by each batch. `loss_` and
+        `kkt_residual_` are those of the batch, `n_iter_` counts batches; there is no `history_`.
 
         References
         ----------
@@ -247,11 +260,16 @@ class NMF(PartsModel):
         with all_or_nothing(self):
             for stale in ("parts_weights_", "history_"):
                 vars(self).pop(stale, None)
-            begun = hasattr(self, "components_")
+            begun, streaming = hasattr(self, "components_"), hasattr(self, "_running")
             X, _, problem = self._checked(X, None, reset=not begun)
             m = self.n_components_ if begun else self._n_parts(X)
-            running = getattr(self, "_running", None) or (0, *Unit(), np.zeros((m, m)), 0.0)
-            batch, *numbers, gram, cross = running
+            nothing = np.zeros((m, m)), 0.0
+            batch, *numbers, gram, cross = getattr(self, "_running", (0, *Unit(), *nothing))
+            # Parts of a fit, or put here by hand, are never begun anew.
+            seen, norm = getattr(self, "_seen", np.inf if begun else 0.0), scale.norm(X)
+            anew = norm > OUTWEIGHS * seen
+            if anew:
+                batch, (gram, cross) = 0, nothing
             unit, means = Unit(*numbers), (gram, cross)
             if not gram.any():  # so far all batches were zero, or there was none
                 unit = self._unit(X, problem)
@@ -260,11 +278,14 @@ class NMF(PartsModel):
             components = components.astype(np.float64) / unit.parts
             X = scale.measured(X, unit).astype(np.float64)  # later batches may be of another size
             idle = ~components.any(axis=1) & (means[0].diagonal() == 0)
-            if idle.any():
+            if anew or idle.any():
                 problem.codes.check(m)
                 begin = self._start(X, m, problem, unit, check_random_state(self.random_state))
-                fresh = problem.parts.project(starts.rescaled(X, *begin[:2])[1])
-                components = problem.parts.project(np.where(idle[:, None], fresh, components))
+                [(fitted, _)] = hals.solve(X, [begin], problem, Settings(tol=0, max_iter=FIRST))
+                fresh = fitted.components
+                filled = problem.parts.project(np.where(idle[:, None], fresh, components))
+                tried = [filled, fresh] if anew and not idle.all() else [filled]
+                components = min(tried, key=partial(hals.objective, X, problem=problem))
             share = (batch + 1) ** -BATCH_DECAY
             codes = hals.infer(X, components, problem)
             means = [
@@ -276,8 +297,10 @@ class NMF(PartsModel):
             system = terms.quadratic(components, gram, cross)
             components = problem.parts.improve(components, *system)
             self._running = batch + 1, *unit, *means
+            if np.isfinite(seen):
+                self._seen = float(np.hypot(seen, norm))
             self._set(X, None, unit, Factors(codes.astype(dtype), components.astype(dtype)))
-            self.n_iter_ = batch + 1
+            self.n_iter_ = self.n_iter_ + 1 if streaming else 1
             self.kkt_residual_ = kkt_residual(X, codes, components, problem)
         return self
 
@@ -327,7 +350,8 @@ class NMF(PartsModel):
 
     @property
     def _settings(self) -> Settings:
-        return Settings(self.tol, self.max_iter or {"cd": 1000, "mu": 200}[self.solver])
+        most = self.max_iter or {"cd": 1000, "mu": 200}[self.solver]
+        return Settings(self.tol, most, device=self.device)
 
     def _check_data(self, X, mask, *, reset: bool) -> tuple[Any, np.ndarray | None]:
         # What a mask hides may be anything, so that signs are checked when it is hidden.
@@ -404,7 +428,15 @@ class NMF(PartsModel):
                 "NNLS(), or Layer(tied=True) with solver='cd', or take SAE for encoders of their "
                 "own."
             )
-        return solver
+        if self.device is None:
+            return solver
+        check_device(self.device)
+        if solver is not hals:
+            raise ValueError(
+                f"device={self.device!r} goes with solver='cd' and inference=NNLS(): give these, "
+                "or leave device=None."
+            )
+        return on_device
 
     # Solving ----------------------------------------------------------------------------------
 
@@ -430,7 +462,7 @@ class NMF(PartsModel):
 
     def _prepared(self, X, mask) -> tuple[Any, np.ndarray | None, Problem, Unit]:
         """The data, their weights and the problem, all checked and in the data's unit, and this."""
-        for stale in ("parts_weights_", "_running"):
+        for stale in ("parts_weights_", "_running", "_seen"):
             vars(self).pop(stale, None)
         D, weights, problem = self._checked(X, mask, reset=True)
         unit = self._unit(D, problem)

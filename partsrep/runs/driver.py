@@ -1,6 +1,7 @@
 """The driver of a sweep: what is left to do goes to Dask, a window at a time."""
 
 import logging
+import math
 import os
 import pickle
 import shutil
@@ -26,6 +27,7 @@ from filelock import FileLock, Timeout
 from nbformat import NotebookNode
 
 from ..progress import bar
+from ..validation import check_integer, check_number
 from . import points as work
 from .grid import RECORD_PATH, Grid, chosen, opened
 from .parameters import Parameter, RunError
@@ -164,13 +166,21 @@ def sweep(
     limit : int, optional
         Run no more points than this.
     timeout : float
-        Seconds that a point may take, without the imports of a fresh worker.
+        Seconds that a point may take, without the imports of a fresh worker; inf for no limit.
     retry : bool
         Run only the points that have failed.
     """
     began, out = time.perf_counter(), Path(out).absolute()
     if scheduler and workers:
         raise RunError("The workers of a scheduler are its own: leave out one of the two.")
+    try:
+        for name, number in (("workers", workers), ("limit", limit)):
+            if number is not None:
+                check_integer(name, number)
+        if timeout != math.inf:
+            check_number("timeout", timeout, above=True)
+    except ValueError as error:
+        raise RunError(str(error)) from None
     content, parameters = opened(notebook)
     planned = _plan(content, parameters, grid, out)
     todo = (planned.failed if retry else planned.todo)[:limit]

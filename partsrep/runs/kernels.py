@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from jupyter_client import AsyncKernelManager
 from nbformat import NotebookNode
@@ -46,9 +46,17 @@ for said_by in ("papermill", "papermill.translators"):
 
 
 def execute(
-    notebook: Path, output: Path, given: dict[str, Any], kernel: "WarmKernel | None", **cold: Any
+    notebook: Path,
+    output: Path,
+    given: dict[str, Any],
+    kernel: "WarmKernel | None",
+    said: TextIO | None = None,
+    **cold: Any,
 ) -> None:
-    """Run a notebook by papermill, in `kernel` or else in one with the options `cold`."""
+    """Run a notebook by papermill, in `kernel` or else in one with the options `cold`.
+
+    What it prints is written to `said` as it comes.
+    """
     import papermill  # slow to import
 
     # It fills in what stands in braces in a path.
@@ -62,6 +70,7 @@ def execute(
         kernel_name="python3",
         language="python",
         progress_bar=False,
+        stdout_file=said,
         iopub_timeout=60,  # on a busy machine a kernel's last words may take their time
         **({"km": kernel} if kernel else cold),
     )

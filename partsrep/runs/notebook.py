@@ -79,17 +79,21 @@ def keep_record(metrics: Mapping[str, Any]) -> None:
     """Write the parameters of the notebook that runs, and what it measured, where it was asked to.
 
     The parameters are the names with a type in the ``parameters`` cell. A metric that is not a
-    number, such as the interval of a single start, is left out.
+    number, such as the interval of a single start, is left out, also within another.
     """
     notebook = sys.modules["__main__"]
     parameters = {name: getattr(notebook, name) for name in inspect.get_annotations(notebook)}
     if path := parameters.pop("record_path"):
-        known = {
-            key: value
-            for key, value in metrics.items()
-            if not isinstance(value, float) or np.isfinite(value)
-        }
-        write_record(path, parameters, known)
+        write_record(path, parameters, _known(metrics))
+
+
+def _known(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are not NaN or infinite."""
+    return {
+        key: _known(value) if isinstance(value, Mapping) else value
+        for key, value in metrics.items()
+        if not isinstance(value, float | np.floating) or np.isfinite(value)
+    }
 
 
 def claim(words: str, holds: object) -> None:

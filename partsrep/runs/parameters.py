@@ -10,6 +10,7 @@ import io
 import json
 import math
 import os
+import re
 import tokenize
 import typing
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from symtable import symtable
 from types import NoneType, SimpleNamespace, UnionType
-from typing import Any
+from typing import Any, ClassVar
 
 import nbformat
 import yaml
@@ -279,10 +280,12 @@ def _hint(parameter: Parameter, given: Any) -> str:
     """What to do about a value of another type, if that is known."""
     if "tuple" in parameter.kinds and isinstance(given, list):
         return "YAML has lists but no tuples: make its default in the parameters cell a list."
-    if "float" in parameter.kinds and isinstance(given, str):
+    if "bool" in parameter.kinds and str(given).lower() in ("yes", "no", "on", "off", "y", "n"):
+        return "To YAML 1.2 it is a text: write true or false."
+    if {"int", "float"} & set(parameter.kinds) and isinstance(given, str):
         with suppress(ValueError):
             if math.isfinite(number := float(given)):
-                return f"YAML wants a point and a sign in it: {number:.1e}."
+                return f"To YAML it is a text: write {number:g}."
     return ""
 
 
@@ -317,7 +320,13 @@ def _short(text: str) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """A key that comes twice is an error; YAML's own loader forgets the first."""
+    """YAML 1.2, as its core schema has it, in which no key comes twice.
+
+    YAML's own loader forgets the first of two keys, and is of 1.1: to it 010 is 8, 1:30 is 90, 1e3
+    a text, no is false and 2026-11-27 a date, which few expect.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict] = {}
 
     def construct_mapping(self, node, deep=False):
         written = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
@@ -329,9 +338,29 @@ class _Loader(yaml.SafeLoader):
                 )
         return super().construct_mapping(node, deep)
 
+    def whole(self, node):
+        """A decimal number, with zeros before it or not, 0o17 or 0x1f."""
+        text = self.construct_scalar(node)
+        return int(text, 0 if text[:2] in ("0o", "0x") else 10)
+
+
+#: What a scalar without quotes is, by its form and by how it may begin; a text, if nothing else.
+SCALARS = [
+    ("merge", r"<<", "<"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
+]
+for kind, form, begins in SCALARS:
+    tag = f"tag:yaml.org,2002:{kind}"
+    _Loader.add_implicit_resolver(tag, re.compile(f"(?:{form})\\Z"), list(begins))
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.whole)
+
 
 def read_yaml(path: str | os.PathLike) -> Any:
-    """What a YAML file holds, in which no key comes twice."""
+    """What a file of YAML 1.2 holds, in which no key comes twice."""
     try:
         return yaml.load(Path(path).read_text(), _Loader)
     except OSError as error:

@@ -25,7 +25,7 @@ from .book import code, digest
 from .grid import RECORD_PATH
 from .kernels import CAN_FORK, KernelServer, WarmKernel, execute, imported
 from .parameters import RunError, read_notebook
-from .records import validate, write_json
+from .records import flat, validate, write_json
 
 RECORD, EXECUTED, PARTS, PLAN = "record.json", "executed.ipynb", ".parts", "plan.json"
 PACKAGES = ("partsrep", "numpy", "scipy", "scikit-learn", "torch", "papermill", "ipykernel")
@@ -281,4 +281,8 @@ def _read(handed_back: Path) -> dict[str, Any]:
         raise BadRecord(f"The notebook's record is not JSON: {error}") from error
     if not isinstance(metrics, dict):
         raise BadRecord('The notebook\'s record holds no object "metrics".')
+    try:
+        flat(metrics)
+    except ValueError as error:
+        raise BadRecord(f"The notebook's record: {error}") from error
     return metrics

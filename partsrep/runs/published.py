@@ -36,9 +36,13 @@ def published(root: Path) -> dict[str, dict[str, Any]]:
 def publish(root: Path) -> None:
     """Run every published sweep in ``build/sweeps`` and renew its records; can be stopped.
 
-    If a point fails, the records in ``book/results`` are left as they were.
+    If a point fails, the records in ``book/results`` are left as they were. So are those that are
+    marked as *once*, the outcomes of predictions.
     """
     for name, entry in published(root).items():
+        if entry.get("once"):
+            print(f"{name}: its records are made once and stay; partsrep check runs some again.")
+            continue
         with chdir(root):  # so that a notebook is named as in the repository
             arguments = entry["notebook"], FOLDER / f"{name}.yml", Path("build/sweeps", name)
             ended = sweep(*arguments)
@@ -59,7 +63,8 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
 
     Every record must be of a point of its grid and every point have one, without an error, and all
     be of one version of the package. Then a random sample of each sweep is run again, and its
-    metrics compared within the tolerances and the standard errors that come with them.
+    metrics compared within the tolerances and the standard errors that come with them. A point
+    whose data are not on this machine is left out, and a line says so.
     """
     stale = []
     for name, entry in published(root).items():
@@ -88,6 +93,12 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
         with chdir(root), TemporaryDirectory() as out:
             sweep(entry["notebook"], {"list": [given[key] for key in chosen]}, out)
             for record in records(out):
+                if (record["error"] or {}).get("type") == FileNotFoundError.__name__:
+                    print(
+                        f"{name}, {record['parameters']}: left out, for its data are not on this "
+                        f"machine. {record['error']['message']}"
+                    )
+                    continue
                 both = before[point_key(record)], record
                 pair = (compared(record, entry.get("compared")) for record in both)
                 found = differences(*pair, entry["rtol"], entry["atol"])

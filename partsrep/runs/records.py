@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ def write_record(
     path : str or path
     parameters, metrics : mapping
         What the run was given, and what it found: strings, Python or numpy numbers, lists and dicts
-        of these. NaN and infinity are a ValueError, for JSON cannot say them; a value of another
+        of these. NaN and infinity are a ValueError, for JSON cannot say them; so are two metrics
+        that would have one name in a table, as ``{"a": {"b": 1}, "a.b": 2}``. A value of another
         kind, such as an array, is a TypeError.
 
     Examples
@@ -42,20 +44,87 @@ def write_record(
     ...     json.loads(path.read_text())
     {'parameters': {'seed': 0}, 'metrics': {'loss': 0.25}}
     """
+    for what, given in (("parameters", parameters), ("metrics", metrics)):
+        if not isinstance(given, Mapping):
+            raise TypeError(f"{what} must be a mapping, such as a dict; got {given!r}.")
+    found = flat(metrics)
+    columns(found, "metrics", columns(parameters, "parameters").values())
+    for name, value in (*parameters.items(), *found.items()):
+        with _said_of(f"{name} in the record for {path}"):
+            as_json(value)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"parameters": dict(parameters), "metrics": dict(metrics)})
 
 
 def write_json(path: str | os.PathLike, record: Mapping[str, Any]) -> None:
     """Write any JSON object in the manner of `write_record`, to a folder that exists."""
-    try:
+    with _said_of(f"The record for {path}"):
         text = as_json(record, indent=2)
+    write_whole(path, f"{text}\n".encode(), "record")
+
+
+def flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics within metrics by dotted names; a ValueError where two have the same name.
+
+    Examples
+    --------
+    >>> flat({"loss": 0.5, "planted": {"mcc": 1.0}})
+    {'loss': 0.5, 'planted.mcc': 1.0}
+    """
+    found: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    for place, names, value in _leaves(metrics):
+        name = ".".join(names)
+        if name in found:
+            raise ValueError(
+                f"metrics{places[name]} and metrics{place} would both be the column {name!r} of a "
+                "table: rename one."
+            )
+        found[name], places[name] = value, place
+    return found
+
+
+def _leaves(metrics: Mapping) -> Iterator[tuple[str, tuple[str, ...], Any]]:
+    """Where each value is, in Python's words, and the names on the way there, in JSON's."""
+    for key, value in metrics.items():
+        within = _leaves(value) if isinstance(value, Mapping) else [("", (), value)]
+        name = key if isinstance(key, str) else json.dumps(key, default=str)
+        for place, names, leaf in within:
+            yield f"[{key!r}]{place}", (name, *names), leaf
+
+
+#: Columns of a table of records beside their parameters and metrics.
+OWN = ("error", "seconds", "cpu_seconds", "peak_memory", "host")
+
+
+def columns(names: Iterable[str], prefix: str, taken: Iterable[str] = ()) -> dict[str, str]:
+    """The column of each name in a table, ``PREFIX.NAME`` where NAME is `taken` or one of `OWN`; a
+    ValueError where two have the same."""
+    used, found = {*OWN, *taken}, {}
+    for name in names:
+        column = f"{prefix}.{name}" if name in used else name
+        if column in used or column in found.values():
+            others = [f"{prefix} {other!r}" for other in found if found[other] == column]
+            raise ValueError(
+                f"{prefix} {name!r} and {''.join(others) or 'another'} would both be the column "
+                f"{column!r} of a table: rename one."
+            )
+        found[name] = column
+    return found
+
+
+@contextmanager
+def _said_of(what: str) -> Iterator[None]:
+    """Have an error of `as_json` say what it is of."""
+    try:
+        yield
+    except TypeError as error:
+        raise TypeError(f"{what}: {error}") from error
     except ValueError as error:
         raise ValueError(
-            f"The record for {path} holds NaN or infinity, which JSON cannot say; "
-            "write None where a quantity is undefined."
+            f"{what}: JSON cannot say it ({error}); where a quantity is undefined, NaN or "
+            "infinity, write None."
         ) from error
-    write_whole(path, f"{text}\n".encode(), "record")
 
 
 def as_lines(records: Iterable[Mapping[str, Any]]) -> str:
@@ -77,12 +146,17 @@ def _python_number(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     hint = f', but a text in quotes: "{value}"' if isinstance(value, date) else ""
+    if hasattr(value, "tolist"):  # of an array or a tensor
+        hint = ", but lists: call its tolist()"
     raise TypeError(f"JSON has no {type(value).__name__}{hint}")
 
 
 def validate(record: Any) -> dict[str, Any]:
-    """The record of a sweep's point, or a ValueError where it differs from its schema."""
+    """The record of a sweep's point, or a ValueError where it differs from its schema, or where
+    two of its metrics have one name."""
     try:
-        return _validate(record)
+        record = _validate(record)
     except fastjsonschema.JsonSchemaValueException as error:
         raise ValueError(f"Not the record of a point: {error.message}.") from error
+    flat(record["metrics"])
+    return record

@@ -15,7 +15,7 @@ import pandas as pd
 from ..lazy import Lazy, matplotlib
 from .parameters import RunError
 from .points import RECORD, newest_plan, outcome
-from .records import point_key, validate
+from .records import OWN, columns, flat, point_key, validate
 
 figures = Lazy("partsrep.figures")
 
@@ -96,17 +96,18 @@ def tidy(found: Iterable[dict]) -> pd.DataFrame:
     """The table of some records; see `results`."""
     found = list(found)
     parameters = pd.DataFrame([record["parameters"] for record in found], dtype=object)
-    metrics = pd.json_normalize([record["metrics"] for record in found])
+    try:
+        metrics = pd.DataFrame([flat(record["metrics"]) for record in found])
+        own = columns(parameters, "parameters")
+        measured = columns(metrics, "metrics", own.values())
+    except ValueError as error:
+        raise RunError(str(error)) from None
     machine = pd.DataFrame([record["machine"] for record in found])
-    rest = machine[["seconds", "cpu_seconds", "peak_memory", "host"]]
-    rest.insert(0, "error", [outcome(record) for record in found])
+    rest = machine[list(OWN[1:])]
+    rest.insert(0, OWN[0], [outcome(record) for record in found])
     # None stays None, and the numbers beside it what they are.
     parameters = parameters.apply(lambda own: own if own.hasnans else own.infer_objects())
-    parameters = parameters.rename(
-        columns=lambda name: f"parameters.{name}" if name in rest else name
-    )
-    taken = {*parameters, *rest}
-    metrics = metrics.rename(columns=lambda name: f"metrics.{name}" if name in taken else name)
+    parameters, metrics = parameters.rename(columns=own), metrics.rename(columns=measured)
     table = pd.concat([parameters, metrics, rest], axis=1)
     table = table.sort_values(list(parameters), ignore_index=True, key=_sortable)
     table.attrs = {"parameters": list(parameters), "metrics": list(metrics)}

@@ -8,8 +8,8 @@ Every solver is a module with
   :class:`partsrep.progress.History`; for an autoencoder's problem that is
   ``train(module, D, rngs, settings)``, which improves a module, or a stack of them, in place.
 
-`hals`, `multiplicative` and `projective` find the :class:`Factors` of an NMF, `projection`, `adam`,
-`lbfgs`, `alternating` and `online` the weights of an
+`hals`, `on_device`, `multiplicative` and `projective` find the :class:`Factors` of an NMF,
+`projection`, `adam`, `lbfgs`, `alternating` and `online` the weights of an
 :class:`partsrep.solvers.autoencoder.Autoencoder`.
 `starts` and `begin` say where they start, `scale` in which unit; what is bound to data, such as a
 cone of samples, is made for each run and dies with it.
@@ -48,3 +48,4 @@ class Settings:
     batch_size: int = 256  # samples a step
     learning_rate: float | None = None  # None: the solver's own
     rule: Any = None  # of the online solver
+    device: Any = None  # of torch's, where an NMF is solved; None: here, without torch

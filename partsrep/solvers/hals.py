@@ -3,8 +3,8 @@
 As every solver of NMF this has `infer` too: the codes of other data.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -16,7 +16,14 @@ from ..choices.codes import Codes, ReLU
 from ..choices.objective import SQUARED, Objective, Terms
 from ..choices.parts import Parts, PartSet
 from ..choices.problem import Problem
-from ..leastsquares import columnwise_loss, data_norm, equations_by_block, n_sweeps, nnls_sweeps
+from ..leastsquares import (
+    columnwise_loss,
+    data_norm,
+    equations_by_block,
+    factorization_loss,
+    n_sweeps,
+    nnls_sweeps,
+)
 from ..progress import History, progress
 from . import Factors, Settings, starts
 from .optimality import idle_signs, kkt_residual, turned
@@ -42,6 +49,46 @@ HALF_STEPS, CLOSE = 1000, 1e-10
 SWEPT = ReLU(), Parts(nonnegative=True)
 # Columns of a stack's larger factors in all: more share nothing that is worth the memory.
 STACK = 2**15
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What touches the data, here or on another device: :func:`descend`, :func:`infer` and the KKT
+    residual; and how many columns of a stack's larger factors it takes in all."""
+
+    descend: Callable
+    infer: Callable
+    residual: Callable
+    stack: int
+
+
+class Pace:
+    """How far each descent (s,) of a stack goes past the end of an iteration, and when it ends.
+
+    A `step` of 0 is not ahead. If one is ahead, the last iteration is still to be one that goes
+    nowhere past its end.
+    """
+
+    def __init__(self, shape: tuple[int, ...], tol: float, gain: float, extrapolate: bool):
+        self.tol, self.gain, self.extrapolate = tol, gain, extrapolate
+        self.before, self.step, self.limit = np.full(shape, np.inf), np.zeros(shape), np.ones(shape)
+
+    def keep(self, left: np.ndarray) -> None:
+        """Of a stack those descents alone that are left."""
+        self.before, self.step, self.limit = self.before[left], self.step[left], self.limit[left]
+
+    def after(self, value: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which descents end after an iteration, and which are to go back to where it ended."""
+        gained = self.before - value
+        ahead = self.step > 0
+        done = (residual <= self.tol) | ((gained >= 0) & (gained < self.gain * abs(value)))
+        back = ahead & (done | (gained < 0))
+        slow = self.extrapolate & (gained < SLOW * abs(value))
+        on = np.where(back, self.step / SHRINK, np.minimum(self.limit, GROW * self.step))
+        self.limit = np.where(back, self.step, np.minimum(1, GROW_LIMIT * self.limit))
+        self.step = np.where(done, 0, np.where(ahead, on, np.where(slow, STEP, 0)))
+        self.before = value
+        return done & ~ahead, back
 
 
 def check(problem: Problem, weighted: bool = False) -> None:
@@ -94,6 +141,13 @@ def infer(
     return codes.infer(D, components, l1=l1, l2=l2, weights=weights, **near)
 
 
+def objective(D: Any, components: np.ndarray, problem: Problem) -> float:
+    """Its value for given parts and their best codes."""
+    codes, objective = infer(D, components, problem), problem.against_data(D.shape).objective
+    penalties = objective.terms("codes")(codes.T) + objective.terms("parts")(components)
+    return factorization_loss(D, codes, components) + penalties
+
+
 def _descended(
     D: Any, components: np.ndarray, codes: Codes, terms: Terms, weights: np.ndarray | None
 ) -> np.ndarray:
@@ -119,6 +173,7 @@ def solve(
     settings: Settings,
     *,
     weights: np.ndarray | None = None,
+    steps: Steps | None = None,
 ) -> Iterator[tuple[Factors, History]]:
     """As :func:`descend`, from any starts, to the best codes for the last parts.
 
@@ -130,9 +185,10 @@ def solve(
     """
     D = widened(D)
     problem = problem.against_data(D.shape)
+    steps = steps or Steps(descend, infer, kkt_residual, STACK)
     begun, rough, tol = iter(begun), rounded(D, problem, weights), settings.tol
-    to_the_end = partial(descend, max_iter=settings.max_iter)
-    size = max(STACK // max(D.shape), 1) if _stacks(D, problem, weights) else 1
+    to_the_end = partial(steps.descend, max_iter=settings.max_iter)
+    size = max(steps.stack // max(D.shape), 1) if _stacks(D, problem, weights) else 1
     while group := list(islice(begun, size)):
         bound = replace(problem, parts=problem.parts.bind(D))
         factors = [_allowed(D, rough, start, bound, weights) for start in group]
@@ -140,22 +196,22 @@ def solve(
         histories = [History() for _ in group]
         del group, factors  # codes may be large
         near = D.size <= FEW and all(
-            kkt_residual(D, *fit, bound, weights) <= NEAR for fit in _members(H, components)
+            steps.residual(D, *fit, bound, weights) <= NEAR for fit in _members(H, components)
         )
         if rough is not D and not near:
             coarse: Any = {"tol": max(tol, COARSE), "gain": FINE}
             H, components = to_the_end(rough, H, components, bound, histories, **coarse)
         H, components = to_the_end(D, H, components, bound, histories, weights=weights, tol=tol)
         for fit, history in zip(_members(H, components), histories, strict=True):
-            H, components = _refined(D, *fit, bound, history, settings, weights)
+            H, components = _refined(D, *fit, bound, history, settings, weights, steps)
             weights_of_samples = bound.parts.weights if bound.parts.of_samples else None
             yield Factors(H, components, weights_of_samples), history
 
 
 def _stacks(D: Any, problem: Problem, weights: np.ndarray | None) -> bool:
     """Whether several starts of a problem can descend as one stack."""
-    plain = _plain(problem) and problem.objective == Objective()
-    return plain and weights is None and not sp.issparse(D)
+    unpenalised = problem.objective == Objective()
+    return plain(problem) and unpenalised and weights is None and not sp.issparse(D)
 
 
 def widened(D: Any) -> Any:
@@ -168,7 +224,7 @@ def _allowed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A start within what is allowed, at the scale of the data."""
     H, components, _ = start
-    if not _plain(problem):
+    if not plain(problem):
         components = problem.parts.project(components)
         H = infer(D, components, problem, weights=weights)
         if idle_signs(H, problem).any():
@@ -176,8 +232,8 @@ def _allowed(
             H = infer(D, components, problem, weights=weights)
         return H, components
     H, components = np.maximum(H, 0), np.maximum(components, 0)
-    plain = problem.objective == Objective()
-    return starts.rescaled(rough, H, components) if plain else (H, components)
+    unpenalised = problem.objective == Objective()
+    return starts.rescaled(rough, H, components) if unpenalised else (H, components)
 
 
 def _members(H: np.ndarray, components: np.ndarray) -> Iterable[tuple[np.ndarray, np.ndarray]]:
@@ -193,15 +249,16 @@ def _refined(
     history: History,
     settings: Settings,
     weights: np.ndarray | None,
+    steps: Steps,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Go on from where a descent ended until the residual is small with the best codes too."""
     tol, max_iter = settings.tol, settings.max_iter
     for halvings in range(REFINEMENTS):
         if halvings:
             ends: Any = {"tol": tol / 2**halvings, "max_iter": max_iter, "weights": weights}
-            H, components = descend(D, H, components, problem, [history], **ends)
-        H = infer(D, components, problem, weights=weights, guess=H)
-        residual = kkt_residual(D, H, components, problem, weights)
+            H, components = steps.descend(D, H, components, problem, [history], **ends)
+        H = steps.infer(D, components, problem, weights=weights, guess=H)
+        residual = steps.residual(D, H, components, problem, weights)
         if residual <= tol or history.iterations == max_iter or not problem.codes.exact:
             break
         components = turned(H, components, problem)
@@ -258,15 +315,14 @@ def descend(
     F, P = found = tuple(np.array(factor, D.dtype, order="C") for factor in (H.mT, components))
     # Where the next turn begins: the factors themselves, or copies that are ahead of them.
     F_ahead, P_ahead = F, P
-    extrapolate = extrapolate and _plain(problem)
     of_codes, of_parts = problem.objective.terms("codes"), problem.objective.terms("parts")
     D_T, weights_T = D.T, None if weights is None else weights.T
     norm = data_norm(D, weights)
-    # Numbers of one descent, or arrays (s,) of them. A step of 0 is not ahead.
+    # Numbers of one descent, or arrays (s,) of them.
     shape = F.shape[:-2]
     members: Any = np.arange(len(F)) if shape else ...  # an index
     iterations = np.reshape([history.iterations for history in histories], shape)
-    before, step, limit = np.full(shape, np.inf), np.zeros(shape), np.ones(shape)
+    pace = Pace(shape, tol, gain, extrapolate and plain(problem))
     over = iterations >= max_iter
     for _ in progress(range(max_iter - iterations.min()), "NMF"):
         if over.any():  # only in a stack: those that are over leave it
@@ -275,39 +331,34 @@ def descend(
             histories = [history for history, on in zip(histories, left, strict=True) if on]
             F, P, F_ahead, P_ahead = F[left], P[left], F_ahead[left], P_ahead[left]
             members, iterations = members[left], iterations[left]
-            before, step, limit = before[left], step[left], limit[left]
+            pace.keep(left)
         codes, _ = half_step(
-            D, weights, F, F_ahead, P_ahead, problem.codes, of_codes, step, measured=False
+            D, weights, F, F_ahead, P_ahead, problem.codes, of_codes, pace.step, measured=False
         )
         parts, change = half_step(
-            D_T, weights_T, P, P_ahead, F_ahead, problem.parts, of_parts, step, measured=True
+            D_T, weights_T, P, P_ahead, F_ahead, problem.parts, of_parts, pace.step, measured=True
         )
         iterations = iterations + 1
         residual = np.hypot(codes, parts) / (norm or 1.0)
         value = np.maximum(norm**2 + change, 0) + of_codes(F_ahead) + of_parts(P)
-        reached = (np.ravel(numbers).tolist() for numbers in (iterations, value, residual))
-        for history, i, v, r in zip(histories, *reached, strict=True):
-            history.add(iteration=i, objective=v, residual=r)
-
-        gained = before - value
-        ahead = step > 0
-        done = (residual <= tol) | ((gained >= 0) & (gained < gain * abs(value)))
-        # If ahead, the last iteration is still to be one that goes nowhere past its end.
-        over = (done & ~ahead) | (iterations >= max_iter)
+        add(histories, iterations, value, residual)
+        ended, back = pace.after(value, residual)
+        over = ended | (iterations >= max_iter)
         if over.all():
             break
-        back = ahead & (done | (gained < 0))
         if back.any():
             F_ahead[back], P_ahead[back] = F[back], P[back]
-        slow = extrapolate & (gained < SLOW * abs(value))
-        on = np.where(back, step / SHRINK, np.minimum(limit, GROW * step))
-        limit = np.where(back, step, np.minimum(1, GROW_LIMIT * limit))
-        step = np.where(done, 0, np.where(ahead, on, np.where(slow, STEP, 0)))
-        if F_ahead is F and step.any():
+        if F_ahead is F and pace.step.any():
             F_ahead, P_ahead = F.copy(), P.copy()
-        before = value
     found[0][members], found[1][members] = F, P
     return found[0].mT, found[1]
+
+
+def add(histories: list[History], iterations: Any, values: Any, residuals: Any) -> None:
+    """What one iteration of each descent reached."""
+    reached = (np.ravel(numbers).tolist() for numbers in (iterations, values, residuals))
+    for history, i, value, residual in zip(histories, *reached, strict=True):
+        history.add(iteration=i, objective=value, residual=residual)
 
 
 def half_step(
@@ -346,7 +397,7 @@ def half_step(
     return residual, change
 
 
-def _plain(problem: Problem) -> bool:
+def plain(problem: Problem) -> bool:
     """Whether both factors are just nonnegative."""
     return problem.codes in SWEPT and problem.parts in SWEPT
 
@@ -361,7 +412,7 @@ def rounded(D: Any, problem: Problem, weights: np.ndarray | None = None) -> Any:
     if D.dtype == np.float32 and not few:
         return D
     possible = few or (in_memory(D) and not sp.issparse(D))
-    if not (_plain(problem) and weights is None and possible):
+    if not (plain(problem) and weights is None and possible):
         return D
     single = D.astype(np.float32, copy=False)
     return single.astype(np.float64) if few else single

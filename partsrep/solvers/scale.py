@@ -14,6 +14,7 @@ import scipy.sparse as sp
 
 from ..choices.problem import Problem
 from ..choices.units import Unit
+from ..leastsquares import data_norm
 from ..validation import peak
 
 # Powers of two. Data whose largest entry lies between their inverse and them stay as they are: a
@@ -67,6 +68,12 @@ def measured(D: Any, unit: Unit) -> Any:
     D = D.copy()
     D.data /= unit.data
     return D
+
+
+def norm(D: Any) -> float:
+    """‖D‖_F, of data whose squares may overflow or vanish."""
+    unit = Unit(power_of_four(peak(D)))
+    return data_norm(measured(D, unit)) * unit.data
 
 
 def power_of_four(number: float) -> float:

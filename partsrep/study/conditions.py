@@ -465,6 +465,11 @@ def noise_law(X: Any, activity: Any, D: Any = None) -> NoiseLaw:
         if not H.any(axis=0).all():
             raise ValueError("The law is for parts that some sample uses: drop the others.")
         activity = (H > 0).mean(axis=0)
+    if np.shape(activity) not in ((), (m,)):
+        raise ValueError(
+            f"activity has shape {np.shape(activity)}, but it must be one number, or ({m},) with a "
+            "rate for each part; codes (n, m) are taken with data: noise_law(X, codes, D)."
+        )
     rates = np.broadcast_to(np.asarray(activity, float), (m,))
     if not ((rates >= 0) & (rates <= 1)).all():
         raise ValueError(f"activity must be between 0 and 1; got {activity!r}.")

@@ -388,19 +388,31 @@ def loss_lower_bound(
         errors = ERRORS * min(D[entry] for entry in entries)
         if claimed(errors[0]) <= above:
             break
+        errors = errors[[claimed(error) > above for error in errors]]
+        tightest = next(filter(None, (enclose(D, entries, e) for e in errors[::-1])), None)
+        if tightest is None:
+            continue
+        if inputs is None:
+            inputs = column_space(D) * len(D) ** 0.5
+        # Codes within the tightest bounds are, as a rule, within all: most programs are spared.
+        codes = np.column_stack(
+            [inputs @ unit.u + unit.b for unit in nearest_units(inputs, *tightest[:2])]
+        )
         for error in errors:
-            bounds = enclose(D, entries, error) if claimed(error) > above else None
+            bounds = enclose(D, entries, error)
             if bounds is None:
                 continue
-            if inputs is None:
-                inputs = column_space(D) * len(D) ** 0.5
             low, high = bounds.H_least, bounds.H_most
-            units = nearest_units(inputs, low, high)
-            found = zip(units, low.T, high.T, entries, strict=True)
-            missed = (row for row in found if row[0].violation > VIOLATION * row[2].max())
+            size = high.max(axis=0)
+            violation = np.maximum(codes - high, np.where(low > 0, low - codes, 0)).max(axis=0)
+            left = np.flatnonzero(violation > VIOLATION * size)
+            units = nearest_units(inputs, low[:, left], high[:, left])
+            found = zip(units, left, strict=True)
+            missed = (row for row in found if row[0].violation > VIOLATION * size[row[1]])
             reason = "a layer gives codes within all bounds that were found"
-            for layer, low, high, (i, p) in islice(missed, TRIES):
-                if refuted(samples, low, high, layer.dual):
+            for layer, j in islice(missed, TRIES):
+                i, p = entries[j]
+                if refuted(samples, low[:, j], high[:, j], layer.dual):
                     return claimed(error), (
                         f"in every factorization with a loss of at most {claimed(error):.1e}, no "
                         f"layer gives the codes of the part that makes feature {p} of sample "

@@ -11,6 +11,8 @@ from scipy.optimize import minimize
 from .freedom import freedom
 from .matching import unit_rows
 
+NOISE = 3  # standard deviations: what is below may be noise, where the truth is 0
+STEPS = 300  # of the descent, of a fitted NMF: its own first step is nearly 0 already
 OPTIONS = {"maxiter": 5000, "maxfun": 10**6, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-9}
 
 
@@ -44,6 +46,48 @@ class FirstOrder:
     def displacement(self) -> float:
         """How far apart the two sets of parts are, in the Frobenius norm."""
         return float(np.linalg.norm(self.sae_shift - self.nmf_shift))
+
+
+def displacement(H: np.ndarray, components: np.ndarray, D: np.ndarray) -> float | None:
+    r"""How far one layer moves the parts of a fitted NMF to first order in the noise (claim T17).
+
+    The root mean square over the parts, which have norm 1, of the distance between NMF's and the
+    ReLU autoencoder's in :func:`first_order`. Codes and parts below three standard deviations of
+    what noise of the size of the residual does to them,
+    :math:`s \sqrt{(X^\top X)^{-1}_{jj}}` and :math:`s \sqrt{(H^\top H)^{-1}_{jj}}`, count as zeros.
+
+    None where the claim says nothing: parts that are dependent or not known to be rigid, as more
+    than about 24 never are, or a part with too few samples: their codes and noise must span all
+    features that are not zero everywhere. How small the noise must be is open.
+
+    Parameters
+    ----------
+    H, components, D : ndarray (n, m), (m, d), (n, d) ≥ 0
+    """
+    seen = D.any(axis=0)
+    D, X = D[:, seen], components[:, seen].T
+    (n, d), m = D.shape, len(components)
+    if min(n, d) <= m or min(np.linalg.matrix_rank(factor) for factor in (H, X)) < m:
+        return None
+    size, unit = np.linalg.norm(X, axis=0), D.max()
+    D, H, X = D / unit, H * (size / unit), X / size
+    noise = NOISE * np.linalg.norm(D - H @ X.T) / np.sqrt((n - m) * (d - m))
+    H, X = (
+        F * (noise * np.sqrt(np.linalg.inv(other.T @ other).diagonal()) < F)
+        for F, other in ((H, X), (X, H))
+    )
+    E = D - H @ X.T
+    if min(np.linalg.matrix_rank(factor) for factor in (H, X)) < m or not E.any():
+        return None
+    inputs = np.hstack([H / np.linalg.norm(H), E @ null_space(X.T) / np.linalg.norm(E)])
+    for on in H.T > 0:
+        used = inputs[on]
+        if len(used) < d or np.linalg.matrix_rank(used.T @ used, hermitian=True) < d:
+            return None
+    if not freedom(H, X.T).rigid:
+        return None
+    _, _, nmf_shift, sae_shift = _limits(H, X, D, STEPS)
+    return float(np.linalg.norm(sae_shift - nmf_shift)) / m**0.5
 
 
 def first_order(H: np.ndarray, X: np.ndarray, D: np.ndarray) -> FirstOrder:
@@ -81,6 +125,13 @@ def first_order(H: np.ndarray, X: np.ndarray, D: np.ndarray) -> FirstOrder:
     >>> law.relative_gap < 1e-6, law.displacement < 1e-6
     (True, True)
     """
+    return FirstOrder(*_limits(H, X, D, OPTIONS["maxiter"]), freedom(H, X.T).rigid)
+
+
+def _limits(
+    H: np.ndarray, X: np.ndarray, D: np.ndarray, max_iter: int
+) -> tuple[float, float, np.ndarray, np.ndarray]:
+    """The losses and shifts of a :class:`FirstOrder`, by so many iterations each."""
     # Codes and parts of one size: then curvatures are alike.
     size = np.sqrt(np.linalg.norm(H, axis=0) / np.linalg.norm(X, axis=0))
     H, X = H / size, X * size
@@ -115,7 +166,8 @@ def first_order(H: np.ndarray, X: np.ndarray, D: np.ndarray) -> FirstOrder:
     def solved(value, start: np.ndarray, signs: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         bounds = np.where(signs.ravel(), 0.0, -np.inf)
         bounds = np.column_stack([bounds, np.full(len(bounds), np.inf)])
-        found = minimize(value, start, jac=True, method="L-BFGS-B", bounds=bounds, options=OPTIONS)
+        options = OPTIONS | {"maxiter": max_iter}
+        found = minimize(value, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
         Y = both(found.x)[0].T
         parts, norms = unit_rows(X.T), np.linalg.norm(X, axis=0)[:, None]
         shift = (Y - parts * np.sum(parts * Y, axis=1, keepdims=True)) / norms
@@ -125,5 +177,4 @@ def first_order(H: np.ndarray, X: np.ndarray, D: np.ndarray) -> FirstOrder:
     start = np.concatenate([found[: d * m], np.zeros(inputs.shape[1] * m)])
     free = np.zeros((inputs.shape[1], m), bool)
     sae_loss, sae_shift, _ = solved(sae, start, np.vstack([X == 0, free]))
-    rigid = freedom(H, X.T).rigid
-    return FirstOrder(nmf_loss, sae_loss, nmf_shift, sae_shift, rigid)
+    return nmf_loss, sae_loss, nmf_shift, sae_shift

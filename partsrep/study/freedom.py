@@ -11,7 +11,8 @@ from scipy.sparse import csr_array
 from .matching import unit_rows
 
 DUST = 1e-3  # of a part's or a code's largest entry: what a descent has not pressed to 0 yet
-SIZE = 100_000  # of the linear program: entries of its constraints, of which some are left out
+ROWS = 16  # of the linear program: constraints an unknown, of which the others are left out
+SIZE = 10**5, 4 * 10**6  # of its matrix: entries that are always taken, and never exceeded
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,13 +103,16 @@ def _rigid(H: np.ndarray, P: np.ndarray) -> bool:
     if min(np.linalg.matrix_rank(factor, tol=DUST) for factor in (P, H)) < m:
         return False
     zeros = [np.argwhere(DUST * F.max(axis=1, keepdims=True) >= F) for F in (P, H.T)]
-    (part, feature), (code, sample) = (found.T for found in zeros)
+    others = ~np.eye(m, dtype=bool)
+    unknown = m * (m - 1)
+    size = np.clip(ROWS * unknown**2, *SIZE)
+    step = max(1, -(-sum(map(len, zeros)) * unknown // size))
+    kept, codes = zeros[0][::step], zeros[1][-len(zeros[0]) % step :: step]
     # (A P)_jp = Σ_k A_jk P_kp and −(H A)_ij = −Σ_k H_ik A_kj: a row for each zero (j, p) or (i, j).
-    rows = np.zeros((len(part) + len(code), m, m))
-    rows[np.arange(len(part)), part] = P[:, feature].T
-    rows[np.arange(len(part), len(rows)), :, code] = -H[sample]
-    asked = rows[:, ~np.eye(m, dtype=bool)]
-    asked = asked[:: max(1, -(-asked.size // SIZE))]
+    rows = np.zeros((len(kept) + len(codes), m, m))
+    rows[np.arange(len(kept)), kept[:, 0]] = P[:, kept[:, 1]].T
+    rows[np.arange(len(kept), len(rows)), :, codes[:, 0]] = -H[codes[:, 1]]
+    asked = rows[:, others]
     if np.linalg.matrix_rank(asked, tol=DUST) < asked.shape[1]:
         return False
     most = linprog(-asked.sum(axis=0), -csr_array(asked), np.zeros(len(asked)), bounds=(-1, 1))

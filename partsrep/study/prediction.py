@@ -19,12 +19,13 @@ from ..choices.inference import Layer
 from ..choices.parts import Parts
 from ..choices.problem import Problem
 from ..estimators import NMF, SAE, from_problem, restarts
-from ..estimators.base import as_seeds
+from ..estimators.base import as_seeds, codes_of
 from ..lazy import Lazy, matplotlib
 from ..leastsquares import data_norm
 from ..validation import check_integer, check_matrix
 from .compare import ACTIVE, Fit
 from .conditions import certificate, encodability
+from .first_order import displacement
 from .matching import match
 from .report import Report
 from .verdict import (
@@ -40,6 +41,7 @@ from .verdict import (
 
 figures = Lazy("partsrep.figures")
 WORK = 6e7  # samples · features · parts that are looked at: of more samples some are drawn
+SEMI = 100  # iterations of semi-NMF
 EPOCHS = 150  # of each autoencoder that is begun at NMF's parts
 # Of the logistic function, fitted to 164 verdicts on generated problems: a verdict is as likely
 # to be *agree* as *disagree* at this agreement, and in this width it turns.
@@ -108,7 +110,8 @@ class Prediction(Report):
     steps : dict of Step
         From NMF to the autoencoder, by the condition that each step asks for.
     evidence : dict
-        What else was computed, by name.
+        What else was computed, by name. What is not known is not there, such as the first-order
+        displacement where claim T17 does not hold.
     nmf : NMF
         The best fit.
     n_samples : int
@@ -222,13 +225,15 @@ def predict(
     signs = bool((D < 0).any())
     allowed = Parts(nonnegative=not signs)
     sae = SAE(decoder=allowed) if sae is None else sae
+    if not isinstance(sae, SAE):
+        raise TypeError(f"sae must be an SAE, such as SAE(); got a {type(sae).__name__}.")
     if sae.n_components not in (None, "auto", m):
         raise ValueError(
             f"sae has n_components={sae.n_components!r}, but {m} parts are asked for: give it the "
             'same number, or "auto".'
         )
     sae = clone(sae).set_params(n_components=m)
-    fits = restarts(begun(NMF(m, parts=allowed), STARTS), D, seeds)
+    fits = restarts(begun(reference(m, signs), STARTS), D, seeds)
     best = min(fits, key=lambda fit: fit.loss_)
     chance = chance_of([Fit(fit, D).live_parts for fit in fits], D, rng)
     own = compared(fits, fits, D, "a", chance, 1, rng)
@@ -240,7 +245,7 @@ def predict(
     steps = {name: _step(model, best, fits, own, D) for name, model in _way(sae, first, allowed)}
 
     foretold = list(steps.values())[-1]
-    probability = 1 - SURE if _turns(sae.problem) else _probability(foretold.agreement)
+    probability = 1 - SURE if turns(sae.problem) else _probability(foretold.agreement)
     energy = data_norm(D) ** 2 or 1.0
     if signs:  # the rule was fitted to data without any
         agree, probability, condition = None, 0.5, "signs"
@@ -259,6 +264,9 @@ def predict(
         "least margin": float(margin.min()),
         "median noise amplification": float(1 / max(np.median(margin), ENCODABLE)),
         "active parts a sample": float(codes.sum(axis=1).mean()),
+        "first-order displacement of a part": (
+            None if signs else displacement(codes_of(best, D), best.components_, D)
+        ),
         "at most active": sae.problem.most_active,
         "samples / features": len(D) / D.shape[1],
         "NMF's loss / ‖D‖²": best.loss_ / energy,
@@ -276,6 +284,12 @@ def predict(
         nmf=best,
         n_samples=len(D),
     )
+
+
+def reference(m: int, signs: bool) -> NMF:
+    """NMF; for data with signs semi-NMF, in few iterations: it creeps among parts of equal loss,
+    which are no more telling for being exact."""
+    return NMF(m, parts=Parts(), tol=1e-3, max_iter=SEMI) if signs else NMF(m)
 
 
 def _drawn(D: np.ndarray, m: int, rng: np.random.RandomState) -> np.ndarray:
@@ -319,7 +333,7 @@ def _step(model: SAE, nmf: NMF, fits: list, own: Agreement, D: np.ndarray) -> St
     return Step(moved.mcc, moved.agreement, gap / energy, excess)
 
 
-def _turns(problem: Problem) -> bool:
+def turns(problem: Problem) -> bool:
     """Whether the parts can be turned, and the encoder back, without a loss (claim T2)."""
     free = Parts(unit=problem.parts.unit, offset=problem.parts.offset)
     layer = Layer(bias=problem.inference.bias)

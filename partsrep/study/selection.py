@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations, repeat
+from itertools import combinations, pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.stats import median_abs_deviation
 from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
@@ -23,13 +23,22 @@ from ..lazy import Lazy, matplotlib, sklearn
 from ..leastsquares import data_norm
 from ..progress import progress
 from ..solvers.scale import power_of_four
-from ..validation import check_integer, check_matrix, check_number, peak
+from ..validation import (
+    check_estimator,
+    check_fits,
+    check_integer,
+    check_matrix,
+    check_number,
+    peak,
+)
 from .matching import match, unit_rows
 from .report import Report
 
 figures = Lazy("partsrep.figures")
 NEIGHBOURS = 0.3  # of the fits: so many must have found a part for it to be kept
 SAME = 1e-5  # distance of parts of norm 1 that rounding may have made, in float32 too
+EXACT = 1e-6  # relative squared error of what rough fits predict exactly
+MOST = 64  # parts that a search tries
 ROUGH = 1e-3  # residual of the fits in a search: their errors differ by less than masks make them
 
 
@@ -108,10 +117,7 @@ def consensus(fits: Iterable[Any], *, threshold: float | None = None) -> Consens
     """
     if threshold is not None:
         check_number("threshold", threshold, above=True)
-    fits = list(fits)
-    for fit in fits:
-        if not hasattr(fit, "components_"):
-            raise NotFittedError(f"A consensus is of fitted models: {fit!r} has no components_.")
+    fits = check_fits("fits", fits)
     shapes = {np.shape(fit.components_) for fit in fits}
     if len(fits) < 2 or len(shapes) > 1:
         raise ValueError(
@@ -186,10 +192,14 @@ class Choice(Report):
 
     @property
     def best(self) -> int:
-        """The fewest parts whose held-out error is within one standard error of the least."""
+        """The fewest parts whose held-out error is within one standard error of the least, or 0.
+
+        One of at most 10⁻⁶ counts as 0.
+        """
         mean = self.heldout.mean(axis=1)
         least = mean.argmin()
-        return int(self.values[mean <= mean[least] + self.standard_error[least]][0])
+        bound = mean[least] + self.standard_error[least]
+        return int(self.values[mean <= max(bound, EXACT)][0])
 
     def table(self) -> pd.DataFrame:
         """One row a number of parts."""
@@ -214,7 +224,7 @@ class Choice(Report):
 
 def choose_n_components(
     D: Any,
-    values: Iterable[int],
+    values: Iterable[int] | None = None,
     *,
     estimator: BaseEstimator | None = None,
     holdout: float = 0.1,
@@ -232,8 +242,11 @@ def choose_n_components(
     ----------
     D : array-like (n, d)
         The data, dense.
-    values : iterable of int
-        The numbers of parts to try.
+    values : iterable of int or None
+        The numbers of parts to try. None: 1, 2, 4 and so on, up to the first above 4 that predicts
+        worse than the best by more than its standard error; then what lies half-way between the
+        best and its neighbours, until these are next to it. At most 64, and no more than there
+        are samples or features; an error above 1 counts as 1, that of predicting zero.
     estimator : estimator or None
         Whose ``fit_transform`` takes a ``mask``; None: ``NMF(tol=1e-3)``: rough, as there are many
         fits. Its `n_components` and `random_state` are set here.
@@ -282,8 +295,9 @@ def choose_n_components(
             "give it D.toarray(), or a sample of the rows of a large D."
         )
     D = check_matrix(D, "D")
-    values = _checked_values(values, len(D))
-    estimator = NMF(tol=ROUGH) if estimator is None else estimator
+    searched = values is None
+    values = [] if searched else _checked_values(values, len(D))
+    estimator = NMF(tol=ROUGH) if estimator is None else check_estimator("estimator", estimator)
     if not has_fit_parameter(estimator, "mask"):
         raise ValueError(f"{type(estimator).__name__} cannot hide entries: its fit has no mask.")
     check_number("holdout", holdout, maximum=0.5, above=True)  # half of the entries
@@ -294,24 +308,56 @@ def choose_n_components(
         raise ValueError("All hidden or all seen entries are 0: raise holdout, or drop empty rows.")
     seeds = [int(seed) for seed in rng.randint(2**31 - 1, size=repeats)]
 
-    errors, stability = [], []
+    tried: dict[int, tuple] = {}  # by the number of parts: its errors, and its stability
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", ConvergenceWarning)
-        for m in progress(values, "numbers of parts"):
+        for m in _searched(tried, min(*D.shape, MOST)) if searched else progress(values, "parts"):
             model = clone(estimator).set_params(n_components=m)
             begun = [clone(model).set_params(random_state=seed) for seed in seeds]
-            errors.append(list(map(_errors, begun, repeat(D), masks)))
+            errors = np.array(list(map(_errors, begun, repeat(D), masks)))
+            # Or one wild prediction would hide from a search what the other masks say.
+            errors = errors.clip(max=1) if searched else errors
             parts = [fit.components_ for fit in restarts(model, D, seeds)]
-            stability.append([match(one, other).mcc for one, other in combinations(parts, 2)])
+            tried[m] = errors, [match(one, other).mcc for one, other in combinations(parts, 2)]
     _tell_once(told)
-    heldout, training = np.moveaxis(errors, -1, 0)
-    choice = Choice(np.array(values), heldout, training, np.array(stability))
-    if choice.best == values[-1] > values[0]:
+    choice = _choice(tried)
+    values = choice.values
+    most = min(*D.shape, MOST) if searched else values[-1]
+    if choice.best == most > values[0]:
         warnings.warn(
             f"The largest number of parts tried, {values[-1]}, predicts best: try more.",
             stacklevel=2,
         )
     return choice
+
+
+def _choice(tried: Mapping[int, tuple]) -> Choice:
+    """What was tried so far, in order."""
+    values = sorted(tried)
+    errors, stability = zip(*(tried[m] for m in values), strict=True)
+    heldout, training = np.moveaxis(np.array(errors), -1, 0)
+    return Choice(np.array(values), heldout, training, np.array(stability))
+
+
+def _searched(tried: Mapping[int, tuple], most: int) -> Iterator[int]:
+    """The numbers of parts to try next, by what came out of those before."""
+    m = 1
+    while m <= most:
+        yield m
+        choice = _choice(tried)
+        mean, error = choice.heldout.mean(axis=1), choice.standard_error
+        least = mean.argmin()
+        if (m > 4 and mean[-1] > mean[least] + error[least]) or mean[least] <= EXACT:
+            break
+        m = most if m < most < 2 * m else 2 * m
+    while True:
+        choice = _choice(tried)
+        values, place = choice.values, int(np.searchsorted(choice.values, choice.best))
+        around = values[max(place - 1, 0) : place + 2]
+        between = [int(low + high) // 2 for low, high in pairwise(around) if high - low > 1]
+        if not between:
+            return
+        yield from between
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -398,6 +444,7 @@ def choose_penalty(
     >>> choice.best is None
     False
     """
+    check_estimator("estimator", estimator)
     D = check_matrix(D, "D")
     check_number("holdout", holdout, maximum=0.5, above=True)
     repeats = check_integer("repeats", repeats, 2)

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.linalg import subspace_angles
 from sklearn.utils import check_random_state
 
+from ..validation import check_fits
 from .matching import match, unit_rows
 from .report import Report
 
@@ -82,7 +83,7 @@ def stability(
     Raises
     ------
     ValueError
-        No other fit, or fits to data with other features.
+        No other fit, fits to data with other features, or what is no list of fitted models.
 
     Examples
     --------
@@ -91,13 +92,13 @@ def stability(
     >>> stability(restarts(NMF(4, max_iter=2000), D, 3)).reappears
     array([1., 1., 1., 1.])
     """
-    first, *rest = fits
-    rest = list(rest if others is None else others)
-    if not rest:
+    fits = check_fits("fits", fits)
+    rest = fits[1:] if others is None else check_fits("others", others)
+    if not fits or not rest:
         raise ValueError(
             "stability compares fits: give at least two, such as restarts(NMF(m), D, 5)."
         )
-    rng = check_random_state(random_state)
+    first, rng = fits[0], check_random_state(random_state)
     parts = unit_rows(np.asarray(first.components_, float))
     m = len(parts)
     mixed = [rng.dirichlet(np.ones(m), m) @ parts for _ in range(MIXTURES)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..choices.problem import Problem
 from ..estimators import NMF, restarts
 from ..estimators.base import as_seeds, codes_of
 from ..lazy import Lazy, matplotlib
-from ..validation import check_integer, check_matrix
+from ..validation import check_estimator, check_integer, check_matrix
 from .compare import Fit
 from .freedom import Freedom, freedom
 from .matching import match, unit_rows
@@ -208,6 +209,7 @@ def verdict(
     *,
     draws: int = 2000,
     random_state: Any = 0,
+    client: Any = None,
 ) -> Verdict:
     r"""Decide whether two methods find the same parts, as far as one of them finds its own again.
 
@@ -240,6 +242,8 @@ def verdict(
         Of the bootstrap.
     random_state : int, RandomState or None
         Of the bootstrap, and of the samples and mixtures that say what chance is.
+    client : None or distributed.Client
+        Its workers fit (:func:`partsrep.fit_all`).
 
     Raises
     ------
@@ -257,12 +261,15 @@ def verdict(
     if len(set(seeds)) < max(len(seeds), 2):
         raise ValueError(f"seeds must be at least two different ones; got {seeds}.")
     draws = check_integer("draws", draws)
+    for name, method in (("a", a), ("b", b)):
+        check_estimator(name, method)
     D = check_matrix(D, "D")
     # Were two fits begun at the same point, they could agree for that.
     others = [seed + max(seeds) - min(seeds) + 1 for seed in seeds]
-    fits_a, fits_b = restarts(begun(a, STARTS), D, seeds), restarts(begun(b, STARTS), D, others)
-    single_a = restarts(begun(a, 1), D, seeds) if _begins_at_random(a) else fits_a
-    single_b = restarts(begun(b, 1), D, others) if _begins_at_random(b) else fits_b
+    fitted = partial(restarts, D=D, client=client)
+    fits_a, fits_b = fitted(begun(a, STARTS), seeds=seeds), fitted(begun(b, STARTS), seeds=others)
+    single_a = fitted(begun(a, 1), seeds=seeds) if _begins_at_random(a) else fits_a
+    single_b = fitted(begun(b, 1), seeds=others) if _begins_at_random(b) else fits_b
     reference = "b" if isinstance(b, NMF) and not isinstance(a, NMF) else "a"
     own = fits_a if reference == "a" else fits_b
     rng = check_random_state(random_state)

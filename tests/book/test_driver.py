@@ -105,19 +105,29 @@ def test_a_notebook_of_which_nothing_is_set_shows_its_defaults(project):
     assert code.outputs[0].text == "4 parts from seed 0\n"
 
 
-def test_only_what_is_published_is_set_and_it_arrives_as_it_is(project):
-    """The rest keeps its default: a pair stays one, though JSON has none."""
+@pytest.fixture(scope="module")
+def printed(built, tmp_path_factory) -> Path:
+    """A book whose first notebook takes three seconds and prints what it was given."""
+    project = Path(shutil.copytree(built, tmp_path_factory.mktemp("printed") / "project"))
     path = project / "notebooks/first.ipynb"
-    write_notebook(path, "print(repr([seed, n_components, pair, tol, text, sizes]))")
+    names = "seed, n_components, pair, tol, day, text, sizes"
+    write_notebook(path, f"import time; time.sleep(3)\nprint(repr([{names}]))")
     notebook = nbformat.read(path, as_version=4)
-    notebook.cells[1].source += "\npair = (1, 2)\ntol = 0.5\ntext = 'a # b'\nsizes = [1]"
+    notebook.cells[1].source += "\npair = (1, 2)\ntol = 0.5\nday = ''\ntext = 'a # b'\nsizes = [1]"
     nbformat.write(notebook, path)
-    runs = "{notebooks/first.ipynb: {tol: 1.0e-5, text: '2020-01-01', sizes: [1.0e-7, null]}}"
-    (project / "book/runs.yml").write_text(runs)
+    given = "tol: 1.0e-5, day: '2020-01-01', text: it's 2020, sizes: [1.0e-7, null]"
+    (project / "book/runs.yml").write_text(f"notebooks/first.ipynb: {{{given}}}")
     build(project)
-    executed = nbformat.read(project / "build/src/notebooks/first.ipynb", as_version=4)
-    said = executed.cells[-1].outputs[0].text
-    assert said == "[0, 4, (1, 2), 1e-05, '2020-01-01', [1e-07, None]]\n"
+    return project
+
+
+PRINTED = "[0, 4, (1, 2), 1e-05, '2020-01-01', \"it's 2020\", [1e-07, None]]\n"
+
+
+def test_only_what_is_published_is_set_and_it_arrives_as_it_is(printed):
+    """The rest keeps its default: a pair stays one, though JSON has none."""
+    executed = nbformat.read(printed / "build/src/notebooks/first.ipynb", as_version=4)
+    assert executed.cells[-1].outputs[0].text == PRINTED
 
 
 def test_unchanged_book_is_left_alone(project, capsys):
@@ -145,30 +155,20 @@ def foot(project: Path, name: str) -> BeautifulSoup:
     return BeautifulSoup(page, "html.parser").select_one("#rerun")
 
 
-def test_the_line_of_a_page_makes_what_is_on_the_page(project):
-    path = project / "notebooks/first.ipynb"
-    write_notebook(path, "print(repr([seed, n_components, tol, text, sizes]))")
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells[1].source += "\ntol = 0.5\ntext = 'a # b'\nsizes = [1]"
-    nbformat.write(notebook, path)
-    runs = "{notebooks/first.ipynb: {tol: 1.0e-5, text: it's 2020, sizes: [1.0e-7, null]}}"
-    (project / "book/runs.yml").write_text(runs)
-    build(project)
-    line = foot(project, "first").select_one("pre").get_text()
+def test_the_line_of_a_page_makes_what_is_on_the_page(printed):
+    line = foot(printed, "first").select_one("pre").get_text()
     assert line.startswith(".venv/bin/papermill ")
     line = line.replace(".venv/bin/papermill", script("papermill"))
-    subprocess.run(line, shell=True, cwd=project, env=os.environ | ENVIRONMENT, check=True)
+    subprocess.run(line, shell=True, cwd=printed, env=os.environ | ENVIRONMENT, check=True)
     ran, shown = (
-        nbformat.read(project / made, as_version=4).cells[-1].outputs[0].text
+        nbformat.read(printed / made, as_version=4).cells[-1].outputs[0].text
         for made in ("out.ipynb", "build/html/_sources/notebooks/first.ipynb")
     )
-    assert ran == shown == '[0, 4, 1e-05, "it\'s 2020", [1e-07, None]]\n'
+    assert ran == shown == PRINTED
 
 
-def test_a_page_says_how_long_its_own_run_took(project):
-    write_notebook(project / "notebooks/first.ipynb", "import time; time.sleep(3)")
-    build(project)
-    said = re.search(r"it took (\d+)\ss", foot(project, "first").get_text())
+def test_a_page_says_how_long_its_own_run_took(printed):
+    said = re.search(r"it took (\d+)\ss", foot(printed, "first").get_text())
     assert 3 <= int(said[1]) < 60
 
 

@@ -112,10 +112,30 @@ def test_plumbing_is_one_short_call(path):
     assert not re.findall(r"\.style\.|\.round\(\d*\)$|set_option", code, re.MULTILINE), "styled(…)"
 
 
-# In the place of nine parts, and of much data in what takes long.
+# In the place of nine parts, and of much data or work in what takes long: nbval runs the defaults.
 OTHERS = {
-    "noise": {"n_samples": 150, "draws": 100},
-    "vae": {"n_components": 4, "n_digits": 60, "iterations": 100},
+    "activations": {"n_samples": 120, "max_epochs": 5, "seeds": 2, "steps": 40},
+    "allocation": {"n_samples": 100, "n_starts": 1, "max_epochs": 10},
+    "chain": {"n_samples": 60, "seeds": 2},
+    "encodability": {"n_samples": 80, "repeats": 2, "n_starts": 1},
+    "family": {"data": "bars"},
+    "few_samples": {"draws": 2},
+    "free_decoder": {"n_samples": 60, "seeds": 2},
+    "gallery": {"seeds": 1},
+    "kl": {"n_samples": 100, "epochs": 20},
+    "nmf": {"seeds": 2},
+    "nnsae_ncae": {"n_samples": 300, "steps": 2000, "iterations": 10},
+    "noise": {"n_samples": 150, "draws": 20, "n_starts": 1},
+    "number_of_parts": {"n_samples": 100, "most": 12, "tried": 3, "repeats": 2, "seeds": 2},
+    "sae": {"n_samples": 150, "max_epochs": 10},
+    "signs_and_ties": {"n_samples": 60, "seeds": 2},
+    "solvers": {"n_samples": 120, "iterations": 128, "seeds": 2},
+    "sparsity": {"n_samples": 60, "n_starts": 1, "max_epochs": 5},
+    "starts": {"seeds": 3},
+    "training": {"n_samples": 100, "max_epochs": 20, "plain_steps": 20},
+    "uniqueness": {"n_samples": 80, "seeds": 2},
+    "vae": {"n_components": 4, "n_digits": 60, "iterations": 50},
+    "walk": {"n_samples": 60, "max_epochs": 4, "seeds": 2},
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from docutils import nodes
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_book import TEMPLATE
@@ -15,7 +16,7 @@ from tiny_book import TEMPLATE
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "book/_ext"))
 
-from numbers_in_prose import bound_of, in_words  # noqa: E402
+from numbers_in_prose import bind, bound_of, in_words  # noqa: E402
 
 PAGES = [*sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("book/*.md")]), TEMPLATE]
 
@@ -196,3 +197,11 @@ def test_a_bound_in_prose_is_one_of_a_check_cell(path):
 def test_a_match_without_its_interval_is_seen():
     [(name, rest)] = measured("MCC {glue:text}`x_mcc:score.2f`, and {glue:text}`x_n:count` starts")
     assert name == "x_mcc" and not INTERVAL.match(rest)
+
+
+def test_no_line_breaks_after_plus_or_minus():
+    page = nodes.paragraph("", "a loss of 3 (± ", nodes.emphasis("", "0.2"), nodes.Text(")"))
+    page.insert(0, nodes.Text("± 1, "))
+    bind(None, page)
+    assert page.astext().count("±\u00a0") == 2
+    assert "± " not in page.astext()

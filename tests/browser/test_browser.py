@@ -1,7 +1,16 @@
-"""Every page, from disk and with the network off, in a real browser."""
+"""Every page, from disk and with the network off, in a real browser: it can be used without eyes,
+hands, daylight or a fast line.
+
+All that is asked of each page stands here, so that a page is opened once on each screen. The tests
+come in the order of this file: those that change a page follow those that look at it.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from pages import DESK, LISTED, NOTEBOOKS, PAGES, PHONE
+from axe_playwright_python.sync_playwright import Axe
+from pages import DESK, LISTED, NOTEBOOKS, PAGES
 
 
 def fits_and_shows_its_mathematics(tab):
@@ -30,58 +39,6 @@ def test_letters_of_drawings_are_large_enough_for_a_phone(on_phone):
     assert not sizes or sorted(sizes)[len(sizes) // 2] >= 13
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_ink_of_drawings_stands_out(visit, scheme):
-    tab = visit("notebooks/sae", DESK, color_scheme=scheme)
-    ink, blue, ground = tab.evaluate(
-        r"""() => {
-          const drawing = document.querySelector("svg.figure"), probe = document.createElement("i");
-          probe.style.color = "var(--figure-blue)";
-          document.body.append(probe);
-          const colours = [drawing, probe].map((element) => getComputedStyle(element).color);
-          return [...colours, getComputedStyle(document.body).backgroundColor].map(
-            (colour) => colour.match(/[\d.]+/g).slice(0, 3).map((value) => value / 255));
-        }"""
-    )
-    assert contrast(ink, ground) >= 7
-    assert contrast(blue, ground) >= 4.5
-
-
-def contrast(one, other):
-    """WCAG 2 contrast ratio of two colours in sRGB."""
-    light = []
-    for colour in (one, other):
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
-        light.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
-    return max(light) / min(light)
-
-
-CUT = """() => {
-  const right = (box) => box.getBoundingClientRect().right;
-  return [...document.querySelectorAll(".bd-article .math:has(> mjx-container)")]
-    .filter((one) => one.checkVisibility() && one.clientWidth && one.tabIndex < 0)
-    .filter((one) => {
-      const container = one.querySelector(":scope > mjx-container");
-      const line = one.matches("div") ? container : one;
-      const pieces = [...container.querySelectorAll("mjx-math, mjx-math > *")];
-      return Math.max(...pieces.map(right)) > right(line) + 2;
-    })
-    .map((one) => one.textContent);
-}"""
-
-
-# Each has a formula that is wider than a phone; proofs are opened.
-@pytest.mark.parametrize("page", ["notebooks/allocation", "notebooks/solvers", "notebooks/vae"])
-def test_no_formula_is_cut_on_a_phone(visit, page):
-    tab = visit(page, PHONE)
-    tab.locator(".proof-fold").evaluate_all("folds => folds.forEach((fold) => (fold.open = true))")
-    tab.wait_for_function(f"() => !({CUT})().length")
-    for scrolling in tab.locator(".math.scrolls").all():
-        assert scrolling.evaluate("one => getComputedStyle(one).overflowX") == "auto"
-        assert scrolling.get_attribute("tabindex") == "0"
-    assert tab.locator(".math[style*='font-size']").count() > 0, "a wide one is set smaller"
-
-
 FIRST_PICTURE = """() => {
   const shown = [...document.querySelectorAll(".bd-article :is(img, svg, canvas)")];
   const boxes = shown.map((picture) => picture.getBoundingClientRect());
@@ -99,69 +56,9 @@ def test_first_picture_of_the_template_too(visit, html_of_template):
     assert tab.evaluate(FIRST_PICTURE) < 700
 
 
-PROVING = "notebooks/uniqueness"
-
-
-def test_a_proof_opens_by_click_and_by_key(visit):
-    tab = visit(PROVING, DESK)
-    proof = tab.locator(".proof-fold").first
-    last = proof.locator("p").last
-    assert not last.is_visible()
-    proof.locator("summary").click()
-    assert last.is_visible()
-    proof.locator("summary").focus()
-    tab.keyboard.press("Enter")
-    assert not last.is_visible()
-
-
-def test_a_link_into_a_proof_opens_it(visit):
-    tab = visit(PROVING, DESK)
-    proof = tab.locator(".proof-fold").nth(1)
-    proof.evaluate("fold => fold.lastElementChild.id = 'inside'")
-    tab.evaluate("location.hash = 'inside'")
-    assert proof.locator("#inside").is_visible()
-    assert tab.locator(".proof-fold[open]").count() == 1
-
-
-def test_on_paper_every_proof_is_open_and_afterwards_none(visit):
-    tab = visit(PROVING, DESK)
-    tab.emulate_media(media="print")
-    heights = "folds => folds.map((fold) => fold.getBoundingClientRect().height)"
-    assert min(tab.locator(".proof-fold").evaluate_all(heights)) > 60
-    tab.emulate_media(media="screen")
-    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert tab.locator(".proof-fold:not([open])").count() == 0
-    tab.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert tab.locator(".proof-fold[open]").count() == 0
-
-
-def test_without_scripts_a_proof_can_be_read(visit):
-    tab = visit(PROVING, DESK, java_script_enabled=False)
-    proof = tab.locator(".proof-fold").first
-    proof.locator("summary").click()
-    assert proof.locator("p").last.is_visible()
-
-
-def test_a_status_can_be_told_without_its_colour(visit):
-    tab = visit("book/ledger", DESK)
-    sign = "chip => getComputedStyle(chip, '::before').content.slice(1, 2)"
-    signs = {
-        name: tab.locator(f".status-{name}").first.evaluate(sign)
-        for name in ("proved", "measured", "open", "refuted")
-    }
-    assert len(set(signs.values())) == 4 and not any(one.isalnum() for one in signs.values())
-
-
 @pytest.mark.parametrize("on_desk", LISTED[1:], indirect=True)
 def test_current_entry_of_the_side_bar_is_in_view(on_desk):
     assert current_entry_is_in_view(on_desk)
-
-
-@pytest.mark.parametrize("on_phone", LISTED[1:], indirect=True)
-def test_current_entry_of_the_side_bar_is_in_view_on_a_phone(on_phone):
-    on_phone.locator(".primary-toggle").first.click()
-    on_phone.wait_for_timeout(500)  # the bar slides in
-    assert current_entry_is_in_view(on_phone)
 
 
 def current_entry_is_in_view(tab):
@@ -169,49 +66,96 @@ def current_entry_is_in_view(tab):
     return 0 <= entry["y"] <= tab.viewport_size["height"] - entry["height"]
 
 
-def test_a_term_shows_what_it_means_to_pointer_and_keys(visit):
-    tab = visit("notebooks/encodability", DESK)
-    term = tab.locator("a.term", has_text="ReLU").first
-    card = tab.locator("#card-term-ReLU")
-    assert not card.is_visible()
-    term.hover()
-    assert card.is_visible() and "sets negative ones to zero" in card.inner_text()
-    card.hover()
-    tab.wait_for_timeout(400)
-    assert card.is_visible(), "the pointer may go to the card"
-    tab.keyboard.press("Escape")
-    assert not card.is_visible()
-    tab.mouse.move(0, 0)
-    term.focus()
-    assert card.is_visible()
-    assert term.get_attribute("aria-describedby") == "card-term-ReLU"
-    tab.locator("a.term", has_text="MCC").first.focus()
-    assert not card.is_visible(), "one card at a time"
+def test_page_has_no_serious_fault_of_access(on_desk):
+    assert not serious_faults(on_desk)
 
 
-def test_a_card_fits_a_phone(visit):
-    tab = visit("notebooks/noise", PHONE)
-    tab.set_default_timeout(5000)
-    for term in tab.locator("a.term").all():
-        term.focus()
-        box = tab.locator(".term-card:not([hidden])").bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+# Without MathJax' own markup, beside which MathML is hidden to be read; and of code with one word
+# of each kind in a colour: the others look the same.
+LESS_TO_READ = """() => {
+    document.querySelectorAll('mjx-container').forEach((one) => one.remove());
+    const seen = new Set();
+    for (const word of document.querySelectorAll('.highlight span')) {
+        if (seen.has(word.className)) word.replaceWith(...word.childNodes);
+        seen.add(word.className);
+    }
+}"""
 
 
-def test_search_shows_the_words_around_what_it_found(visit):
-    tab = visit("search", DESK)
-    tab.goto(f"{tab.url.partition('?')[0]}?q=overcomplete")
-    tab.locator(".search-summary", has_text="found").wait_for()
-    results = tab.locator("#search-results li")
-    assert results.count() > 5
-    assert tab.locator("#search-results li:not(:has(.context))").count() == 0
-    assert tab.locator("#search-results mark").count() > 0
+def serious_faults(tab, **options):
+    """What axe finds."""
+    tab.evaluate(LESS_TO_READ)
+    options |= {"preload": False, "resultTypes": ["violations"]}
+    found = Axe().run(tab, options=options).response["violations"]
+    bad = [fault for fault in found if fault["impact"] in ("serious", "critical")]
+    return [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in bad]
 
 
-def test_a_margin_note_stands_beside_the_text_and_on_a_phone_within_it(visit):
-    for viewport, beside in (PHONE, False), (DESK, True):
-        tab = visit("book/first_proofs", viewport)
-        note = tab.locator("aside.margin").first.bounding_box()
-        text = tab.locator(".bd-article").bounding_box()
-        assert (note["x"] >= text["x"] + text["width"] * 0.9) == beside
-        assert beside or note["width"] >= text["width"] * 0.9
+def test_on_a_desk_pictures_and_controls_have_a_name(on_desk):
+    assert not without_a_name(on_desk)
+
+
+def test_on_a_phone_pictures_and_controls_have_a_name(on_phone):
+    assert not without_a_name(on_phone)
+
+
+NAMED = {"image", "button", "link", "slider", "checkbox", "combobox", "searchbox", "textbox"}
+FOLDED = "details:not([open])"
+
+
+def without_a_name(tab):
+    """What a screen reader has only a kind for, folded or not."""
+    tab.evaluate(LESS_TO_READ)
+    tab.evaluate(
+        "folds => document.querySelectorAll(folds).forEach((one) => {"
+        " one.open = true; one.dataset.folded = ''; })",
+        FOLDED,
+    )
+    session = tab.context.new_cdp_session(tab)
+    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+    found = [
+        session.send("DOM.describeNode", {"backendNodeId": node["backendDOMNodeId"]})["node"]
+        for node in nodes
+        if not node["ignored"] and node["role"]["value"] in NAMED
+        if not node["name"]["value"].strip()
+    ]
+    session.detach()
+    tab.evaluate(
+        "document.querySelectorAll('[data-folded]').forEach((one) => {"
+        " one.open = false; delete one.dataset.folded; })"
+    )
+    return [(node["localName"], node["attributes"]) for node in found]
+
+
+def test_page_is_light(on_desk):
+    """At most 500 KiB of its own, the page and its pictures, and 2 MB with all that it loads."""
+    for picture in on_desk.locator("img").all():  # those further down are loaded when they are near
+        picture.evaluate("picture => { picture.loading = 'eager'; return picture.decode(); }")
+    on_desk.wait_for_load_state("networkidle")
+    asked = [request.url for request in on_desk.requests()]
+    assert len(asked) < 100, "the browser remembers no more"
+    page, *files = {Path(urlsplit(url).path): None for url in asked if url.startswith("file:")}
+    shared = sum(path.stat().st_size for path in files if "_images" not in path.parts)
+    pictures = sum(path.stat().st_size for path in files if "_images" in path.parts)
+    own = page.stat().st_size + pictures
+    assert page.suffix == ".html" and own <= 500 * 1024
+    assert 500 * 1024 < shared + own <= 2 * 1024**2
+
+
+def test_in_the_dark_a_page_is_dark_and_can_be_read(on_desk):
+    on_desk.emulate_media(color_scheme="dark")
+    on_desk.locator("html[data-theme=dark]").wait_for()
+    on_desk.wait_for_timeout(300)  # colours fade
+    rgba = "element => getComputedStyle(element).backgroundColor.match(/[\\d.]+/g).map(Number)"
+    assert max(on_desk.locator("body").evaluate(rgba)[:3]) < 64
+    for picture in on_desk.locator(".bd-article img").all():
+        assert picture.evaluate(rgba)[3:] == [0], "a figure lies on a slab"
+    # Only colours differ from those of the light page.
+    assert not serious_faults(on_desk, runOnly=["color-contrast", "link-in-text-block"])
+
+
+@pytest.mark.parametrize("on_phone", LISTED[1:], indirect=True)
+def test_current_entry_of_the_side_bar_is_in_view_on_a_phone(on_phone):
+    on_phone.locator(".primary-toggle").first.click()
+    on_phone.wait_for_timeout(500)  # the bar slides in
+    assert current_entry_is_in_view(on_phone)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from partsrep import datasets
+from partsrep.study.matching import unit_rows
 
 
 def cosines_of(X):
@@ -205,3 +206,59 @@ def test_a_sample_left_without_a_part_gets_one_drawn_from_all(name, rare):
 def test_a_parameter_out_of_range_is_named_with_its_value(name, parameter, value):
     with pytest.raises(ValueError, match=f"{parameter} must be .*; got {value!r}"):
         datasets.load(name, **{parameter: value})
+
+
+# Overcomplete
+
+
+def test_overcomplete_parts_are_as_often_and_as_much_together_as_is_asked():
+    made = datasets.load("overcomplete", n_samples=20_000, zipf=1, activity=0.1)
+    truth = made.truth
+    assert truth.X.shape == (12, 16) and np.allclose(np.linalg.norm(truth.X, axis=0), 1)
+    assert np.allclose(made.D, truth.H @ truth.X.T) and made.D.any(axis=1).all()
+    wanted = 1 / np.arange(1, 17)
+    wanted *= 0.1 * 16 / wanted.sum()
+    rates = (truth.H > 0).mean(axis=0)
+    # An empty sample, of which there are about e^-1.6, gets one of the 16.
+    assert rates == pytest.approx(wanted + (truth.H > 0).any(axis=1).mean() * 0.2 / 16, abs=0.02)
+
+
+def test_overcomplete_parts_of_a_group_are_correlated_and_children_need_their_parents():
+    free, bound, tree = (
+        datasets.load("overcomplete", n_samples=5000, activity=0.3, **how).truth.H > 0
+        for how in ({}, {"correlation": 0.8}, {"hierarchy": 1})
+    )
+    together = np.corrcoef(bound.T)
+    same = np.arange(16)[:, None] % 4 == np.arange(16) % 4
+    assert together[same].min() > 0.3 and np.abs(together[~same]).max() < 0.1
+    assert np.abs(np.corrcoef(free.T)[~np.eye(16, dtype=bool)]).max() < 0.1
+    alone = tree.sum(axis=1) == 1  # what an empty sample gets has no parent
+    for j in range(2, 17):
+        assert not (tree[:, j - 1] & ~tree[:, j // 2 - 1] & ~alone).any()
+        assert (free[:, j - 1] & ~free[:, j // 2 - 1]).any()
+
+
+def test_an_excerpt_has_so_many_samples_and_the_features_with_the_largest_sums():
+    described = "overcomplete n_samples=300 noise=0.1 seed=5"
+    D, again = (datasets.excerpt(described, 50, 8, seed=3) for _ in range(2))
+    assert D.shape == (50, 8) and D.max() == 1 and np.array_equal(D, again)
+    assert np.array_equal(D, D.astype(np.float32))
+    assert not np.array_equal(D, datasets.excerpt(described, 50, 8, seed=4))
+    whole = datasets.load("overcomplete", n_samples=300, noise=0.1, seed=5).D
+    drawn = datasets.excerpt(described, 50, 12, seed=3)
+    cosines = unit_rows(whole) @ unit_rows(drawn).T  # a sample up to the unit of the data
+    assert np.array_equal((cosines > 1 - 1e-10).sum(axis=0), np.ones(50))
+    largest = np.argsort(-drawn.sum(axis=0))[:8]
+    assert np.allclose(D, drawn[:, np.sort(largest)] / drawn[:, largest].max(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("described", "error", "words"),
+    [
+        ("nowhere n=1", ValueError, "no data set"),
+        ("digits layer=conv1", TypeError, "no parameter 'layer'"),
+    ],
+)
+def test_an_excerpt_of_nothing_known_is_an_error(described, error, words):
+    with pytest.raises(error, match=words):
+        datasets.excerpt(described)

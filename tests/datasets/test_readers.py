@@ -4,6 +4,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import skimage.io
 import torch
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as torch_file
@@ -340,3 +341,32 @@ def test_cells_of_matlab_are_refused(tmp_path):
     savemat(path, {"A": cell})
     with pytest.raises(ValueError, match="object, not real numbers"):
         from_file(path)
+
+
+def images(folder, **extra):
+    """Three images of 2 × 3 pixels, one in colour, and what they hold as greys from 0 to 1."""
+    grey = np.array([[0, 51, 102], [153, 204, 255]], np.uint8)
+    skimage.io.imsave(folder / "b.png", grey, check_contrast=False)
+    skimage.io.imsave(folder / "a.PNG", 255 - grey, check_contrast=False)
+    skimage.io.imsave(folder / "c.png", np.stack([grey] * 3, axis=-1), check_contrast=False)
+    (folder / "notes.txt").write_text("no image")
+    return np.array([255 - grey, grey, grey]).reshape(3, -1) / 255
+
+
+def test_a_folder_of_images_is_a_matrix_in_the_order_of_their_names(tmp_path):
+    expected = images(tmp_path)
+    own = from_file(tmp_path)
+    np.testing.assert_allclose(own.D, expected)
+    assert own.image_shape == (2, 3) and own.samples.tolist() == ["a.PNG", "b.png", "c.png"]
+
+
+def test_a_folder_that_is_no_matrix_says_which_image_is_at_fault(tmp_path):
+    with pytest.raises(IsADirectoryError, match="holds no images"):
+        from_file(tmp_path)
+    images(tmp_path)
+    skimage.io.imsave(tmp_path / "d.png", np.zeros((3, 3), np.uint8), check_contrast=False)
+    with pytest.raises(ValueError, match=r"d.png is an image of shape \(3, 3\), but a.PNG has"):
+        from_file(tmp_path)
+    (tmp_path / "d.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"d\.png cannot be read"):
+        from_file(tmp_path)

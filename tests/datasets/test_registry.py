@@ -1,5 +1,4 @@
 import gzip
-import hashlib
 import os
 
 import numpy as np
@@ -11,7 +10,6 @@ from sklearn.preprocessing import normalize
 
 from partsrep import datasets
 from partsrep.datasets import registry
-from partsrep.datasets.files import FILES, File
 
 # name: (shape of D, image_shape, scene_shape, number of classes, number of true parts)
 EXPECTED = {
@@ -147,26 +145,6 @@ def test_the_test_split_is_the_other_ten_thousand(name):
 
 
 # The loaders on small files of the same layout, so that they are tested without the data.
-
-
-@pytest.fixture
-def register(no_data, tmp_path, monkeypatch):
-    """Lets a small file stand for a public one."""
-    monkeypatch.setenv("PARTSREP_DATA", str(tmp_path))
-
-    def put(path, write):
-        target = tmp_path / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write(target)
-        sha256 = hashlib.sha256(target.read_bytes()).hexdigest()
-        monkeypatch.setitem(FILES, path, File(path, sha256, "here", "none"))
-
-    return put
-
-
-@pytest.fixture
-def rng():
-    return np.random.RandomState(0)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])

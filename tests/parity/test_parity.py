@@ -5,11 +5,12 @@ import overcomplete.sae as overcomplete
 import pytest
 import sae_lens
 import torch
+import transformers
 from dictionary_learning import dictionary
 from dictionary_learning.trainers import batch_top_k, matryoshka_batch_top_k, top_k
 from sparsify import SparseCoder, SparseCoderConfig
 
-from partsrep import SAE, convert
+from partsrep import SAE, convert, record
 
 n, d, m, k = 64, 12, 20, 4
 
@@ -198,3 +199,25 @@ def test_overcomplete_at_the_threshold():
     at = torch.eye(d, dtype=torch.float64)
     assert (sae.transform(at.numpy()) == model.encode(at)[1].numpy()).all()
     assert sae.transform(at.numpy()).sum() == d
+
+
+# Hugging Face --------------------------------------------------------------------------------
+
+
+def test_a_block_of_a_transformer_is_recorded_where_there_are_words(tmp_path):
+    """Its output is the hidden state that the model itself hands over, padding left out."""
+    config = transformers.GPT2Config(n_layer=2, n_embd=16, n_head=2, vocab_size=50)
+    torch.manual_seed(0)
+    model = transformers.GPT2Model(config)  # with dropout, as long as it is trained
+    ids = torch.randint(50, (6, 9))
+    mask = (torch.arange(9) < torch.randint(2, 9, (6, 1))).long()
+    batch = transformers.BatchEncoding({"input_ids": ids, "attention_mask": mask})
+    blocks = record(model, "h.0", [batch], tmp_path / "block")
+    units = record(model, "h.1.mlp.act", [batch], tmp_path / "units", positions=1)
+    assert model.training
+    model.eval()
+    states = model(**batch, output_hidden_states=True).hidden_states
+    np.testing.assert_allclose(
+        np.asarray(blocks), states[1][mask.bool()].numpy(), rtol=1e-5, atol=1e-6
+    )
+    assert units.shape == (6, 64) and np.asarray(units).min() < 0

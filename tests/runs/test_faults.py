@@ -170,7 +170,9 @@ elif seed == 6:
     place.write_text('{"metrics": {"a": [Infinity]}}')
 elif seed == 7:
     print("\\ud800")
-if 0 < seed < 7:
+elif seed == 8:
+    place.write_text('{"metrics": {"a": {"b": 1}, "a.b": 2}}')
+if 0 < seed < 7 or seed == 8:
     record_path = ""
 metrics = {"seed": seed}"""
 
@@ -181,11 +183,12 @@ def test_a_point_whose_record_cannot_be_written_ends_nothing_else(scheduler, tmp
     found = records(tmp_path / "out")
     assert set(range(10)) - set(found) == {1}, "its folder cannot be made, so it has no record"
     errors = {seed: record["error"]["type"] for seed, record in found.items() if record["error"]}
-    assert {seed: errors.pop(seed) for seed in (2, 3, 4, 5, 6)} == {
-        **{2: "BadRecord", 3: "BadRecord", 4: "BadRecord", 5: "BadRecord", 6: "ValueError"}
+    assert {seed: errors.pop(seed) for seed in (2, 3, 4, 5, 6, 8)} == {
+        **dict.fromkeys((2, 3, 4, 5, 8), "BadRecord"),
+        6: "ValueError",
     }
     assert set(errors) <= {7}, "whether a kernel can print that is not ours"
-    assert ended.done == 9 - 5 - len(errors) and ended.left == 0
+    assert ended.done == 9 - 6 - len(errors) and ended.left == 0
     assert any("FileExistsError" in error for error in ended.errors.values())
     assert not (out / ".parts").exists()
     again = plan(notebook, {"seeds": 10}, out)

@@ -1,5 +1,9 @@
 """What the notebooks glue reads in prose as a plain number or text."""
 
+import json
+import sys
+from types import ModuleType
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +11,7 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from partsrep.runs.notebook import glue_all, mean
+from partsrep.runs.notebook import glue_all, keep_record, mean
 
 
 @pytest.fixture
@@ -43,6 +47,18 @@ def test_a_value_is_glued_as_python_writes_it(value, text, shell):
 def test_several_numbers_are_no_value():
     with pytest.raises(ValueError, match="size 1"):
         glue_all("a_", several=np.ones(2))
+
+
+def test_a_record_leaves_out_what_is_no_number(tmp_path, monkeypatch):
+    notebook = ModuleType("__main__")
+    exec(f"seed: int = 3\nrecord_path: str = {str(tmp_path / 'record.json')!r}", vars(notebook))
+    monkeypatch.setitem(sys.modules, "__main__", notebook)
+    within = {"mcc": 1.0, "mcc_within": np.nan}
+    keep_record({"loss": np.float32(0.5), "gap": np.float32("nan"), "planted": within})
+    assert json.loads((tmp_path / "record.json").read_text()) == {
+        "parameters": {"seed": 3},
+        "metrics": {"loss": 0.5, "planted": {"mcc": 1.0}},
+    }
 
 
 def test_a_mean_has_twice_its_standard_error():

@@ -226,7 +226,7 @@ def test_papermill_keeps_quiet_about_what_ours_reads(caplog):
         ("a: 1\nb: 2\na: 3", "key 'a' comes twice"),
         ("g: {x: [1], y: 2, x: [2]}", "key 'x' comes twice"),
         ("[{x: 1, x: 1}]", "key 'x' comes twice"),
-        ("x: 2020-13-45", "is not YAML"),
+        ("x: !!timestamp 2020-13-45", "is not YAML"),
         ("x: " + "9" * 5000, "is not YAML"),
         ("x: [1", "is not YAML"),
         ("[" * 5000, "is not YAML"),
@@ -243,6 +243,21 @@ def test_binary_files_and_folders_are_no_yaml(tmp_path):
     for path in (tmp_path / "a.yml", tmp_path, tmp_path / "none.yml"):
         with pytest.raises(RunError):
             read_yaml(path)
+
+
+def test_yaml_is_that_of_version_1_2(tmp_path):
+    """Of 1.1 a 010 is 8, 1:30 is 90, 1e3 a text, `no` false and 2026-11-27 a date."""
+    scalars = {
+        **{"010": 10, "-010": -10, "08": 8, "00": 0, "+3": 3, "0o10": 8, "0x1F": 31},
+        **{"1e3": 1e3, "1E-3": 1e-3, "1.5e3": 1.5e3, "-.5": -0.5, "1.": 1.0, "-.inf": -np.inf},
+        **dict.fromkeys(["~", "null", "Null", ""]),
+        **{"true": True, "True": True, "FALSE": False, '"010"': "010", '!!int "010"': 10},
+    }
+    texts = "1:30 190:20:30.15 1_000 0.1_5 0b11 yes no On off y N 2026-11-27 = . + 1e e5 tRUE 0o8"
+    scalars |= {text: text for text in texts.split()}
+    (tmp_path / "a.yml").write_text("".join(f"- {text}\n" for text in scalars))
+    found = read_yaml(tmp_path / "a.yml")
+    assert [(type(one), one) for one in found] == [(type(one), one) for one in scalars.values()]
 
 
 def test_merged_keys_may_be_overruled(tmp_path):

@@ -39,9 +39,42 @@ def test_nan_is_an_error_that_keeps_the_older_record(tmp_path, value):
 
 @pytest.mark.parametrize("value", [np.arange(3), np.arange(1), object(), {1, 2}])
 def test_other_kinds_are_an_error_that_names_them(tmp_path, value):
-    with pytest.raises(TypeError, match=type(value).__name__):
+    with pytest.raises(TypeError, match=f"^value in the record for .*{type(value).__name__}"):
         write_record(tmp_path / "record.json", {}, {"value": value})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("metrics", "keys"),
+    [
+        ({"a": {"b": 1}, "a.b": 2}, r"\['a'\]\['b'\] and metrics\['a.b'\]"),
+        ({"a": {"b": {"c": 1}, "b.c": 2}}, r"\['a'\]\['b'\]\['c'\] and metrics\['a'\]\['b.c'\]"),
+        ({1: 1, "1": 2}, r"\[1\] and metrics\['1'\]"),
+        ({"a": {True: 1, "true": 2}}, r"\['a'\]\[True\] and metrics\['a'\]\['true'\]"),
+        ({"seed": 1, "metrics": {"seed": 2}}, "'metrics.seed' and metrics 'seed' would both be"),
+        ({"metrics.error": 1, "error": 2}, "'error' and metrics 'metrics.error' would both be"),
+    ],
+)
+def test_metrics_that_would_have_one_name_are_an_error(tmp_path, metrics, keys):
+    """A table would keep one of them and lose the other."""
+    with pytest.raises(ValueError, match=keys):
+        write_record(tmp_path / "record.json", {"seed": 0}, metrics)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("metrics", "words"),
+    [
+        ({"a": {"b": float("nan")}}, "^a.b in the record for .* NaN or infinity, write None"),
+        ({"a": 10**5000}, "^a in the record for .*4300 digits"),
+        ({float("nan"): 1}, "JSON cannot say it"),
+        ({"a": np.arange(2)}, r"^a in .* no ndarray, but lists: call its tolist\(\)"),
+        ([1], "^metrics must be a mapping"),
+    ],
+)
+def test_what_cannot_be_written_is_named(tmp_path, metrics, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        write_record(tmp_path / "record.json", {}, metrics)
 
 
 def test_impossible_places_are_errors(tmp_path):

@@ -64,6 +64,18 @@ def test_nested_and_clashing_metrics_have_names_of_their_own(some):
     assert failed["planted.mcc"].isna().all()
 
 
+def test_two_metrics_of_one_name_are_refused_wherever_they_are_read(some, tmp_path):
+    some[0]["metrics"] = {"a": {"b": 1}, "a.b": 2}
+    (tmp_path / "some.jsonl").write_text(as_lines(some))
+    with pytest.raises(RunError, match=r"line 1: metrics\['a'\]\['b'\] and metrics\['a.b'\]"):
+        records(tmp_path / "some.jsonl")
+    with pytest.raises(RunError, match="rename one"):
+        tidy(some)
+    some[0]["metrics"] = {"seed": 1, "metrics": {"seed": 2}}
+    with pytest.raises(RunError, match=r"would both be the column 'metrics\.seed'"):
+        tidy(some)
+
+
 def test_parameters_are_shown_as_they_are_whatever_their_name_and_kind(some):
     """Named like the table's own columns, None, lists, texts: no column is there twice."""
     for record, value in zip(some, [None, 3, None, 3, 5, 5], strict=True):
@@ -297,6 +309,25 @@ def test_a_stale_record_fails_and_one_within_its_tolerance_does_not(project):
     change(project, 5, metrics={"sum": 2.2})
     [stale] = check(project, sample=6, seed=0)
     assert stale == "tiny, {'seed': 2, 'noise': 0.1}: metrics.sum was 2.2, now is 2.1"
+
+
+def test_a_point_whose_data_are_elsewhere_is_left_out_and_named(project, capsys):
+    absent = SUM + "\nif seed == 2: raise FileNotFoundError('Put it at there.')"
+    write(project / "tiny.ipynb", absent)
+    change(project, 0, metrics={"sum": 7.0})
+    [stale] = check(project, sample=6, seed=0)
+    assert stale == "tiny, {'seed': 0, 'noise': 0.0}: metrics.sum was 7.0, now is 0.0"
+    said = capsys.readouterr().out
+    assert said.count("left out") == 2 and "'seed': 2" in said and "Put it at there." in said
+
+
+def test_records_that_are_made_once_stay(project):
+    listed = project / "book/results/sweeps.yml"
+    listed.write_text(listed.read_text().replace("}", ", once: true}"))
+    write(project / "tiny.ipynb", NEWER)
+    before = (project / "book/results/tiny.jsonl").read_bytes()
+    publish(project)
+    assert (project / "book/results/tiny.jsonl").read_bytes() == before
 
 
 def test_a_mean_may_move_within_its_standard_error_and_no_further():

@@ -366,3 +366,19 @@ def test_a_time_without_end_is_the_longest_that_a_timer_waits(tmp_path, timeout)
     notebook = write(tmp_path / "tiny.ipynb")
     job = _job(notebook, read_notebook(notebook), True, tmp_path, timeout)
     assert job.seconds == threading.TIMEOUT_MAX
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *({"timeout": seconds} for seconds in (float("nan"), 0, -1, -float("inf"), "3")),
+        *({"limit": count} for count in (0, -1, 1.5, float("nan"), 10**30)),
+        *({"workers": count} for count in (0, -1, True)),
+    ],
+    ids=str,
+)
+def test_a_number_that_is_none_is_said_before_anything_runs(number, tmp_path):
+    notebook, [name] = write(tmp_path / "tiny.ipynb"), number
+    with pytest.raises(RunError, match=f"^{name} must be"):
+        sweep(notebook, {"seeds": 2}, tmp_path / "out", **number)
+    assert not (tmp_path / "out").exists()

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from problems import seeds
 from scipy.optimize import minimize
 
-from partsrep import NMF, noise_law
-from partsrep.study.first_order import first_order
+from partsrep import NMF, noise_law, predict
+from partsrep.study.first_order import displacement, first_order
 from partsrep.study.matching import unit_rows
 
 TIGHT = {"maxiter": 20_000, "maxfun": 10**6, "maxcor": 30, "ftol": 1e-16, "gtol": 1e-12}
@@ -90,6 +90,35 @@ def test_t17_a_fitted_nmf_tells_it_too():
     assert law.nmf_loss == pytest.approx(N, rel=0.01)
     assert law.relative_gap == pytest.approx((S - N) / N, rel=0.1)
     assert law.displacement == pytest.approx(np.linalg.norm(other - one), rel=0.1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_t17_a_prediction_has_the_distance_of_the_optima(seed):
+    H, X, noise = unique(seed)
+    s = 3e-3
+    D = np.maximum(H @ X.T + s * noise, 0)
+    foretold = predict(D, 3, seeds=2).evidence["first-order displacement of a part"]
+    *_, nmf, sae = optima(D, H, X, s)
+    assert foretold == pytest.approx(np.linalg.norm(sae - nmf) / 3**0.5, rel=0.1)
+    assert displacement(1e-90 * H, X.T, 1e-90 * D) == pytest.approx(
+        displacement(H, X.T, D), rel=0.02
+    )
+
+
+def test_t17_nothing_is_said_where_its_assumptions_fail():
+    H, X, noise = unique(0)
+    D = np.maximum(H @ X.T + 1e-3 * noise, 0)
+    dead = np.insert(X, 2, 0, axis=0)
+    assert displacement(H, X.T, D) == pytest.approx(displacement(H, dead.T, np.insert(D, 2, 0, 1)))
+    nested, copied = X.copy(), X.copy()
+    nested[:, 0], copied[:, 0] = X[:, 0] + X[:, 1], X[:, 1]
+    for parts in (nested, copied):
+        assert displacement(H, parts.T, np.maximum(H @ parts.T + 1e-3 * noise, 0)) is None
+    seldom = H * (np.arange(len(H))[:, None] < [3, 150, 150])  # one sample of the first part
+    assert displacement(seldom, X.T, np.maximum(seldom @ X.T + 1e-3 * noise, 0)) is None
+    assert displacement(H[:10], X.T, D[:10]) is None
+    few = predict(D[:10], 3, seeds=2)
+    assert "first-order displacement of a part" not in few.table().index
 
 
 def test_t17_the_error_of_the_law_is_of_the_next_order():

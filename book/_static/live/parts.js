@@ -27,37 +27,63 @@ const partsrep = (() => {
 
   // Matrices ------------------------------------------------------------------------------------
 
-  const matrix = (rows, columns, entry = () => 0) =>
-    Array.from({ length: rows }, (_, i) =>
-      Float64Array.from({ length: columns }, (_, j) => entry(i, j)),
-    );
+  // Loops are spelled out where the time goes: a call for each entry costs ten times as much.
+
+  function matrix(rows, columns, entry = null) {
+    const made = Array.from({ length: rows }, () => new Float64Array(columns));
+    if (entry) inPlace(made, (_, i, j) => entry(i, j));
+    return made;
+  }
   const copy = (A) => A.map((row) => row.slice());
-  const transposed = (A) => matrix(A[0].length, A.length, (i, j) => A[j][i]);
+
+  function transposed(A) {
+    const made = matrix(A[0].length, A.length);
+    for (let i = 0; i < A.length; i++) for (let j = 0; j < made.length; j++) made[j][i] = A[i][j];
+    return made;
+  }
 
   function dot(a, b) {
-    let sum = 0;
-    for (let p = 0; p < a.length; p++) sum += a[p] * b[p];
-    return sum;
+    let one = 0, two = 0, three = 0, four = 0; // sums that need not wait for each other
+    let p = 0;
+    for (const end = a.length - 3; p < end; p += 4) {
+      one += a[p] * b[p];
+      two += a[p + 1] * b[p + 1];
+      three += a[p + 2] * b[p + 2];
+      four += a[p + 3] * b[p + 3];
+    }
+    for (; p < a.length; p++) one += a[p] * b[p];
+    return one + two + (three + four);
   }
 
   /** A Bᵀ: all inner products of rows. */
-  const inner = (A, B) => A.map((a) => Float64Array.from(B, (b) => dot(a, b)));
+  function inner(A, B) {
+    const made = matrix(A.length, B.length);
+    for (let i = 0; i < A.length; i++) {
+      const [a, row] = [A[i], made[i]];
+      for (let j = 0; j < row.length; j++) row[j] = dot(a, B[j]);
+    }
+    return made;
+  }
 
   /** A B. */
   function product(A, B) {
-    return A.map((a) => {
-      const sum = new Float64Array(B[0].length);
+    const made = matrix(A.length, B[0].length);
+    for (let i = 0; i < A.length; i++) {
+      const [a, sum] = [A[i], made[i]];
       for (let k = 0; k < a.length; k++) {
-        if (a[k] === 0) continue; // codes are mostly zeros
-        for (let p = 0; p < sum.length; p++) sum[p] += a[k] * B[k][p];
+        const [share, row] = [a[k], B[k]];
+        if (share === 0) continue; // codes are mostly zeros
+        for (let p = 0; p < sum.length; p++) sum[p] += share * row[p];
       }
-      return sum;
-    });
+    }
+    return made;
   }
 
   const energy = (A) => A.reduce((sum, row) => sum + dot(row, row), 0);
-  const inPlace = (A, change) =>
-    A.forEach((row, i) => row.forEach((value, j) => (row[j] = change(value, i, j))));
+  function inPlace(A, change) {
+    for (let i = 0; i < A.length; i++)
+      for (let j = 0; j < A[i].length; j++) A[i][j] = change(A[i][j], i, j);
+  }
 
   /** ⟨A, B⟩. */
   const together = (A, B) => A.reduce((sum, row, i) => sum + dot(row, B[i]), 0);
@@ -172,8 +198,18 @@ const partsrep = (() => {
       sweep(P, ofParts, byParts);
       sweep(P, ofParts, byParts);
       const done = residual <= tol || iteration === iterations;
-      const H = transposed(F);
-      yield { H, P, loss: loss(D, H, P), residual, iteration, done };
+      yield {
+        P,
+        residual,
+        iteration,
+        done,
+        get H() {
+          return transposed(F);
+        },
+        get loss() {
+          return loss(D, transposed(F), P);
+        },
+      };
       if (done) return;
     }
   }
@@ -187,10 +223,25 @@ const partsrep = (() => {
 
   // The autoencoder ---------------------------------------------------------------------------------
 
+  /** A Gram matrix made regular where features determine each other. */
+  function withRidge(gram, share = 1e-10) {
+    const trace = gram.reduce((sum, row, i) => sum + row[i], 0) || 1;
+    return gram.map((row, i) => row.map((value, j) => value + (i === j ? share * trace : 0)));
+  }
+
+  /** The encoder U whose pre-activations D Uᵀ are nearest to codes H. */
+  function nearestEncoder(D, H) {
+    const columns = transposed(D);
+    const wanted = product(transposed(H), D);
+    return transposed(solved(withRidge(inner(columns, columns)), transposed(wanted)));
+  }
+
   const MEMORY = 8; // steps that L-BFGS remembers
   const SHRINK = 0.4;
   const TRIALS = 12;
   const PROMISE = 2e-4; // the share of its slope's promise that a step has to keep
+  const SOME = 600;
+  const [ROUNDS, LATEST, GAIN] = [40, 10, 2.5e-3]; // of a start, whose latest have to gain a share
 
   /** min over U of min over P of ‖D − f(D Uᵀ) P‖²: variable projection, by L-BFGS.
    *
@@ -203,10 +254,8 @@ const partsrep = (() => {
     { m, k = null, free = false, seed = 0, start = null, tol = 1e-7, steps = 500 } = {},
   ) {
     const total = energy(D);
-    const gram = inner(transposed(D), transposed(D));
-    const trace = gram.reduce((sum, row, i) => sum + row[i], 0) || 1;
-    gram.forEach((row, i) => (row[i] += 1e-12 * trace)); // features that the others determine
-    const L = cholesky(gram);
+    const columns = transposed(D);
+    const L = cholesky(withRidge(inner(columns, columns), 1e-12));
     const Q = solvedLower(D, L); // D = Q Lᵀ, with QᵀQ = 1
     const begun = start || encoderStart(D, { m, k, free, seed });
     const bindings = { D, Q, k, free, total };
@@ -252,10 +301,7 @@ const partsrep = (() => {
     }
   }
 
-  function freeParts(G, C) {
-    const trace = G.reduce((sum, row, i) => sum + row[i], 0) || 1;
-    return solved(G.map((row, i) => row.map((value, j) => value + (i === j ? 1e-12 * trace : 0))), C);
-  }
+  const freeParts = (G, C) => solved(withRidge(G, 1e-12), C);
 
   function nonnegativeParts(P, G, C) {
     const fitted = copy(P);
@@ -334,16 +380,19 @@ const partsrep = (() => {
       const sample = D[Math.floor(uniform() * D.length)];
       sample.forEach((value, p) => (part[p] = uniform() < 0.5 ? value : 0));
     }
-    const gram = inner(transposed(D), transposed(D));
-    const trace = gram.reduce((sum, row, i) => sum + row[i], 0) || 1;
-    gram.forEach((row, i) => (row[i] += 1e-10 * trace));
-    const L = cholesky(gram);
+    // Of many samples some will do to begin with.
+    const step = Math.ceil(D.length / SOME);
+    D = D.filter((_, i) => i % step === 0);
     const columns = transposed(D);
+    const L = cholesky(withRidge(inner(columns, columns)));
+    const total = energy(D);
     let F = matrix(m, D.length);
     let U;
-    for (let round = 0; round < 40; round++) {
-      sweep(F, inner(P, P), inner(P, D));
-      sweep(F, inner(P, P), inner(P, D));
+    const losses = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const [gramOfParts, byParts] = [inner(P, P), inner(P, D)];
+      sweep(F, gramOfParts, byParts);
+      sweep(F, gramOfParts, byParts);
       U = solvedUpper(solvedLower(product(F, D), L), L); // the encoder nearest to these codes
       const A = inner(U, D);
       if (k !== null) keepLargest(A, k);
@@ -351,6 +400,7 @@ const partsrep = (() => {
       const [G, C] = [inner(A, A), inner(A, columns)];
       if (free) P = freeParts(G, C);
       else for (let again = 0; again < 5; again++) sweep(P, G, C);
+      losses.push(total + quadratic(P, G, C));
       P.forEach((part, j) => {
         const norm = Math.sqrt(dot(part, part));
         if (!norm) return;
@@ -358,6 +408,8 @@ const partsrep = (() => {
         F[j].forEach((value, i) => (F[j][i] = value * norm));
         U[j].forEach((value, p) => (U[j][p] = value * norm));
       });
+      const now = losses[round];
+      if (round >= LATEST && losses[round - LATEST] - now < GAIN * now) break;
     }
     return { U, P };
   }
@@ -429,9 +481,26 @@ const partsrep = (() => {
       .map((seed) => last(method(D, { ...settings, seed })))
       .reduce((a, b) => (b.loss < a.loss ? b : a));
 
+  /** The same with less work: after some rounds the worse half of the fits is dropped, and again. */
+  function bestInHeats(method, D, settings, seeds, rounds) {
+    let runs = seeds.map((seed) => ({ fits: method(D, { ...settings, seed }), fit: null }));
+    const advance = (run, most) => {
+      for (let round = 0; round < most && !run.fit?.done; round++) run.fit = run.fits.next().value;
+    };
+    for (; runs.length > 1; rounds *= 2) {
+      for (const run of runs) {
+        advance(run, rounds);
+        run.loss = run.fit.loss;
+      }
+      runs = runs.sort((a, b) => a.loss - b.loss).slice(0, runs.length >> 1);
+    }
+    advance(runs[0], Infinity);
+    return runs[0].fit;
+  }
+
   return {
-    random, normal, matrix, transposed, inner, product, energy, loss, codes,
-    nmf, sae, match, unitRows, last, best,
+    random, normal, matrix, copy, transposed, dot, inner, product, energy, loss, codes,
+    nmf, sae, nearestEncoder, match, unitRows, last, best, bestInHeats,
   };
 })();
 
