@@ -279,6 +279,7 @@ partsrep.study = (() => {
     };
     return {
       agree,
+      determined,
       mcc,
       seed_mcc: own,
       chance,
