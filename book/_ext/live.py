@@ -19,20 +19,46 @@ SCRIPTS = [
     "selection",
     "map",
 ]
-SHOWN = ["mcc", "seed_mcc", "truth_mcc_nmf", "truth_mcc_sae"]
+# How the autoencoders of the published map were trained, by the names of their records.
+TRAININGS = {
+    **{f"adam_{few}": f"Adam, {few} epoch{'s' * (few > 1)}" for few in (1, 10, 30, 100, 300)},
+    "auto": "best training",
+    "at_nmf": "begun at NMF's parts",
+}
+NOTHING = 1e-5  # of the data, as on the page: below it nothing is lost
+
+
+def kind(parameters):
+    """What the map is for: the number of parts, and which codes are allowed."""
+    ratio = parameters["n_components"] / parameters["n_features"]
+    parts = {0.5: "m = d/2", 1: "m = d"}.get(ratio, f"m = {ratio:g}d")
+    return f"{parts}, {'TopK' if parameters['k'] else 'ReLU'}"
 
 
 def phase(lines):
-    """Means of the published map over its data sets, a dict for each noise and overlap."""
+    """Means of the published map over its data sets: both gaps, and the dictionary's share."""
     cells = {}
     for record in map(json.loads, lines):
-        place = record["parameters"]["noise"], record["parameters"]["overlap"]
-        cells.setdefault(place, []).append(record["metrics"]["planted"])
+        given = record["parameters"]
+        place = kind(given), given["noise"], given["overlap"]
+        cells.setdefault(place, []).append(record["metrics"]["runs"])
     return [
-        {"noise": noise, "overlap": overlap}
-        | {name: round(mean(found[name] for found in some), 5) for name in SHOWN}
-        for (noise, overlap), some in sorted(cells.items())
+        {"kind": what, "noise": noise, "overlap": overlap}
+        | {"runs": [averaged(name, [runs[name] for runs in some]) for name in TRAININGS]}
+        for (what, noise, overlap), some in cells.items()
     ]
+
+
+def averaged(name, runs):
+    """The means of one training over the data sets of a cell; no share where nothing is lost."""
+    gaps = [[max(run[gap], 0) for gap in ("dictionary", "amortisation")] for run in runs]
+    shares = [both[0] / sum(both) for both in gaps if sum(both) > NOTHING]
+    return {
+        "name": TRAININGS[name],
+        "dictionary": round(mean(both[0] for both in gaps), 7),
+        "amortisation": round(mean(both[1] for both in gaps), 7),
+        "share": round(mean(shares), 5) if shares else None,
+    }
 
 
 def write_records(app):

@@ -55,8 +55,11 @@ def test_published_records_come_out_again(environment):
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ('decoder="nonnegative")', 'decoder="nonnegative", solver="adam", max_epochs=10)'),
-        ("[match(a, b).mcc for", "[np.mean(np.sum(unit_rows(a) * unit_rows(b), 1)) for"),
+        ('"auto": SAE(m, **sae)', '"auto": SAE(m, **sae, **adam, max_epochs=3)'),
+        (
+            "match(fit.components_, X).mcc",
+            "float(np.mean(np.sum(unit_rows(fit.components_) * X, axis=1)))",
+        ),
     ],
     ids=["training stops early", "parts are compared in their order"],
 )
@@ -65,12 +68,11 @@ def test_a_mistake_makes_the_records_stale(right, wrong, tmp_path):
     shutil.copytree(ROOT / "book/results", results)
     entries = read_yaml(results / "sweeps.yml")
     (results / "sweeps.yml").write_text(yaml.safe_dump({"phase": entries["phase"]}))
-    source = (ROOT / "notebooks/two_methods.ipynb").read_text()
+    source = (ROOT / "notebooks/phase.ipynb").read_text()
     mistaken = source.replace(right.replace('"', '\\"'), wrong.replace('"', '\\"'))
     assert mistaken != source
-    mistaken = mistaken.replace("matching import match", "matching import match, unit_rows")
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks/two_methods.ipynb").write_text(mistaken)
+    (tmp_path / "notebooks/phase.ipynb").write_text(mistaken)
     ran = checked(tmp_path)
     assert ran.returncode == 1
-    assert "phase, {'data': 'planted'" in ran.stderr and "metrics.planted." in ran.stderr
+    assert "phase, {'overlap': " in ran.stderr and "metrics.runs." in ran.stderr

@@ -10,6 +10,7 @@ from scipy.stats import ortho_group
 from partsrep import (
     NMF,
     SAE,
+    Fixed,
     certificate,
     compare,
     datasets,
@@ -306,3 +307,40 @@ def test_certificate_tells_bad_input():
     signed = SAE(3, max_epochs=2, random_state=0).fit(D)
     with pytest.raises(ValueError, match="these have negative entries"):
         certificate(signed, D)
+
+
+@settings(max_examples=200, deadline=None)
+@given(seeds, st.floats(0, 3))
+def test_t07_the_larger_gap_at_an_optimum_has_halved_the_price(seed, curvature):
+    """The three bounds for places on a line, with a price that changes as it likes."""
+    rng = np.random.RandomState(seed)
+    places = np.linspace(-1, 1, 41)
+    E = curvature * (places - places[rng.randint(41)]) ** 2 + rng.uniform()
+    price = rng.uniform(0, 2, 41) ** rng.randint(1, 4)
+    nmf, sae = np.argmin(E), np.argmin(E + price)
+    dictionary, amortisation = E[sae] - E[nmf], price[sae]
+    assert dictionary + amortisation <= price[nmf] + 1e-12
+    if dictionary > amortisation:
+        assert price[sae] < price[nmf] / 2
+    if sae != nmf and curvature > 1e-6:
+        slope = (price[nmf] - price[sae]) / abs(places[sae] - places[nmf])
+        assert dictionary <= slope**2 / curvature * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_t07_both_gaps_of_an_autoencoder_are_within_the_price(seed):
+    rng = np.random.RandomState(seed)
+    X = rng.uniform(size=(5, 12)) * (rng.uniform(size=(5, 12)) < 0.6) + np.eye(5, 12)
+    H = rng.uniform(0.5, 1.5, (150, 5)) * (rng.uniform(size=(150, 5)) < 0.4)
+    D = np.maximum(H @ X + 0.2 * rng.standard_normal((150, 12)), 0)
+    nmf = NMF(5, start=(H, X.T), tol=1e-7, max_iter=3000).fit(D)
+    sae = SAE(5, decoder="nonnegative", start=nmf).fit(D)
+    fixed = SAE(5, decoder=Fixed(nmf.components_.T), start=nmf).fit(D)
+    price = compare(nmf, fixed, D).amortisation_gap
+    gaps = compare(nmf, sae, D)
+    assert price > 1e-4 * np.sum(D**2)
+    assert 0 < gaps.dictionary_gap < gaps.amortisation_gap
+    assert gaps.dictionary_gap + gaps.amortisation_gap <= price * (1 + 1e-6)
+    own = compare(sae, SAE(5, decoder=Fixed(sae.components_.T), start=sae).fit(D), D)
+    # A step that the smaller price pays for, and no more.
+    assert gaps.dictionary_gap <= price - own.b.loss + own.b.nnls_loss + 1e-6 * price
