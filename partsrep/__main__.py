@@ -158,6 +158,8 @@ def results(
             except ValueError as error:  # such as more colours than there are, or no such format
                 raise runs.RunError(f"It cannot be drawn: {error}") from None
             echo(drawn)
+        elif figure:
+            raise runs.RunError("--figure wants to know what to draw: give --x and --y too.")
         elif not (csv or jsonl):
             echo(f"{table.head()}\n{len(table)} points; columns: {', '.join(table.columns)}")
 

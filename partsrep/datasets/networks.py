@@ -240,7 +240,7 @@ def faces(rng: np.random.RandomState, side: int = 150):
     """The ORL faces, cut to a square; the label is the person."""
     orl = registry.orl()
     grey = torch.from_numpy(orl.D.reshape(-1, 1, *orl.image_shape)[:, :, 10:102])
-    names = np.array([f"person {person}" for person in orl.labels])
+    names = np.array([f"face {i}" for i in range(len(orl.labels))])
     return _resized([grey.expand(-1, 3, -1, -1)], side), names, orl.labels
 
 

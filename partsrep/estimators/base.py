@@ -233,6 +233,8 @@ def restarts(
     ValueError
         Seeds that are no integers ≥ 0, an estimator without `random_state`, or what the estimator
         says of bad data and settings.
+    TypeError
+        What is no estimator.
 
     Examples
     --------

@@ -265,7 +265,9 @@ def typed(name: str, value: Any, parameters: Mapping[str, Parameter]) -> Any:
             raise RunError(_hint(parameter, given))
     except RunError as why:
         wanted = parameter.kind or "plain value"
-        raise RunError(f"{name} must be a {wanted}, not {shown(value)}. {why}".rstrip()) from None
+        article = "an" if wanted.startswith("int") else "a"
+        wanted = f"{name} must be {article} {wanted}, not {shown(value)}. {why}"
+        raise RunError(wanted.rstrip()) from None
     return given
 
 

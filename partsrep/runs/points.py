@@ -25,7 +25,7 @@ from .book import code, digest
 from .grid import RECORD_PATH
 from .kernels import CAN_FORK, KernelServer, WarmKernel, execute, imported
 from .parameters import RunError, read_notebook
-from .records import flat, validate, write_json
+from .records import flat, loads, validate, write_json
 
 RECORD, EXECUTED, PARTS, PLAN = "record.json", "executed.ipynb", ".parts", "plan.json"
 PACKAGES = ("partsrep", "numpy", "scipy", "scikit-learn", "torch", "papermill", "ipykernel")
@@ -172,7 +172,7 @@ def _run(point: Point, job: Job) -> dict[str, Any]:
 def stored(out: str | os.PathLike, point: Point) -> dict[str, Any] | None:
     """The record of a point, if it has a sound one."""
     try:
-        return validate(json.loads(Path(out, point.name, RECORD).read_text()))
+        return validate(loads(Path(out, point.name, RECORD).read_text()))
     except (OSError, ValueError, RecursionError):
         return None
 
@@ -272,7 +272,7 @@ def _kernel(point: Point, job: Job) -> WarmKernel | None:
 def _read(handed_back: Path) -> dict[str, Any]:
     """The metrics that the notebook wrote."""
     try:
-        metrics = json.loads(handed_back.read_text())["metrics"]
+        metrics = loads(handed_back.read_text())["metrics"]
     except FileNotFoundError:
         raise NoRecord(f"The notebook wrote nothing to its {RECORD_PATH}.") from None
     except (LookupError, TypeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections import Counter
@@ -15,7 +14,7 @@ import pandas as pd
 from ..lazy import Lazy, matplotlib
 from .parameters import RunError
 from .points import RECORD, newest_plan, outcome
-from .records import OWN, columns, flat, point_key, validate
+from .records import OWN, columns, flat, loads, point_key, validate
 
 figures = Lazy("partsrep.figures")
 
@@ -29,7 +28,7 @@ def records(out: str | os.PathLike) -> list[dict]:
     out, plan, left_out = Path(out), None, 0
     if out.is_file():
         lines = enumerate(out.read_bytes().splitlines(), start=1)
-        texts = {f"{out}, line {n}": text for n, text in lines}
+        texts = {f"{out}, line {n}": text for n, text in lines if text.strip()}
     else:
         there, plan = sorted(out.glob(f"*/{RECORD}")), newest_plan(out)
         names = {path.parent.name for path in there} if plan is None else set(plan)
@@ -38,7 +37,7 @@ def records(out: str | os.PathLike) -> list[dict]:
     found = []
     for where, text in texts.items():
         try:
-            found.append(validate(json.loads(text)))
+            found.append(validate(loads(text)))
         except (ValueError, RecursionError) as error:
             raise RunError(f"{where}: {error}") from None
     others = (

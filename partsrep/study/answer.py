@@ -220,11 +220,12 @@ def answer(judged: Verdict, foretold: Prediction, D: Any) -> Answer:
     elif agree:
         use = "nmf" if n <= d else "either"
         reasons.append(
-            "There are no more samples than features, so that an encoder learns nothing for new "
-            "samples: NMF."
+            "There are no more samples than features: an encoder can give such samples any codes "
+            "(claim T8), and nothing says what it gives new ones. So NMF."
             if n <= d
-            else "NMF has the least loss, exact codes and a certificate; an autoencoder gives new "
-            "samples their codes by one product."
+            else "NMF where the parts are what you want: it has the least loss, exact codes and a "
+            "certificate. An autoencoder where new samples, many and soon, need codes: it gives "
+            "them by one matrix product."
         )
     else:
         again = n > d and excess is not None and excess < -BETTER

@@ -205,6 +205,8 @@ def predict(
     ------
     ValueError
         Another number of parts in `sae`, or what the estimators say of bad data and settings.
+    TypeError
+        Another model in its place.
 
     Examples
     --------

@@ -100,7 +100,8 @@ def consensus(fits: Iterable[Any], *, threshold: float | None = None) -> Consens
     Raises
     ------
     ValueError
-        Fewer than two fits, parts of different shapes, or fewer than m different parts kept.
+        Fewer than two fits, what is no list of fitted models, parts of different shapes, or fewer
+        than m different parts kept.
 
     References
     ----------

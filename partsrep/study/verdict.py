@@ -249,6 +249,8 @@ def verdict(
     ------
     ValueError
         Fewer than two seeds, or what the estimators say of bad data and settings.
+    TypeError
+        An a or b that is no estimator.
 
     Examples
     --------

@@ -339,7 +339,7 @@ def test_swap_that_was_cut_short_is_mended(project):
         ("notebooks/first.ipynb: {parts: 7}", "sets parts of .* are seed, n_components"),
         ("notebooks/third.ipynb: {seed: 1}", "names notebooks/third.ipynb; .* notebooks/first"),
         ("notebooks/first.ipynb: {seed: 0.5}", "runs.yml, notebooks/first.ipynb: seed must be a"),
-        ("notebooks/first.ipynb: {seed: .nan}", "seed must be a int, not nan"),
+        ("notebooks/first.ipynb: {seed: .nan}", "seed must be an int, not nan"),
         ("notebooks/first.ipynb: {seed: 1, seed: 2}", "the key 'seed' comes twice"),
     ],
 )

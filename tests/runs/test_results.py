@@ -76,6 +76,16 @@ def test_two_metrics_of_one_name_are_refused_wherever_they_are_read(some, tmp_pa
         tidy(some)
 
 
+def test_a_key_that_comes_twice_is_refused_and_an_empty_line_is_none(some, tmp_path):
+    lines = as_lines(some)
+    path = tmp_path / "some.jsonl"
+    path.write_text(lines.replace("\n", "\n\n"))
+    assert len(records(path)) == 6
+    path.write_text(lines.replace('"sum": ', '"sum": 7, "sum": ', 1))
+    with pytest.raises(RunError, match="line 1: The key 'sum' comes twice"):
+        records(path)
+
+
 def test_parameters_are_shown_as_they_are_whatever_their_name_and_kind(some):
     """Named like the table's own columns, None, lists, texts: no column is there twice."""
     for record, value in zip(some, [None, 3, None, 3, 5, 5], strict=True):
@@ -129,6 +139,8 @@ def test_what_cannot_be_drawn_is_said(some, tmp_path):
     assert code == 2 and "It cannot be drawn: groups may hold 4 at most" in said
     code, said = command(*command_line, "--figure", tmp_path / "figure.xyz")
     assert code == 2 and "'xyz' is not supported" in said
+    code, said = command("results", jsonl, "--figure", tmp_path / "figure.png")
+    assert code == 2 and "give --x and --y too" in said
 
 
 @pytest.mark.parametrize(

@@ -177,27 +177,42 @@ const partsrep = (() => {
 
   // NMF -------------------------------------------------------------------------------------------
 
-  /** min ‖D − H P‖² over H ≥ 0, P ≥ 0, by hierarchical alternating least squares.
+  // An iteration that gains less than this share is slow, and going past its end then pays.
+  const [SLOW, STEP, GROW, GROW_LIMIT, BACK] = [0.03, 0.5, 1.05, 1.01, 2];
+
+  /** min ‖D − H P‖² over H ≥ 0, P ≥ 0, by hierarchical alternating least squares, extrapolated.
    *
    * From `start`, {H, P}, or from random ones. Ends where the projected gradient is at most `tol`
    * of the data's norm.
    */
   function* nmf(D, { m, seed = 0, start = null, tol = 1e-5, iterations = 2000 } = {}) {
     const begun = start || randomStart(D, m, seed);
-    const F = transposed(begun.H);
-    const P = copy(begun.P);
+    let [F, P] = [transposed(begun.H), copy(begun.P)];
+    let [aheadF, aheadP] = [F, P]; // where the next turn begins
     const columns = transposed(D);
-    const unit = Math.sqrt(energy(D)) || 1;
+    const total = energy(D);
+    let [before, step, limit] = [Infinity, 0, 1];
+
+    /** A factor improved from where it is ahead, that moved past it, and what the loss is then. */
+    function turn(old, ahead, partner, data) {
+      const [G, C] = [inner(partner, partner), inner(partner, data)];
+      const residual = stationarity(ahead, G, C);
+      const now = copy(ahead);
+      sweep(now, G, C);
+      sweep(now, G, C);
+      const past = step > 0 ? plus(now, minus(now, old), step) : now;
+      if (step > 0) inPlace(past, (value) => Math.max(0, value));
+      return [now, past, residual, () => Math.max(0, total + quadratic(now, G, C))];
+    }
+
     for (let iteration = 1; iteration <= iterations; iteration++) {
-      const [ofCodes, byCodes] = [inner(P, P), inner(P, D)];
-      let residual = stationarity(F, ofCodes, byCodes);
-      sweep(F, ofCodes, byCodes);
-      sweep(F, ofCodes, byCodes);
-      const [ofParts, byParts] = [inner(F, F), inner(F, columns)];
-      residual = Math.hypot(residual, stationarity(P, ofParts, byParts)) / unit;
-      sweep(P, ofParts, byParts);
-      sweep(P, ofParts, byParts);
-      const done = residual <= tol || iteration === iterations;
+      let ofCodes, ofParts, value;
+      [F, aheadF, ofCodes] = turn(F, aheadF, aheadP, D);
+      [P, aheadP, ofParts, value] = turn(P, aheadP, aheadF, columns);
+      const residual = Math.hypot(ofCodes, ofParts) / (Math.sqrt(total) || 1);
+      const [ahead, still] = [step > 0, residual <= tol];
+      // If ahead, the last iteration is still to be one that goes nowhere past its end.
+      const done = (still && !ahead) || iteration === iterations;
       yield {
         P,
         residual,
@@ -211,6 +226,14 @@ const partsrep = (() => {
         },
       };
       if (done) return;
+      const reached = value();
+      const gained = before - reached;
+      const back = ahead && (still || gained < 0);
+      if (back) [aheadF, aheadP] = [F, P];
+      const next = ahead ? (back ? step / BACK : Math.min(limit, GROW * step)) : gained < SLOW * reached ? STEP : 0;
+      limit = back ? step : Math.min(1, GROW_LIMIT * limit);
+      step = still ? 0 : next;
+      before = reached;
     }
   }
 
@@ -481,26 +504,9 @@ const partsrep = (() => {
       .map((seed) => last(method(D, { ...settings, seed })))
       .reduce((a, b) => (b.loss < a.loss ? b : a));
 
-  /** The same with less work: after some rounds the worse half of the fits is dropped, and again. */
-  function bestInHeats(method, D, settings, seeds, rounds) {
-    let runs = seeds.map((seed) => ({ fits: method(D, { ...settings, seed }), fit: null }));
-    const advance = (run, most) => {
-      for (let round = 0; round < most && !run.fit?.done; round++) run.fit = run.fits.next().value;
-    };
-    for (; runs.length > 1; rounds *= 2) {
-      for (const run of runs) {
-        advance(run, rounds);
-        run.loss = run.fit.loss;
-      }
-      runs = runs.sort((a, b) => a.loss - b.loss).slice(0, runs.length >> 1);
-    }
-    advance(runs[0], Infinity);
-    return runs[0].fit;
-  }
-
   return {
     random, normal, matrix, copy, transposed, dot, inner, product, energy, loss, codes,
-    nmf, sae, nearestEncoder, match, unitRows, last, best, bestInHeats,
+    nmf, sae, nearestEncoder, match, unitRows, last, best,
   };
 })();
 

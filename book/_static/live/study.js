@@ -14,8 +14,6 @@ partsrep.study = (() => {
   const [DUST, ACTIVE, ENCODABLE, EXACT] = [1e-3, 0.05, 1e-3, 1e-5];
   const [CENTRE, SAME, EPOCHS] = [0.83, 0.01, 150];
   const EXCESS = [1 / 3, 0.002]; // how far the excess may be off: as a share of itself, and at least
-  const LARGE = 3e5; // samples · features · parts: from here not all five starts run to their end
-  const EPS = Number.EPSILON;
 
   const sum = (values) => values.reduce((a, b) => a + b, 0);
   const mean = (values) => sum(values) / values.length;
@@ -26,12 +24,8 @@ partsrep.study = (() => {
   /** One fit of a method: the best of five random starts. */
   function fitted(D, { method, m, free = false, seed }) {
     const seeds = Array.from({ length: STARTS }, (_, i) => 1 + STARTS * seed + i);
-    const ours = method === "nmf";
-    const settings = ours ? { m, tol: 1e-4, iterations: 1000 } : { m, free, tol: 1e-5 };
-    const found =
-      ours && D.length * D[0].length * m > LARGE
-        ? partsrep.bestInHeats(partsrep.nmf, D, settings, seeds, 60)
-        : partsrep.best(partsrep[method], D, settings, seeds);
+    const settings = method === "nmf" ? { m, tol: 1e-4, iterations: 1000 } : { m, free, tol: 1e-5 };
+    const found = partsrep.best(partsrep[method], D, settings, seeds);
     return { H: found.H, P: found.P, loss: partsrep.loss(D, found.H, found.P) };
   }
 
@@ -285,6 +279,7 @@ partsrep.study = (() => {
     };
     return {
       agree,
+      determined,
       mcc,
       seed_mcc: own,
       chance,

@@ -179,6 +179,8 @@ partsrep.page.figures["your-data"] = (host) => {
       return refused(`n_components must be an integer of at least 1; got ${parts.value || "nothing"}.`);
     if (tooMuch()) return refused(tooMuch());
     const settings = { m, free: decoder.value === "free" };
+    // Results do not depend on the unit of the data; a power of two changes no digit.
+    const unit = 2 ** Math.round(Math.log2(Math.max(...data.D.map(largest))));
     const fits = { nmf: [], sae: [] };
     const began = performance.now();
     let [next, done] = [0, 0];
@@ -213,7 +215,11 @@ partsrep.page.figures["your-data"] = (host) => {
 
     for (const worker of workers) {
       worker.onmessage = ({ data: said }) => {
-        if (said.answer) return finished(said.answer, (performance.now() - began) / 1000);
+        if (said.answer) {
+          for (const { H } of [said.answer.nmf, said.answer.sae])
+            for (const codes of H) codes.forEach((code, j) => (codes[j] = unit * code));
+          return finished(said.answer, (performance.now() - began) / 1000);
+        }
         busy--;
         done++;
         fits[said.of.method][said.of.seed % 1000] = said.fit;
@@ -225,7 +231,7 @@ partsrep.page.figures["your-data"] = (host) => {
         stopped();
         refused(`The fit ended with an error: ${event.message}. On other data it may not; please report it.`);
       };
-      worker.postMessage({ D: data.D });
+      worker.postMessage({ D: data.D.map((row) => row.map((value) => value / unit)) });
       give(worker);
     }
   }
@@ -285,9 +291,9 @@ partsrep.page.figures["your-data"] = (host) => {
       false: "NMF finds its own parts again from other starts, and the autoencoder finds other parts.",
       null: open
         ? `${open} of NMF's ${a.n_components} parts can be replaced by others at the same loss.`
-        : a.deciding_condition === "uniqueness" || a.deciding_condition === "samples"
-          ? "NMF does not find its own parts again from other starts, so that a second method cannot be held against it."
-          : "The seeds do not decide it: the interval of the agreement holds the bar.",
+        : a.determined
+          ? "The seeds do not decide it: the interval of the agreement holds the bar."
+          : `NMF matches itself from other starts with ${score(a.seed_mcc)}, where chance has ${score(a.chance)}: a second method cannot be held against it.`,
     }[a.agree];
     const use = {
       either: "NMF for the least loss, exact codes and a certificate; the autoencoder where new samples need their codes fast. Its settings: ReLU, a nonnegative decoder, no bias.",
