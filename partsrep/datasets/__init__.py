@@ -52,7 +52,7 @@ def load(name: str, **parameters) -> Dataset:
         does the error on another name.
     **parameters
         Those of the function that bears the name in `generators`, `registry`, `packages` or
-        `networks` of `partsrep.datasets`, such as ``noise=0.1`` for planted, ``split="test"`` for
+        `networks` of ``partsrep.datasets``, such as ``noise=0.1`` for planted, ``split="test"`` for
         mnist and ``layer="conv4_3"`` for vgg16.
 
     Examples
