@@ -27,9 +27,7 @@ Weights: TypeAlias = "dict[str, torch.Tensor]"
 Pass: TypeAlias = "Generator[tuple[str, torch.Tensor], torch.Tensor, torch.Tensor]"
 
 
-def run(
-    steps: Pass, until: str | None = None, splice: Callable = lambda layer, x: x
-) -> "torch.Tensor":
+def run(steps: Pass, until: str | None = None, splice: Callable | None = None) -> "torch.Tensor":
     """A network's output, or the activations of the layer `until` (n, units, …).
 
     Parameters
@@ -47,7 +45,7 @@ def run(
             layer, x = next(steps)
             while layer != until:
                 layers.append(layer)
-                layer, x = steps.send(splice(layer, x))
+                layer, x = steps.send(splice(layer, x) if splice else x)
         except StopIteration as end:
             if until is None:
                 return end.value
