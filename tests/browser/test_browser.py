@@ -40,7 +40,8 @@ def test_letters_of_drawings_are_large_enough_for_a_phone(on_phone):
 
 
 FIRST_PICTURE = """() => {
-  const shown = [...document.querySelectorAll(".bd-article :is(img, svg, canvas)")];
+  const pictures = ".bd-article :is(img, svg, canvas, [data-live])";
+  const shown = [...document.querySelectorAll(pictures)];
   const boxes = shown.map((picture) => picture.getBoundingClientRect());
   return boxes.find((box) => box.width >= 60 && box.height >= 60).top + scrollY;
 }"""
