@@ -100,6 +100,7 @@ def test_the_notebook_beside_it_has_run_and_names_no_folder_of_its_own(made):
     assert all(cell.execution_count for cell in code)
 
 
+@pytest.mark.usefixtures("heard_sigint")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_report_leaves_nothing(how, tmp_path):
     path, _ = table(tmp_path)
