@@ -37,7 +37,7 @@ def publish(root: Path) -> None:
     """Run every published sweep in ``build/sweeps`` and renew its records; can be stopped.
 
     If a point fails, the records in ``book/results`` are left as they were. So are those that are
-    marked as *once*, the outcomes of predictions.
+    marked as *once*: outcomes of what was foretold, and of files that few machines have.
     """
     for name, entry in published(root).items():
         if entry.get("once"):

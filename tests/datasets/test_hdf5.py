@@ -192,7 +192,7 @@ def test_signatures_sum_to_one_and_activities_count_mutations(tmp_path):
         pd.read_csv(path, sep="\t", index_col=0)
         for path in datasets.write_sigprofiler(nmf, data, tmp_path)
     )
-    assert signatures.index.name, activities.index.name == ("MutationType", "Samples")
+    assert (signatures.index.name, activities.index.name) == ("MutationType", "Samples")
     assert signatures.columns.tolist() == ["SBS12A", "SBS12B", "SBS12C"]
     np.testing.assert_allclose(signatures.sum(), 1)
     D_hat = activities.to_numpy() @ signatures.to_numpy().T
