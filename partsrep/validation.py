@@ -314,7 +314,9 @@ def check_number(
 def check_estimator(name: str, value: Any) -> Any:
     """`value` if it is an estimator, fitted or not; else a TypeError."""
     if isinstance(value, type) or not hasattr(value, "get_params"):
-        raise TypeError(f"{name} must be an instance of an estimator, such as NMF(5); got {_named(value)}.")
+        raise TypeError(
+            f"{name} must be an instance of an estimator, such as NMF(5); got {_named(value)}."
+        )
     return value
 
 

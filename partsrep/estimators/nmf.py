@@ -246,11 +246,12 @@ class NMF(PartsModel):
         that what early and poor parts left is forgotten. Several passes over the data in changing
         order come near a whole fit. A stream begins with parts of a short fit to its first batch,
         and begins anew at a batch with four times the energy ‖X‖² of all data before: its mean
-        does, and its parts if a short fit to that batch gives it a lower objective. So it
-        matters little how few or how small the first samples are. Batches that are all of few samples remain
-        a poor guide: a penalty may remove parts that such a batch has no use for, and these stay
-        away. Parts that are zero and were never used are reinitialised by each batch. `loss_` and
-        `kkt_residual_` are those of the batch, `n_iter_` counts batches; there is no `history_`.
+        does, and its parts if a short fit to that batch gives it a lower objective. So it matters
+        little how few or how small the first samples are. Batches that are all of few samples
+        remain a poor guide: a penalty may remove parts that such a batch has no use for, and these
+        stay away. Parts that are zero and were never used are reinitialised by each batch. `loss_`
+        and `kkt_residual_` are those of the batch, `n_iter_` counts batches; there is no
+        `history_`.
 
         References
         ----------
