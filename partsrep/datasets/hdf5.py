@@ -13,13 +13,15 @@ from scipy import sparse
 from ..lazy import h5py
 from .table import Table
 
+RAW = {"raw/X": "raw/var", "raw.X": "raw.var"}  # the raw matrix and its features, now and once
+
 
 def names(path: Path) -> list[str]:
     """The matrices in a file: of AnnData X first, then its layers and the raw one."""
     with h5py.File(path) as file:
         if "X" in file and "obs" in file:
             layers = [f"layers/{name}" for name in file.get("layers", ())]
-            return ["X", *layers, *(["raw/X"] if "raw/X" in file else [])]
+            return ["X", *layers, *(name for name in RAW if name in file)]
         found: list[str] = []
         file.visititems(lambda name, item: found.append(name) if _is_matrix(item) else None)
         return found
@@ -31,13 +33,13 @@ def read(path: Path, name: str, labels: str | None = None) -> Table:
     `labels` names the column of AnnData's obs that says which class each sample is of.
     """
     with h5py.File(path) as file:
-        if "obs" in file and "var" in file:
-            of = file["raw"] if name.startswith("raw/") else file
+        features = RAW.get(name, "var")
+        if "obs" in file and features in file:
             return Table(
                 _matrix(file[name]),
-                features=_index(of["var"]),
+                features=_index(file[features]),
                 samples=_index(file["obs"]),
-                labels=None if labels is None else _column(file["obs"], labels),
+                labels=None if labels is None else _column(file, labels),
             )
         if labels is not None:
             raise ValueError(f"it has no obs, so that there are no labels {labels!r}.")
@@ -83,19 +85,24 @@ def _index(frame: Any) -> np.ndarray:
     return _text(frame[frame.attrs["_index"]])
 
 
-def _column(frame: Any, name: str) -> np.ndarray:
-    """One column of a data frame, categories by their names."""
+def _column(file: Any, name: str) -> np.ndarray:
+    """One column of obs, categories by their names."""
+    frame = file["obs"]
     old = isinstance(frame, h5py.Dataset)
     columns = list(frame.dtype.names) if old else list(frame.attrs["column-order"])
     if name not in columns:
         raise ValueError(f"obs has no column {name!r}; it has {', '.join(columns)}.")
-    if old:
-        return frame[()][name].astype(str)
-    column = frame[name]
-    if isinstance(column, h5py.Dataset):
-        return column[()] if column.dtype.kind in "biuf" else _text(column)
-    codes, categories = column["codes"][()], _text(column["categories"])
-    return np.where(codes < 0, "", categories[codes])
+    column, categories = (frame[()] if old else frame)[name], f"uns/{name}_categories"
+    if isinstance(column, h5py.Group):
+        return _named(column["codes"][()], column["categories"])
+    if old and categories in file:
+        return _named(column, file[categories])
+    return column[()] if column.dtype.kind in "biuf" else _text(column)
+
+
+def _named(codes: np.ndarray, categories: Any) -> np.ndarray:
+    """The category of each code; none has no name."""
+    return np.where(codes < 0, "", _text(categories)[codes])
 
 
 def _text(values: Any) -> np.ndarray:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from ..lazy import h5py, skimage, sklearn
+from ..lazy import skimage, sklearn
+from . import hdf5
 from .dataset import Dataset
 from .files import FILES, locate
 
@@ -87,21 +88,16 @@ def _genes(name, files, about, samples, labels):
 
 def pbmc68k() -> Dataset:
     """Blood cells of ten kinds, 700 × 765 genes: logarithms of normalised counts."""
-    with h5py.File(_path("scanpy/datasets/10x_pbmc68k_reduced.h5ad")) as file:
-        raw, cells = file["raw.X"], file["obs"][:]
-        D = np.zeros(raw.attrs["h5sparse_shape"])
-        rows = np.repeat(np.arange(len(D)), np.diff(raw["indptr"][:]))
-        D[rows, raw["indices"][:]] = raw["data"][:]
-        kinds = file["uns/bulk_labels_categories"][:].astype(str)
-        genes = file["raw.var"]["index"].astype(str)
+    path = _path("scanpy/datasets/10x_pbmc68k_reduced.h5ad")
+    cells = hdf5.read(path, "raw.X", labels="bulk_labels")
     return Dataset(
         name="pbmc68k",
-        D=D,
+        D=cells.D.toarray().astype(float),
         about="700 of the 68k blood cells of 10x Genomics (in scanpy): log counts of genes "
         "(columns) in cells (rows), before they were centred; labels: kind of cell.",
-        labels=kinds[cells["bulk_labels"]],
-        features=genes,
-        samples=cells["index"].astype(str),
+        labels=cells.labels,
+        features=cells.features,
+        samples=cells.samples,
     )
 
 

@@ -95,12 +95,19 @@ def test_files_of_old_versions(tmp_path):
         put(file, "X", sp.csr_matrix(D))
         file["X"].attrs.pop("encoding-type"), file["X"].attrs.pop("shape")
         file["X"].attrs.update({"h5sparse_format": "csr", "h5sparse_shape": D.shape})
-        names = np.array([*zip(CELLS, "uvwxyz", strict=True)], [("index", "S8"), ("kind", "S2")])
+        put(file, "raw.X", np.hstack([D, D]))
+        file["raw.var"] = np.array([(f"raw{i}",) for i in range(8)], [("index", "S8")])
+        columns = [("index", "S8"), ("kind", "S2"), ("type", "i1")]
+        names = np.array([*zip(CELLS, "uvwxyz", [0, 1, 0, -1, 1, 0], strict=True)], columns)
+        file["uns/type_categories"] = ["a", "b"]
         file["obs"], file["var"] = names, np.array([(g,) for g in GENES], [("index", "S8")])
     data = datasets.from_file(path, labels="kind")
     np.testing.assert_array_equal(dense(data), D)
     assert (data.samples.tolist(), data.features.tolist()) == (CELLS, GENES)
     assert data.labels.tolist() == list("uvwxyz")
+    raw = datasets.from_file(path, variable="raw.X", labels="type")
+    np.testing.assert_array_equal(raw.D, np.hstack([D, D]))
+    assert (raw.features[-1], raw.labels.tolist()) == ("raw7", ["a", "b", "a", "", "b", "a"])
 
 
 @pytest.mark.parametrize("version", [2, 3])
