@@ -99,7 +99,7 @@ def test_cells_are_read_from_their_compressed_rows(register):
         rows, columns = np.nonzero(counts)
         with h5py.File(path, "w") as file:
             raw = file.create_group("raw.X")
-            raw.attrs["h5sparse_shape"] = counts.shape
+            raw.attrs.update({"h5sparse_format": "csr", "h5sparse_shape": counts.shape})
             raw["data"], raw["indices"] = counts[rows, columns], columns
             raw["indptr"] = np.searchsorted(rows, np.arange(4))
             cells = [(b"c1", 1), (b"c2", 0), (b"c3", 1)]
