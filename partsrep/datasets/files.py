@@ -33,13 +33,17 @@ FILES = {
 }
 
 
+class DataNotFound(FileNotFoundError):
+    """A public file is not on this machine: another one may have it."""
+
+
 def locate(file: File) -> Path:
     """The path of `file` on this machine, its content checked by sha256.
 
     Looked for in the folder named by the environment variable PARTSREP_DATA, then in the user's
     cache, in each by its relative path and by its bare name. A file with a public address that is
     in neither is downloaded, into PARTSREP_DATA if there is one, else into the cache.
-    One that is nowhere is a FileNotFoundError, one with another sha256 a ValueError.
+    One that is nowhere is a DataNotFound, one with another sha256 a ValueError.
     """
     cache, name = Path(pooch.os_cache("partsrep")), Path(file.path).name
     registry, urls = {file.path: file.sha256}, {file.path: file.url}
@@ -67,7 +71,7 @@ def locate(file: File) -> Path:
         except OSError as error:
             where += f"\nThe download failed: {error}"
     there = " or ".join({str(folder / file.path): None for folder in (store.abspath, cache)})
-    raise FileNotFoundError(
+    raise DataNotFound(
         f"The file {name} (sha256 {file.sha256}) was not found.\nPut it at {there}, or set the "
         f"environment variable PARTSREP_DATA to a folder that has it as {file.path}.\n{where}"
     )

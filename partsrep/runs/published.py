@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ..datasets.files import DataNotFound
 from ..disk import write_whole
 from .driver import plan, sweep
 from .parameters import RunError, read_yaml
@@ -93,7 +94,7 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
         with chdir(root), TemporaryDirectory() as out:
             sweep(entry["notebook"], {"list": [given[key] for key in chosen]}, out)
             for record in records(out):
-                if (record["error"] or {}).get("type") == FileNotFoundError.__name__:
+                if (record["error"] or {}).get("type") == DataNotFound.__name__:
                     print(
                         f"{name}, {record['parameters']}: left out, for its data are not on this "
                         f"machine. {record['error']['message']}"

@@ -324,11 +324,14 @@ def test_a_stale_record_fails_and_one_within_its_tolerance_does_not(project):
 
 
 def test_a_point_whose_data_are_elsewhere_is_left_out_and_named(project, capsys):
-    absent = SUM + "\nif seed == 2: raise FileNotFoundError('Put it at there.')"
+    absent = "from partsrep.datasets.files import DataNotFound\n" + SUM
+    absent += "\nif seed == 2: raise DataNotFound('Put it at there.')"
+    absent += "\nif seed == 1 and noise: open('a file of the project')"
     write(project / "tiny.ipynb", absent)
     change(project, 0, metrics={"sum": 7.0})
-    [stale] = check(project, sample=6, seed=0)
-    assert stale == "tiny, {'seed': 0, 'noise': 0.0}: metrics.sum was 7.0, now is 0.0"
+    first, second, *_ = check(project, sample=6, seed=0)
+    assert first == "tiny, {'seed': 0, 'noise': 0.0}: metrics.sum was 7.0, now is 0.0"
+    assert second.startswith("tiny, {'seed': 1, 'noise': 0.1}")  # any other file is missed
     said = capsys.readouterr().out
     assert said.count("left out") == 2 and "'seed': 2" in said and "Put it at there." in said
 
