@@ -123,7 +123,7 @@ def test_what_is_no_list_of_fits_is_named(function, what):
     ids=["a", "b", "restarts", "fit_all", "choose_n_components", "choose_penalty", "predict"],
 )
 def test_what_is_no_estimator_is_named(function, what):
-    with pytest.raises(TypeError, match=r"must be an (estimator|SAE), such as"):
+    with pytest.raises(TypeError, match=r"must be an (SAE|instance of an estimator), such as"):
         function(what)
 
 
