@@ -608,8 +608,10 @@ class LogVolume(Weighted):
 
 @dataclass(frozen=True)
 class Beta:
-    """Twice the β-divergence, summed over entries (:func:`partsrep.solvers.divergences.beta_divergence`);
-    for β = 2 the squared error."""
+    """Twice the β-divergence, summed over entries; for β = 2 the squared error.
+
+    See :func:`partsrep.solvers.divergences.beta_divergence`.
+    """
 
     beta: float = 2.0
 
