@@ -174,7 +174,7 @@ def test_a_bad_file_has_pythons_error(figure, bad, name):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("1,2\n3,nan\n4,5\n", "row 2, column 2 is nan, and 0 more"),
+        ("1,2\n3,nan\n4,5\n", "row 2, column 2 is nan: no finite number"),
         ("gene,a,b\none,1,0\ntwo,inf,3\n", "row 2 ('two'), column 1 ('a') is inf"),
         ("1,2,3\n", "The matrix is 1 x 3"),
         ("1\n2\n3\n", "from one feature no parts"),

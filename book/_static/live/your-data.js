@@ -338,6 +338,7 @@ partsrep.page.figures["your-data"] = (host) => {
       ["excess loss, foretold from NMF", between(a.predicted_excess)],
       ["certificate: the best autoencoder's loss minus NMF's, of the data",
         `${share(a.certificate.lower)} to ${share(Math.max(0, a.certificate.upper))}${a.decoder === "free" || a.k !== null ? ", for ReLU and nonnegative parts" : ""}`],
+      ["certified MCC of all good models", "not computed here; the command below does"],
       ["least margin of a part: 1 over it is what noise grows by in its code", score(Math.min(1, ...a.margins))],
     ];
     return element("table", { class: "live-table" }, element("tbody", {}, ...rows.map(([name, value]) => element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, value)))));
