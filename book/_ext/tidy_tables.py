@@ -19,7 +19,7 @@ NUMBER = re.compile(
 )
 FORMULA = re.compile(r"\\\((.*?)\\\)")
 PHONE = 42  # letters in the width of a phone
-DESK = 90  # and of a page, with room between columns
+MANY = 8  # columns, from which on they stand closer
 
 
 def tidy(html: str) -> str:
@@ -55,7 +55,7 @@ def tidy(html: str) -> str:
         widths[0] = min(widths[0], PHONE / 2)  # names beside short values may break
     if sum(widths) > PHONE:
         _add(table, "cards")
-    if sum(widths) > DESK:
+    if len(widths) >= MANY:
         _add(table, "crowded")
     return str(table)
 

@@ -71,7 +71,7 @@ def test_numbers_are_set_right_with_their_head(entries, number):
 
 
 def test_many_columns_are_set_closer():
-    frame = pd.DataFrame({f"a column, number {i}": {"NMF": 0.125} for i in range(12)})
+    frame = pd.DataFrame({f"a column, number {i}": {"NMF": 0.125} for i in range(8)})
     assert "crowded" in tidied(styled(frame, "score").to_html())["class"]
     assert "crowded" not in tidied(styled(frame.iloc[:, :3], "score").to_html())["class"]
 
