@@ -237,7 +237,7 @@ def stages(out: str) -> Callable[..., Any]:
 
 
 def _teller(began: float) -> Callable[[str, int, int], None]:
-    """What says, now and then, where a loop stands, and how long it takes if all steps are made."""
+    """What says, now and then, where a loop stands, and how long the rest of it would take."""
     first = said = time.perf_counter()
 
     def tell(description: str, done: int, total: int) -> None:
@@ -248,7 +248,7 @@ def _teller(began: float) -> Callable[[str, int, int], None]:
         elif now - said > EVERY:
             said, more = now, clock((now - first) / done * (total - done))
             print(
-                f"{now - began:5.0f} s    {description}: {done} of {total}, {more} more at most",
+                f"{now - began:5.0f} s    {description}: {done} of {total}, {more} for the rest",
                 flush=True,
             )
 

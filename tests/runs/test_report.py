@@ -117,7 +117,7 @@ def test_a_stage_says_how_far_it_is(capsys, monkeypatch):
     first, *rest = capsys.readouterr().out.splitlines()
     assert first.endswith("s  Training ...")
     assert [re.sub(r" +\d+ s    ", "", line) for line in rest] == [
-        f"fits: {done} of 4, about 0 s more at most" for done in (1, 2, 3)
+        f"fits: {done} of 4, about 0 s for the rest" for done in (1, 2, 3)
     ]
 
 
