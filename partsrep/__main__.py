@@ -191,6 +191,7 @@ def report(
     out: Path = Option(metavar="DIR", help="The folder to make; an older report is replaced."),
     parts: str = Option("auto", metavar="N", help="How many parts; auto: by held-out error."),
     decoder: str = Option("nonnegative", help="Of the autoencoder: nonnegative or free."),
+    k: int = Option(0, min=0, metavar="K", help="Its most active codes a sample (TopK); 0: ReLU."),
     image_shape: str = Option(
         "", metavar="HxW", help="Of samples that are images, such as 28x28.", show_default="none"
     ),
@@ -210,7 +211,7 @@ def report(
         if parts != "auto" and not (parts.isdecimal() and int(parts)):
             raise RunError(f"--parts {parts}: a number of parts, at least 1, or auto.")
         given = {"n_components": 0 if parts == "auto" else int(parts), "decoder": decoder}
-        given |= {"image_shape": image_shape, "seeds": seeds, "seed": seed}
+        given |= {"k": k, "image_shape": image_shape, "seeds": seeds, "seed": seed}
         echo(write_report(data, out, given))
 
 

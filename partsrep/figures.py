@@ -112,7 +112,8 @@ def themed(svg: str) -> str:
     }
     referred = set(re.findall(r"#([\w-]+)", svg))
     for element in root.iter():
-        if (element.get("id") or "").startswith("legend"):
+        legend = (element.get("id") or "").startswith("legend")
+        if legend or len(element.findall("{*}text")) > 1:  # lines of one text, which begin in place
             element.set("class", "legend")  # a phone's larger letters would lie on each other
         if element.get("id") not in referred:
             element.attrib.pop("id", None)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from .lazy import tqdm
+
+#: Who is told how far the outermost loop is, `(description, done, of how many)`, bar or no bar.
+listeners: list[Callable[[str, int, int], None]] = []
 
 
 def progress(steps: Sequence, description: str) -> Iterator:
@@ -19,8 +22,11 @@ def progress(steps: Sequence, description: str) -> Iterator:
     ``TQDM_DISABLE=1`` in the environment silences it everywhere.
     """
     began, shown = time.perf_counter(), None
+    listener = listeners.pop() if listeners else None  # so that the loops within find none
     try:
         for done, step in enumerate(steps):
+            if listener is not None:
+                listener(description, done, len(steps))
             # Made late, because a notebook pays twenty messages for a bar that nobody sees.
             if shown is None and time.perf_counter() - began > 1:
                 shown = bar(total=len(steps), initial=done, desc=description, leave=False)
@@ -30,6 +36,8 @@ def progress(steps: Sequence, description: str) -> Iterator:
     finally:
         if shown is not None:
             shown.close()
+        if listener is not None:
+            listeners.append(listener)
 
 
 def bar(**options) -> tqdm.auto.tqdm:

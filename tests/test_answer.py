@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from partsrep import NMF, SAE, Layer, Parts, Problem, datasets, predict, presets, verdict
+from partsrep import NMF, SAE, Layer, Parts, Problem, TopK, datasets, predict, presets, verdict
 from partsrep.study.answer import answer, described, found_again, looked_at, methods
 
 RNG = np.random.RandomState(0)
@@ -14,8 +14,8 @@ NOISY = EXACT + 0.1 * RNG.uniform(size=EXACT.shape)
 OPEN = RNG.uniform(0.5, 1, (40, 2)) @ RNG.uniform(0.5, 1, (2, 6))
 
 
-def answered(D, m, decoder="nonnegative", seeds=2):
-    nmf, sae = methods(D, m, decoder)
+def answered(D, m, decoder="nonnegative", seeds=2, k=0):
+    nmf, sae = methods(D, m, decoder, k)
     return answer(verdict(D, nmf, sae, seeds=seeds), predict(D, m, sae, seeds=2), D)
 
 
@@ -45,6 +45,16 @@ def test_a_free_decoder_disagrees_by_its_signs_and_nmf_is_used():
     D = RNG.exponential(size=(60, 4)) * (RNG.uniform(size=(60, 4)) < 0.5) @ np.eye(4).repeat(2, 1)
     found = answered(D, 4, "free", seeds=3)
     assert (found.agree, found.recommendation, found.deciding_condition) == (False, "nmf", "signs")
+
+
+def test_topk_has_its_say_in_the_answer():
+    assert methods(EXACT, 2, k=1)[1].problem.codes == TopK(1)
+    with pytest.raises(ValueError, match="at least 3 parts"):
+        methods(EXACT, 2, k=3)
+    D = RNG.exponential(size=(60, 4)) * (RNG.uniform(size=(60, 4)) < 0.9) @ np.eye(4).repeat(2, 1)
+    found = answered(D, 4, k=1)
+    assert (found.agree, found.recommendation) == (False, "nmf")
+    assert found.deciding_condition == "selection"
 
 
 def test_signed_data_are_undetermined_for_their_parts_can_be_mixed_at_no_loss():

@@ -48,6 +48,16 @@ def test_an_environment_variable_silences_it(shown, monkeypatch):
     assert shown(Terminal(), seconds=2) == ""
 
 
+def test_who_listens_is_told_of_the_outermost_loop_alone():
+    heard = []
+    progress.listeners[:] = [lambda *said: heard.append(said)]
+    for _ in progress.progress(range(2), "outer"):
+        list(progress.progress(range(3), "inner"))
+    list(progress.progress([7], "next"))
+    progress.listeners.clear()
+    assert heard == [("outer", 0, 2), ("outer", 1, 2), ("next", 0, 1)]
+
+
 def test_a_bar_is_closed_when_the_work_ends_early(monkeypatch):
     clock = itertools.count(0, 2)
     monkeypatch.setattr("sys.stderr", Terminal())

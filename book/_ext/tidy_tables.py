@@ -14,11 +14,12 @@ TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 STYLE = re.compile(r"<style type=\"text/css\">\s*(?:#T_[^<]*)?</style>")
 # A number with its bound, sign, power of ten, unit or interval; what stands for none; yes or no.
 NUMBER = re.compile(
-    r"[≤≥<>~≈+−-]*\s?\d[\d.,]*(e[+-]?\d+)?(·10)?[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]*\s?[%×s]?(\s?±\s?\S+| of \d+)?"
+    r"[≤≥<>~≈+−-]*\s?\d[\d.,]*(e[+-]?\d+)?(·10)?[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]*\s?[%×s]?(\s?±\s?\S+| of \d+| × \d+)?"
     r"|–|—|yes|no|"
 )
 FORMULA = re.compile(r"\\\((.*?)\\\)")
 PHONE = 42  # letters in the width of a phone
+MANY = 8  # columns, from which on they stand closer
 
 
 def tidy(html: str) -> str:
@@ -54,6 +55,8 @@ def tidy(html: str) -> str:
         widths[0] = min(widths[0], PHONE / 2)  # names beside short values may break
     if sum(widths) > PHONE:
         _add(table, "cards")
+    if len(widths) >= MANY:
+        _add(table, "crowded")
     return str(table)
 
 

@@ -65,6 +65,7 @@ def styled(
     if unknown:
         raise ValueError(f"There are no columns {sorted(unknown)}.")
     style = frame.astype(dict.fromkeys(kinds, float)).style.format(written, na_rep="–")
+    style = style.format_index(_short, axis="columns")
     if isinstance(frame.index, pd.RangeIndex):
         return style.hide(axis="index")
     return style.format_index(_short)

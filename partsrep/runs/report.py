@@ -22,6 +22,7 @@ from papermill.exceptions import PapermillExecutionError
 from scipy import sparse
 
 from ..datasets import LOADERS, Dataset, from_file, load
+from ..progress import listeners
 from ..storage import save
 from ..study.answer import described, methods
 from . import kernels
@@ -32,6 +33,7 @@ from .records import write_json
 NOTEBOOK = Path(__file__).with_name("report.ipynb")
 PAGE, NUMBERS, EXECUTED = "report.html", "report.json", "report.ipynb"
 BLOCK = 10_000  # samples that get their codes at a time
+EVERY = 5  # seconds between words on how far a stage is
 BESIDE = """## What lies beside this page
 
 * `report.json`: its numbers.
@@ -70,7 +72,8 @@ def write_report(data: str, out: Path, parameters: Mapping[str, Any]) -> Path:
     try:  # before all else, for what is wrong should be said at once
         own = opened(data, parameters["image_shape"])
         described(own.D, own.features, own.samples)
-        methods(own.D, 1, parameters["decoder"])
+        k = parameters["k"]
+        methods(own.D, parameters["n_components"] or max(k, 1), parameters["decoder"], k)
     except (ImportError, TypeError, ValueError) as error:
         raise RunError(str(error)) from None
     # Elsewhere, so that of a report that is killed nothing lies beside `out`.
@@ -219,16 +222,37 @@ def opened(data: str, image_shape: str = "") -> Dataset:
 
 
 def stages(out: str) -> Callable[..., Any]:
-    """A context that says what is being done, and how long it took, where a folder is written."""
+    """A context that says what is being done, and how far it is, where a folder is written."""
     began = time.perf_counter()
 
     @contextmanager
     def stage(words: str) -> Iterator[None]:
         if out:
             print(f"{time.perf_counter() - began:5.0f} s  {words} ...", flush=True)
+            listeners[:] = [_teller(began)]
         yield
+        listeners.clear()
 
     return stage
+
+
+def _teller(began: float) -> Callable[[str, int, int], None]:
+    """What says, now and then, where a loop stands, and how long the rest of it would take."""
+    first = said = time.perf_counter()
+
+    def tell(description: str, done: int, total: int) -> None:
+        nonlocal first, said
+        now = time.perf_counter()
+        if not done:
+            first = now
+        elif now - said > EVERY:
+            said, more = now, clock((now - first) / done * (total - done))
+            print(
+                f"{now - began:5.0f} s    {description}: {done} of {total}, {more} for the rest",
+                flush=True,
+            )
+
+    return tell
 
 
 def clock(seconds: float) -> str:

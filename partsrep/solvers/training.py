@@ -136,7 +136,7 @@ class Training:
         if not self.solver.streams or problems[0].parts.of_samples:
             size = 1
         runs: list[Run] = []
-        for some in blocks(len(rngs), size):
+        for some in progress(list(blocks(len(rngs), size)), "SAE fits"):
             found, interrupt = self._descend(tensor, problems[some], begun[some], rngs[some], unit)
             runs += found
             if interrupt is not None:

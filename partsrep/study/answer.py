@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from ..choices.codes import TopK
 from ..estimators import NMF, SAE
 from ..leastsquares import data_norm
 from ..validation import check_matrix, extremes
@@ -131,16 +132,20 @@ def looked_at(D: Any, n_components: int | None = None, seed: int = 0) -> np.ndar
     return check_matrix(D.toarray() if sparse.issparse(D) else D, "D")
 
 
-def methods(D: Any, n_components: int, decoder: str = "nonnegative") -> tuple[NMF, SAE]:
-    """The two methods that are compared on data: NMF and an autoencoder with ReLU.
+def methods(D: Any, n_components: int, decoder: str = "nonnegative", k: int = 0) -> tuple[NMF, SAE]:
+    """The two methods that are compared on data: NMF and an autoencoder.
 
+    It has TopK with at most k active codes a sample, or ReLU if k is 0.
     For data with negative entries semi-NMF takes NMF's place, and the decoder is free.
     """
     if decoder not in DECODERS:
         raise ValueError(f"decoder={decoder!r}: take one of {', '.join(DECODERS)}.")
     signs = extremes(D)[0] < 0
     nmf = reference(n_components, signs)
-    sae = SAE(n_components, decoder="free" if signs else decoder)
+    activation = TopK(k) if k else "relu"
+    if k:
+        activation.check(n_components)
+    sae = SAE(n_components, activation=activation, decoder="free" if signs else decoder)
     if D.size * n_components > LARGE:
         sae.set_params(solver="alternating")
     return nmf, sae

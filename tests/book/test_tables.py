@@ -54,6 +54,7 @@ def test_a_row_of_a_group_is_complete():
         (["0.987 ± 0.003", "1"], True),
         (["-3", "−3", "1e-05"], True),
         (["3 of 12", "4"], True),
+        (["256 × 1024", "100 × 625"], True),
         (["yes", "no"], True),
         (["3 of them", "4"], False),
         (["H, X", "no"], False),
@@ -67,6 +68,12 @@ def test_numbers_are_set_right_with_their_head(entries, number):
     table = tidied(f"<table>{head}<tbody>{cells}</tbody></table>")
     found = [cell.get_text() for cell in table.select(".number")]
     assert found == (["what", *entries] if number else [])
+
+
+def test_many_columns_are_set_closer():
+    frame = pd.DataFrame({f"a column, number {i}": {"NMF": 0.125} for i in range(8)})
+    assert "crowded" in tidied(styled(frame, "score").to_html())["class"]
+    assert "crowded" not in tidied(styled(frame.iloc[:, :3], "score").to_html())["class"]
 
 
 def test_only_a_wide_table_becomes_cards():
@@ -96,6 +103,8 @@ def test_named_formats():
     frame = pd.DataFrame({"n": [3.0], "loss": [-1e-9], "residual": [7e-31], "of": [None]}, [0.01])
     shown = styled(frame, {"n": "count", "loss": "loss", "residual": "residual", "of": "ratio"})
     assert rows(tidied(shown.to_html()))[1] == ["0.01", "3", "0.0000", "≤ 10⁻¹²", "–"]
+    heads = styled(pd.DataFrame({0.125: [1], 0.5: [2]}, ["loss"]))
+    assert rows(tidied(heads.to_html()))[0] == ["", "0.125", "0.5"]
     with pytest.raises(ValueError, match="no columns"):
         styled(frame, {"what": "count"})
 

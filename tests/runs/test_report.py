@@ -12,11 +12,20 @@ import pytest
 from bs4 import BeautifulSoup
 
 from partsrep import datasets, load
+from partsrep.progress import progress
+from partsrep.runs import report
 from partsrep.runs.book import script
 from partsrep.runs.parameters import RunError
 from partsrep.runs.report import axis_of, opened, page, top_features, write_report
 
-GIVEN = {"n_components": 2, "decoder": "nonnegative", "image_shape": "", "seeds": 2, "seed": 0}
+GIVEN = {
+    "n_components": 2,
+    "decoder": "nonnegative",
+    "k": 0,
+    "image_shape": "",
+    "seeds": 2,
+    "seed": 0,
+}
 NAMES = [f"word{i}" for i in range(6)]
 
 
@@ -100,6 +109,18 @@ def test_the_notebook_beside_it_has_run_and_names_no_folder_of_its_own(made):
     assert all(cell.execution_count for cell in code)
 
 
+def test_a_stage_says_how_far_it_is(capsys, monkeypatch):
+    monkeypatch.setattr(report, "EVERY", -1)
+    with report.stages("out")("Training"):
+        list(progress(range(4), "fits"))
+    list(progress(range(4), "else"))
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.endswith("s  Training ...")
+    assert [re.sub(r" +\d+ s    ", "", line) for line in rest] == [
+        f"fits: {done} of 4, about 0 s for the rest" for done in (1, 2, 3)
+    ]
+
+
 @pytest.mark.usefixtures("heard_sigint")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_report_leaves_nothing(how, tmp_path):
@@ -127,6 +148,7 @@ def test_a_stopped_report_leaves_nothing(how, tmp_path):
         ("a,b\nx,y\nz,w\n", {}, "is not a number"),
         ("1,2\n3,4\n", {"image_shape": "3x3"}, "height x width with 2 pixels"),
         ("1,2\n3,4\n", {"decoder": "none"}, "take one of nonnegative, free"),
+        ("1,2\n3,4\n", {"k": 3}, "needs at least 3 parts, but n_components=2"),
     ],
 )
 def test_what_is_wrong_with_data_is_said_and_nothing_is_left(

@@ -32,7 +32,7 @@ partsrep.read = (() => {
     if (!(suffix in DELIMITERS) && suffix !== ".npy")
       throw new Error(
         `${name}: cannot read ${suffix || "a file without an ending"}; known endings here are .csv .tsv .npy. ` +
-          "partsrep on the command line also reads .npz .mat .mtx .safetensors.",
+          "partsrep on the command line also reads .npz .mat .mtx .safetensors .h5ad .h5 .parquet, and folders of images.",
       );
     if (!bytes.byteLength) throw new Error(`${name} is empty.`);
     let read;
@@ -238,8 +238,8 @@ partsrep.read = (() => {
     const wrong = entries(D, (value) => !Number.isFinite(value));
     if (wrong.count)
       throw new Error(
-        `${cell(...wrong.first)}, and ${wrong.count - 1} more entries are no finite numbers: fill them in, or drop ` +
-          "their rows. (NMF alone takes them, by fit(X, mask=...).)",
+        `${cell(...wrong.first)}${wrong.count > 1 ? `, as ${wrong.count - 1} other entries` : ""}: no finite number. ` +
+          "Fill it in, or drop its row; NMF alone takes it as missing, by fit(X, mask=...).",
       );
     if (n < 2 || d < 2)
       throw new Error(
@@ -248,7 +248,9 @@ partsrep.read = (() => {
       );
     if (!entries(D, Boolean).count) throw new Error("All entries are 0: there is nothing to find parts in.");
     const negative = entries(D, (value) => value < 0);
-    return negative.count ? `${cell(...negative.first)}, and ${negative.count - 1} more entries are negative.` : "";
+    if (!negative.count) return "";
+    const more = negative.count - 1;
+    return `${cell(...negative.first)}${more ? `, and ${more} more ${more > 1 ? "entries are" : "entry is"} negative` : ""}.`;
   }
 
   const shown = (value) => (Number.isFinite(value) ? String(value) : String(value).replace("NaN", "nan").replace("Infinity", "inf"));

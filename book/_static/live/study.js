@@ -22,9 +22,9 @@ partsrep.study = (() => {
   // Fits ------------------------------------------------------------------------------------------
 
   /** One fit of a method: the best of five random starts. */
-  function fitted(D, { method, m, free = false, seed }) {
+  function fitted(D, { method, m, k = null, free = false, seed }) {
     const seeds = Array.from({ length: STARTS }, (_, i) => 1 + STARTS * seed + i);
-    const settings = method === "nmf" ? { m, tol: 1e-4, iterations: 1000 } : { m, free, tol: 1e-5 };
+    const settings = method === "nmf" ? { m, tol: 1e-4, iterations: 1000 } : { m, k, free, tol: 1e-5 };
     const found = partsrep.best(partsrep[method], D, settings, seeds);
     return { H: found.H, P: found.P, loss: partsrep.loss(D, found.H, found.P) };
   }
@@ -219,14 +219,14 @@ partsrep.study = (() => {
   // The answer ------------------------------------------------------------------------------------
 
   /** An autoencoder that is begun at NMF's parts. */
-  function near(D, nmf, free) {
+  function near(D, nmf, { k = null, free = false }) {
     const start = { U: partsrep.nearestEncoder(D, nmf.H), P: nmf.P };
-    const end = partsrep.last(partsrep.sae(D, { start, free, tol: 1e-5, steps: EPOCHS }));
+    const end = partsrep.last(partsrep.sae(D, { start, k, free, tol: 1e-5, steps: EPOCHS }));
     return { H: end.H, P: end.P, loss: partsrep.loss(D, end.H, end.P) };
   }
 
   /** Everything about a matrix, from fits of both methods, as many of each. */
-  function answer(D, nmfs, saes, { m, free = false }) {
+  function answer(D, nmfs, saes, { m, k = null, free = false }) {
     const uniform = random(0);
     const total = energy(D) || 1;
     const best = (fits) => fits.reduce((a, b) => (b.loss < a.loss ? b : a));
@@ -238,15 +238,19 @@ partsrep.study = (() => {
     const replaced = freedom(nmf).map((cosine) => cosine - chance < HELD * (1 - chance));
     const determined = found(own, chance) && !replaced.some(Boolean);
     const [low, high] = interval;
-    const agree = !determined || !(low > AGREED || high < AGREED) ? null : low > AGREED;
+    const known = agreement(mcc, own, chance);
+    const turns = free && k === null; // its parts turn at no loss, which few seeds need not show
+    const sure = low > AGREED || high < AGREED || (turns && known <= AGREED);
+    // Mixtures of a single part are itself, so that nothing is above chance.
+    const agree = m === 1 ? mcc > HELD : determined && sure ? low > AGREED : null;
 
-    // Begun at NMF's parts: one layer first, then, where the signs may be free, these.
+    // Begun at NMF's parts: one layer first, then one choice of the autoencoder after the other.
     const pairs = usedTogether(nmf.H);
     const margin = margins(nmf.P, pairs);
     const first = Math.min(...margin) > ENCODABLE ? "noise" : "encodability";
     const steps = Object.fromEntries(
-      [[first, false], ...(free ? [["signs", true]] : [])].map(([name, signs]) => {
-        const fit = near(D, nmf, signs);
+      [[first, {}], ...(k ? [["selection", { k }]] : []), ...(free ? [["signs", { k, free }]] : [])].map(([name, choices]) => {
+        const fit = near(D, nmf, choices);
         const moved = mean(partsA.map((parts) => match(parts, live(fit)).mcc));
         return [name, { fit, mcc: moved, agreement: agreement(moved, own, chance) }];
       }),
@@ -257,9 +261,9 @@ partsrep.study = (() => {
     const off = Math.max(EXCESS[0] * Math.abs(foretold), EXCESS[1]);
     const excess = over(sae);
 
-    // An upper bound is any autoencoder with nonnegative parts; below no matrix of this rank is.
+    // An upper bound is any autoencoder with ReLU and nonnegative parts; below no matrix of this rank is.
     const exact = partsrep.loss(D, partsrep.codes(D, nmf.P), nmf.P);
-    const upper = Math.min(steps[first].fit.loss, free ? Infinity : sae.loss) - exact;
+    const upper = Math.min(steps[first].fit.loss, free || k ? Infinity : sae.loss) - exact;
     const lower = Math.min(0, beyond(D, m) - exact);
 
     const spread = Math.max(...nmfs.map((fit) => fit.loss)) - nmf.loss;
@@ -269,7 +273,7 @@ partsrep.study = (() => {
       if (!determined)
         return spread > SAME * Math.max(nmf.loss, EXACT * total) && !replaced.some(Boolean) ? "optimiser" : "uniqueness";
       const left = Object.keys(steps).find((name) => steps[name].agreement <= CENTRE);
-      return left ?? (free ? "signs" : "optimiser");
+      return left ?? (turns ? "signs" : "optimiser");
     };
     const recommendation = () => {
       if (agree === null) return "nobody-can-tell";
@@ -283,7 +287,7 @@ partsrep.study = (() => {
       mcc,
       seed_mcc: own,
       chance,
-      agreement: agreement(mcc, own, chance),
+      agreement: known,
       agreement_interval: interval,
       excess,
       predicted_excess: foretold === null ? [null, null] : [foretold - off, foretold + off],
@@ -293,6 +297,7 @@ partsrep.study = (() => {
       n_samples: D.length,
       n_features: D[0].length,
       decoder: free ? "free" : "nonnegative",
+      k,
       seeds: nmfs.length,
       starts: STARTS,
       loss_nmf: nmf.loss / total,

@@ -13,6 +13,7 @@ partsrep.page.figures["your-data"] = (host) => {
     optimiser: ["fits end in different minima, so that starts and training decide", "../notebooks/training"],
     encodability: ["parts that are used together are not independent, and one layer moves them", "../notebooks/encodability"],
     noise: ["one layer adds the noise of its codes, and that moves the parts", "../notebooks/noise"],
+    selection: ["a limit on the codes of a sample moves the parts", "../notebooks/sparsity"],
   };
   const VERDICT = { true: "They agree.", false: "They disagree.", null: "Undetermined." };
   const USE = {
@@ -37,6 +38,8 @@ partsrep.page.figures["your-data"] = (host) => {
   width.setAttribute("placeholder", "none");
   const choice = (id, ...options) => element("select", { id }, ...options.map(([value, words]) => element("option", { value }, words)));
   const decoder = choice("decoder", ["nonnegative", "nonnegative"], ["free", "free signs"]);
+  const k = number("k", "");
+  k.setAttribute("placeholder", "any");
   const header = choice("header", ["", "as found"], ["yes", "names of features"], ["no", "a sample"]);
   header.addEventListener("change", reread);
   width.addEventListener("input", () => shown && draw());
@@ -68,7 +71,7 @@ partsrep.page.figures["your-data"] = (host) => {
     drop, alert, about,
     element("div", { class: "live-controls" },
       labelled("parts", parts), labelled("decoder of the autoencoder", decoder),
-      labelled("width, if samples are pictures", width), labelled("first row", header), run, halt),
+      labelled("active parts a sample, by TopK", k), labelled("width, if samples are pictures", width), labelled("first row", header), run, halt),
     bar, status, result,
   );
 
@@ -99,7 +102,7 @@ partsrep.page.figures["your-data"] = (host) => {
   function trying(name, { make, m, width: wide = "", decoder: signs = "nonnegative" }) {
     const D = make();
     accept({ name, read: () => ({ D, features: null, samples: null }) });
-    [parts.value, width.value, decoder.value] = [m, wide, signs];
+    [parts.value, width.value, decoder.value, k.value] = [m, wide, signs, ""];
     if (!run.disabled) start();
   }
 
@@ -150,7 +153,7 @@ partsrep.page.figures["your-data"] = (host) => {
   function signed(negative) {
     refused(`${negative} NMF takes no negative entries, and semi-NMF, which does, may mix its parts with each other at no loss.`);
     const nothing = { mcc: null, seed_mcc: null, chance: null, excess: null };
-    tell({ agree: null, ...nothing });
+    tell({ agree: null, ...nothing, deciding_condition: "signs", recommendation: "nobody-can-tell" });
     result.append(
       element("p", { class: "live-use" }, USE["nobody-can-tell"]),
       element("p", {}, "Where signs are free, so that parts may cancel, no data determine the parts of semi-NMF. If the sign has a meaning, use an autoencoder with TopK and check that it finds its own parts again. If negative entries are only a shift, undo it, and do not shift data to be rid of them: that adds a part. ",
@@ -166,8 +169,12 @@ partsrep.page.figures["your-data"] = (host) => {
     return small ? "" : tooLarge(given.name, `${n} samples × ${d} features with ${m} parts`);
   }
 
-  const tooLarge = (name, what) => `${what} is too large for a page. On the command line: partsrep report ${name} --parts ${parts.value} --out report`;
-  const command = () => element("p", {}, "On the command line: ", element("code", {}, `partsrep report ${given.name.includes(".") ? given.name : "FILE"} --parts ${parts.value} --out report`));
+  const tooLarge = (name, what) => `${what} is too large for a page. On the command line: ${line(name)}`;
+  const line = (name) => {
+    const choices = `${decoder.value === "free" ? " --decoder free" : ""}${k.value ? ` --k ${k.value}` : ""}`;
+    return `partsrep report ${/\s/.test(name) ? `"${name}"` : name} --parts ${parts.value}${choices} --out report`;
+  };
+  const command = () => element("p", {}, "On the command line: ", element("code", {}, line(given.name.includes(".") ? given.name : "FILE")));
 
   // Running ---------------------------------------------------------------------------------------
 
@@ -178,7 +185,11 @@ partsrep.page.figures["your-data"] = (host) => {
     if (!Number.isInteger(m) || m < 1)
       return refused(`n_components must be an integer of at least 1; got ${parts.value || "nothing"}.`);
     if (tooMuch()) return refused(tooMuch());
-    const settings = { m, free: decoder.value === "free" };
+    const most = k.value === "" ? null : Number(k.value); // TopK; else ReLU
+    if (most !== null && !(Number.isInteger(most) && most >= 1))
+      return refused(`k must be an integer of at least 1, or empty; got ${k.value}.`);
+    if (most > m) return refused(`TopK(k=${most}) needs at least ${most} parts, but n_components=${m}.`);
+    const settings = { m, k: most, free: decoder.value === "free" };
     // Results do not depend on the unit of the data; a power of two changes no digit.
     const unit = 2 ** Math.round(Math.log2(Math.max(...data.D.map(largest))));
     const fits = { nmf: [], sae: [] };
@@ -256,9 +267,11 @@ partsrep.page.figures["your-data"] = (host) => {
 
   // Showing ---------------------------------------------------------------------------------------
 
-  function tell({ agree, mcc, seed_mcc, chance, excess }) {
+  function tell({ agree, mcc, seed_mcc, chance, excess, deciding_condition, recommendation }) {
     Object.assign(result.dataset, {
       agree: String(agree),
+      decidingCondition: deciding_condition,
+      recommendation,
       mcc: mcc ?? "",
       seedMcc: seed_mcc ?? "",
       chance: chance ?? "",
@@ -295,10 +308,11 @@ partsrep.page.figures["your-data"] = (host) => {
           ? "The seeds do not decide it: the interval of the agreement holds the bar."
           : `NMF matches itself from other starts with ${score(a.seed_mcc)}, where chance has ${score(a.chance)}: a second method cannot be held against it.`,
     }[a.agree];
+    const settings = `Its settings: ${a.k === null ? "ReLU" : `TopK(${a.k})`}, a ${a.decoder} decoder, no bias.`;
     const use = {
-      either: "NMF for the least loss, exact codes and a certificate; the autoencoder where new samples need their codes fast. Its settings: ReLU, a nonnegative decoder, no bias.",
+      either: `NMF for the least loss, exact codes and a certificate; the autoencoder where new samples need their codes fast. ${settings}`,
       "nobody-can-tell": "Whichever method finds them, its parts are one choice among several: do not read more into them.",
-      sae: "With free signs it loses less, and it finds its own parts again from other starts. Its settings: ReLU, a free decoder, no bias.",
+      sae: `It loses less, and it finds its own parts again from other starts. ${settings}`,
       nmf: a.agree
         ? "There are no more samples than features, so that an encoder learns nothing for new samples: equal losses say little."
         : "What those gain in loss, if anything, does not make up for it.",
@@ -323,7 +337,8 @@ partsrep.page.figures["your-data"] = (host) => {
       ["excess loss, measured", a.excess === null ? "undefined, NMF is exact" : share(a.excess)],
       ["excess loss, foretold from NMF", between(a.predicted_excess)],
       ["certificate: the best autoencoder's loss minus NMF's, of the data",
-        `${share(a.certificate.lower)} to ${share(Math.max(0, a.certificate.upper))}${a.decoder === "free" ? ", for nonnegative parts" : ""}`],
+        `${share(a.certificate.lower)} to ${share(Math.max(0, a.certificate.upper))}${a.decoder === "free" || a.k !== null ? ", for ReLU and nonnegative parts" : ""}`],
+      ["certified MCC of all good models", "not computed here; the command below does"],
       ["least margin of a part: 1 over it is what noise grows by in its code", score(Math.min(1, ...a.margins))],
     ];
     return element("table", { class: "live-table" }, element("tbody", {}, ...rows.map(([name, value]) => element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, value)))));
