@@ -44,11 +44,13 @@ if TYPE_CHECKING:  # each is imported when it is first asked for
     from .presets.sparse_nmf import Sparseness
     from .solvers.online import Online
     from .storage import load, save
+    from .study.bootstrap import bootstrap
     from .study.compare import compare
     from .study.conditions import certificate, encodability, encodability_on, noise_law
     from .study.margins import margin_layer
     from .study.prediction import predict
     from .study.selection import choose_n_components, choose_penalty, consensus
+    from .study.solutions import solutions
     from .study.stability import stability
     from .study.verdict import verdict
     from .study.walk import to_topk_sae, walk

@@ -821,6 +821,62 @@ def spectra(components: ArrayLike, axis: ArrayLike | None = None) -> Figure:
 
 
 @_styled
+def intervals(
+    components: ArrayLike,
+    bands: Mapping[str, ArrayLike],
+    *,
+    titles: Sequence[str] | None = None,
+    most: int = 30,
+) -> Figure:
+    """Show the largest entries of parts, sorted, within bands such as their intervals.
+
+    Parameters
+    ----------
+    components : array (m, d)
+        One part a row.
+    bands : mapping of str to array (2, m, d)
+        By name the lower and the upper ends.
+    titles : m strings, optional
+        One for each part; by default its number.
+    most : int
+        Entries of each part.
+
+    Examples
+    --------
+    >>> ends = [[[0, 0, 1]], [[1, 2, 3]]]
+    >>> [axes.get_title() for axes in intervals([[0, 1, 2]], {"90 %": ends}).axes]
+    ['1']
+    """
+    components = _finite("components", components)
+    m, d = components.shape
+    _filled("bands", bands)
+    ends = {name: _finite(f"bands[{name!r}]", band, ndim=3) for name, band in bands.items()}
+    for name, band in ends.items():
+        _equal_counts(f"Entries and ends in {name!r}", {"entries": 2 * m * d, "ends": band.size})
+    titles = [str(j + 1) for j in range(m)] if titles is None else titles
+    _equal_counts("Parts and titles", {"parts": m, "titles": len(titles)})
+    columns = _columns(m, 3)
+    rows = -(-m // columns)
+    figure = BookFigure(1.2 + 1.9 * rows)
+    frames = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for j, (axes, title) in enumerate(zip(frames, titles, strict=False)):
+        order = np.argsort(-components[j], kind="stable")[:most]
+        at = np.arange(1, len(order) + 1)
+        for (name, band), colour in zip(ends.items(), COLOURS[1:], strict=False):
+            axes.fill_between(
+                at, *band[:, j, order], color=colour, alpha=0.4, linewidth=0, label=name
+            )
+        axes.plot(at, components[j, order], color=BLUE, linewidth=1.5, label="part")
+        axes.set_title(title)
+    for unused in frames[m:]:
+        unused.remove()
+    figure.supxlabel("entries, largest first")
+    handles = frames[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=len(ends) + 1)
+    return figure
+
+
+@_styled
 def comparison(result: object, image_shape: tuple[int, int] | None = None) -> Figure:
     """Show a comparison: the matched parts, and how far each pair agrees in part and in code.
 

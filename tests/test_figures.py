@@ -65,6 +65,7 @@ ALL = {
     "top samples": lambda: figures.top_samples(PARTS, PARTS[:, :2], SHAPE, count=3),
     "top samples without pictures": lambda: figures.top_samples(PARTS, PARTS[:, :2], None),
     "spectra": lambda: figures.spectra(PARTS),
+    "intervals": lambda: figures.intervals(PARTS, {"90 %": [PARTS, PARTS]}),
     "comparison": lambda: figures.comparison(comparison(), SHAPE),
     "comparison without pictures": lambda: figures.comparison(comparison()),
     "seeds": lambda: figures.seeds([0.7, 0.75], [0.9, 0.95, 1.0]),
@@ -234,6 +235,23 @@ def test_the_samples_that_use_a_part_most_come_first():
     assert figure.axes[0].texts[0].get_text() == "part 2"
     with pytest.raises(ValueError, match="Samples and codes"):
         figures.top_samples(PARTS, codes[1:], SHAPE)
+
+
+def test_intervals_are_those_of_the_entries_that_are_shown():
+    rng = np.random.RandomState(0)
+    parts = rng.uniform(size=(2, 7))
+    band = np.array([parts - 0.1, parts + 0.2])
+    figure = figures.intervals(parts, {"90 %": band, "open": [parts, parts]}, most=4)
+    for axes, part in zip(figure.axes, parts, strict=True):
+        largest = np.sort(part)[:-5:-1]
+        np.testing.assert_array_equal(axes.lines[0].get_ydata(), largest)
+        y = axes.collections[0].get_paths()[0].vertices[:, 1]
+        assert y.min() == pytest.approx(largest[-1] - 0.1)
+        assert y.max() == pytest.approx(largest[0] + 0.2)
+    with pytest.raises(ValueError, match="Entries and ends in 'open'"):
+        figures.intervals(parts, {"open": band[:, 1:]})
+    with pytest.raises(ValueError, match="nothing to show"):
+        figures.intervals(parts, {})
 
 
 def test_a_spectrum_has_its_largest_entry_at_one_and_its_own_axis():

@@ -27,13 +27,16 @@ class Places(NamedTuple):
     centres: np.ndarray
     radii: np.ndarray
 
-    def least_mcc(self, P: np.ndarray) -> float:
-        """A lower bound of the MCC of parts P (m, d) with those of any model."""
+    def angles(self, P: np.ndarray) -> np.ndarray:
+        """Upper bounds (m,) of the angles of parts P (m, d) with those of any model."""
         norms = np.linalg.norm(self.centres, axis=1)
         inside = np.arcsin(np.minimum(self.radii / norms, 1))
         apart = np.linalg.norm(unit_rows(P) - self.centres / norms[:, None], axis=1)
-        angle = np.minimum(inside + 2 * np.arcsin(apart / 2), np.pi / 2)
-        return float(np.cos(angle).mean() - 4 * P.shape[1] * EPS)
+        return np.minimum(inside + 2 * np.arcsin(apart / 2), np.pi / 2)
+
+    def least_mcc(self, P: np.ndarray) -> float:
+        """A lower bound of the MCC of parts P (m, d) with those of any model."""
+        return float(np.cos(self.angles(P)).mean() - 4 * P.shape[1] * EPS)
 
 
 def certified_mcc(D: np.ndarray, H: np.ndarray, P: np.ndarray, loss: float) -> float | None:
