@@ -132,6 +132,9 @@ def is_tensor(value: object) -> bool:
 
 
 if TYPE_CHECKING:
+    import dask
+    import dask.array
+    import distributed
     import h5py
     import matplotlib
     import matplotlib.figure
@@ -145,6 +148,7 @@ if TYPE_CHECKING:
     import tqdm.auto
     import tqdm.notebook
 else:
+    dask, distributed = map(Lazy, ("dask", "distributed"))
     h5py, matplotlib = map(Lazy, ("h5py", "matplotlib"))
     pooch, skimage = map(Lazy, ("pooch", "skimage"))
     sklearn, torch, tqdm = map(Lazy, ("sklearn", "torch", "tqdm"))

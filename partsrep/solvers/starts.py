@@ -27,8 +27,9 @@ from sklearn.utils.extmath import randomized_svd, row_norms
 from ..choices.codes import ReLU
 from ..choices.objective import Objective
 from ..choices.problem import Problem
-from ..leastsquares import data_norm, exact_nnls
+from ..leastsquares import exact_nnls
 from . import Factors
+from .blocked import Blocked, data_norm, part_equations
 
 LARGE = 2**24  # entries
 # Heights of a cone over its width that are tried where no cone has all samples inside. Higher ones
@@ -36,13 +37,14 @@ LARGE = 2**24  # entries
 HEIGHTS = 0.1, 0.01, 0.001
 
 
-def best_scale(D, H: np.ndarray, components: np.ndarray) -> float:
+def best_scale(D, H: Any, components: np.ndarray) -> float:
     """The scalar α = ⟨D, HXᵀ⟩ / ‖HXᵀ‖² that makes αHXᵀ fit D best; 1 where HXᵀ = 0."""
-    energy = np.sum((H.T @ H) * (components @ components.T))
-    return float(np.sum((H.T @ D) * components) / energy) if energy > 0 else 1.0
+    gram, cross = part_equations(D, None, H) if isinstance(D, Blocked) else (H.T @ H, H.T @ D)
+    energy = np.sum(gram * (components @ components.T))
+    return float(np.sum(cross * components) / energy) if energy > 0 else 1.0
 
 
-def rescaled(D, H: np.ndarray, components: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def rescaled(D, H: Any, components: np.ndarray) -> tuple[Any, np.ndarray]:
     """Share the best scalar between the two factors; where none above 0 helps, both stay."""
     scale = best_scale(D, H, components)
     root = scale**0.5 if scale > 0 else 1.0
@@ -57,14 +59,32 @@ def _level(D, n_components: int) -> float:
     return (level / n_components) ** 0.5
 
 
-def random(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+def random(D, n_components: int, rng: np.random.RandomState) -> tuple[Any, np.ndarray]:
     """Half-normal factors, √(D̄/m)·|N(0, 1)| (:func:`_level`), drawn in scikit-learn's order: one
     seed gives the same start there."""
     n, d = D.shape
     scale = _level(D, n_components)
     components = scale * np.abs(rng.standard_normal((n_components, d)).astype(D.dtype, copy=False))
+    if isinstance(D, Blocked):
+        return scale * _drawn(D, n_components, rng), components
     H = scale * np.abs(rng.standard_normal((n, n_components)).astype(D.dtype, copy=False))
     return H, components
+
+
+def _drawn(D: Blocked, m: int, rng: np.random.RandomState) -> Blocked:
+    """Half-normal codes, the numbers that :func:`random` would draw at once; each block draws its
+    own from where the generator stood."""
+    states = []
+    for rows in D.rows:
+        states.append(rng.get_state())
+        rng.standard_normal((rows, m))
+    return D.like(states, m, np.float64).each(_half_normal, D.rows, m=m)
+
+
+def _half_normal(state: tuple, rows: int, m: int) -> np.ndarray:
+    rng = np.random.RandomState()
+    rng.set_state(state)
+    return np.abs(rng.standard_normal((rows, m)))
 
 
 def nndsvd(
@@ -275,6 +295,11 @@ def begin(
     if init == "random" and parts.of_samples:
         return Factors(*data_samples(D, n_components, rng))
     H, components = STARTS[init](D, n_components, rng)
+    if isinstance(D, Blocked) and parts.signed:
+        raise ValueError(
+            f"{parts!r} begin from singular vectors of all data, which lie in blocks: give start=, "
+            "a model that was fitted to some of the rows, say."
+        )
     if parts.signed and codes == ReLU() and problem.objective == Objective():  # semi-NMF
         components = wide_cone(D, components, rng)
     # Where parts or codes have a scale of their own, the start has it too.
@@ -282,5 +307,6 @@ def begin(
         sizes = np.abs(components).mean(axis=1, keepdims=True)
         components = components / np.where(sizes > 0, sizes, 1)
     elif not codes.homogeneous:
-        components = components * H.sum(axis=1).mean()
+        amount = H.mean() * n_components if isinstance(H, Blocked) else H.sum(axis=1).mean()
+        components = components * amount
     return Factors(H, components)
