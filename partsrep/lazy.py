@@ -131,6 +131,11 @@ def is_tensor(value: object) -> bool:
     return "torch" in sys.modules and isinstance(value, torch.Tensor)
 
 
+def is_dask(value: object) -> bool:
+    """Whether a value is a Dask array; before that is imported, there are none."""
+    return "dask.array" in sys.modules and isinstance(value, dask.array.Array)
+
+
 if TYPE_CHECKING:
     import dask
     import dask.array

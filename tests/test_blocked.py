@@ -12,8 +12,20 @@ import scipy.sparse as sp
 from distributed import Client, LocalCluster
 from problems import digits, random_matrix
 
-from partsrep import L2, NMF, Hull, Simplex, Sparseness, TopK, restarts
+from partsrep import (
+    L2,
+    NMF,
+    Hull,
+    Simplex,
+    Sparseness,
+    TopK,
+    certificate,
+    choose_n_components,
+    predict,
+    restarts,
+)
 from partsrep.datasets import shards
+from partsrep.leastsquares import squared_error
 from partsrep.solvers import blocked, hals
 
 D = random_matrix(0, 120, 24)
@@ -130,6 +142,32 @@ def test_restarts_are_each_alone():
     assert twice.loss_ <= together[0].loss_ != together[1].loss_
 
 
+@pytest.mark.parametrize("where", ["Dask", "shards"])
+def test_a_certificate_comes_from_sums(files, where):
+    X = D.astype(np.float32).astype(float)
+    fit = nmf(tol=1e-3).fit(X)
+    whole = certificate(fit, X, max_epochs=30)
+    there = certificate(fit, cut(X) if where == "Dask" else files(X), max_epochs=30)
+    assert there.terms["nmf"] == pytest.approx(whole.terms["nmf"])
+    for bounds in (whole, there):
+        assert bounds.terms["svd"] == pytest.approx(whole.terms["svd"], rel=1e-8)
+        assert bounds.lower == pytest.approx(whole.lower)
+    singular = np.linalg.svd(X, compute_uv=False)
+    assert there.terms["svd"] <= np.sum(singular[4:] ** 2)
+    loss = squared_error(X, there.sae.inverse_transform(there.sae.transform(X)))
+    assert loss == pytest.approx(there.sae.loss_) and loss <= there.terms["nmf"] + there.upper
+    assert loss <= there.terms["least-squares encoder"] and loss <= there.terms["pinv encoder"]
+    assert not there.strict and "blocks" in there.reason
+
+
+def test_what_the_codes_of_a_dask_array_are_for():
+    fit = nmf(tol=1e-3).fit(D)
+    assert fit.score(cut(D)) == pytest.approx(fit.score(D))
+    back = fit.inverse_transform(fit.transform(cut(D)))
+    assert isinstance(back, da.Array)
+    np.testing.assert_allclose(back.compute(), fit.inverse_transform(fit.transform(D)))
+
+
 def test_a_cluster_of_any_size_gives_the_same_bits_and_loses_no_fit(monkeypatch):
     X, settings = cut(digits(200)), {"tol": 0, "max_iter": 10}
     with dask.config.set(scheduler="synchronous"):
@@ -195,6 +233,10 @@ BAD = {
     "not finite, first in row 80": lambda: nmf().fit(
         cut(D), mask=np.where(ROW == 80, -1, 1.0 + 0 * D)
     ),
+    "D is a Dask array.*compute": lambda: choose_n_components(cut(D), [2, 3]),
+    "D is a Dask array.*10_000": lambda: predict(cut(D), 3),
+    "leave client=None": lambda: restarts(nmf(), cut(D), 2, client=0),
+    "parts have 5|5 features": lambda: certificate(nmf().fit(D), cut(D[:, :5])),
     "features": lambda: nmf().fit(D).transform(cut(D[:, :5])),
 }
 

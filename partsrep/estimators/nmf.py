@@ -23,6 +23,7 @@ from ..choices.objective import FITS, L1, L2, Beta, Objective, Penalty
 from ..choices.parts import DECODERS, PartSet
 from ..choices.problem import Problem
 from ..choices.units import Unit
+from ..lazy import is_dask
 from ..leastsquares import normal_equations
 from ..progress import History, progress
 from ..solvers import (
@@ -96,7 +97,8 @@ class NMF(PartsModel):
         Number of parts m; "auto" takes that of the start, else d; None is d.
     init : None, "random", "nndsvd", "nndsvda", "nndsvdar", "spa" or "custom"
         "custom": W and H are given to `fit`. None: "nndsvda" where m ≤ min(n, d), the data
-        are nonnegative and `n_init` is 1, else "random"; parts made of samples begin at "spa".
+        are nonnegative, in memory and `n_init` is 1, else "random"; parts made of samples begin at
+        "spa".
     solver : "cd" or "mu"
         "cd": block-coordinate descent, accelerated HALS where both factors are nonnegative;
         "mu": multiplicative updates, for every β.
@@ -173,6 +175,16 @@ class NMF(PartsModel):
     weights of penalties are in it too, see :class:`partsrep.L1`. Data of float32 gives
     factors of float32; small ones are computed in double precision, and large ones of float64 begin
     in single and end in double precision.
+
+    The rows of a Dask array stay on the workers of its Client, or with its threads, and those of
+    :func:`partsrep.datasets.shards` in their files. Solved so is what solver="cd" does, with codes
+    of each sample by itself and parts that are not made of samples, with masks and penalties, from
+    init="random" or `start`. It is the same descent in double precision throughout: each block does
+    its codes' half step, what the parts' needs is added in the order of the blocks, and the result
+    is the same to the bit for the same blocks on any number of workers of one kind. Blocks stay in
+    the workers' memory if that holds them twice, and are else read again in each round. What a
+    worker had that died is computed anew. `fit_transform` and `transform` give a Dask array, of
+    shards one in memory.
 
     References
     ----------
@@ -355,8 +367,10 @@ class NMF(PartsModel):
         return scale.put_back(H, unit.codes, D.dtype, "codes")
 
     def inverse_transform(self, X):
-        """The reconstruction H Xᵀ (n, d) of codes (n, m)."""
+        """The reconstruction H Xᵀ (n, d) of codes (n, m); of a Dask array it is one."""
         check_is_fitted(self)
+        if is_dask(X):
+            return X @ self.components_
         return self._check_codes(X, accept_sparse=("csr", "csc")) @ self.components_
 
     def _parts_for(self, D) -> np.ndarray:

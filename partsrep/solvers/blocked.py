@@ -7,7 +7,6 @@ of one block, and adds up what that returns.
 import math
 import os
 import pickle
-import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial, reduce
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import leastsquares
-from ..lazy import dask, distributed
+from ..lazy import dask, distributed, is_dask
 from ..leastsquares import BLOCK, normal_equations
 from ..validation import streamed
 
@@ -30,11 +29,6 @@ ROOM = 2  # times the data is what the workers' memory must hold for these to st
 def is_blocked(X: Any) -> bool:
     """Whether data are a Dask array or shards, which :func:`blocked` takes."""
     return streamed(X) or is_dask(X)
-
-
-def is_dask(X: Any) -> bool:
-    """Whether data are a Dask array; before that is imported, there are none."""
-    return "dask.array" in sys.modules and isinstance(X, dask.array.Array)
 
 
 class Blocked(np.lib.mixins.NDArrayOperatorsMixin):
