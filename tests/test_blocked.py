@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from distributed import Client, LocalCluster
-from problems import digits, random_matrix
+from problems import digits, low_rank, random_matrix
 
 from partsrep import (
     L2,
@@ -36,10 +36,11 @@ SEMI = NMF(4, parts="free", random_state=0).fit(D)
 #: What is fitted, how, and with which arguments of `fit`.
 FITS = {
     "plain": (D, {}, {}),
-    "digits": (digits(200), {}, {}),
+    "digits": (digits(200), {"init": None}, {}),
+    "singular vectors": (D, {"init": "nndsvd"}, {}),
     "float32": (D.astype(np.float32), {}, {}),
     "tiny": (1e-140 * D, {}, {}),
-    "all zero": (0 * D, {}, {}),
+    "all zero": (0 * D, {"init": None}, {}),
     "penalties": (D, {"alpha_W": 0.01, "l1_ratio": 0.5}, {}),
     "a penalty that is none of ours": (D, {"penalty": L2(0.1, on="parts")}, {}),
     "few codes": (D, {"codes": TopK(2)}, {}),
@@ -123,6 +124,12 @@ def test_large_data_are_in_double_precision_from_the_first_round_on():
     here, there = (nmf(tol=1e-4).fit(data) for data in (X, cut(X, 300)))
     assert there.loss_ == pytest.approx(here.loss_, rel=1e-6)
     assert there.kkt_residual_ <= 1e-4
+
+
+def test_there_may_be_fewer_singular_vectors_than_parts_or_samples_than_features():
+    for X in (low_rank(0, 120, 24, 3), D.T):
+        fit = nmf(init="nndsvda", tol=1e-3).fit(cut(X))
+        assert fit.loss_ <= 1.01 * nmf(init="nndsvda", tol=1e-3).fit(X).loss_ + 1e-4 * np.sum(X**2)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.int32, bool])
@@ -218,7 +225,7 @@ BAD = {
     "nothing in it": lambda: nmf().fit(da.ones((0, 3))),
     "real numbers": lambda: nmf().fit(cut(D + 1j)),
     "csr_array.*toarray": lambda: nmf().fit(cut(D).map_blocks(sp.csr_array)),
-    "init='nndsvda' looks at all data": lambda: nmf(init="nndsvda").fit(cut(D)),
+    "init='spa' looks at all data": lambda: nmf(init="spa").fit(cut(D)),
     "begin from singular vectors.*start=": lambda: nmf(parts="free").fit(cut(D)),
     "solver='cd'": lambda: nmf(solver="mu").fit(cut(D)),
     "device=None": lambda: nmf(device="cpu").fit(cut(D)),

@@ -97,8 +97,7 @@ class NMF(PartsModel):
         Number of parts m; "auto" takes that of the start, else d; None is d.
     init : None, "random", "nndsvd", "nndsvda", "nndsvdar", "spa" or "custom"
         "custom": W and H are given to `fit`. None: "nndsvda" where m ≤ min(n, d), the data
-        are nonnegative, in memory and `n_init` is 1, else "random"; parts made of samples begin at
-        "spa".
+        are nonnegative and `n_init` is 1, else "random"; parts made of samples begin at "spa".
     solver : "cd" or "mu"
         "cd": block-coordinate descent, accelerated HALS where both factors are nonnegative;
         "mu": multiplicative updates, for every β.
@@ -177,14 +176,14 @@ class NMF(PartsModel):
     in single and end in double precision.
 
     The rows of a Dask array stay on the workers of its Client, or with its threads, and those of
-    :func:`partsrep.datasets.shards` in their files. Solved so is what solver="cd" does, with codes
-    of each sample by itself and parts that are not made of samples, with masks and penalties, from
-    init="random" or `start`. It is the same descent in double precision throughout: each block does
-    its codes' half step, what the parts' needs is added in the order of the blocks, and the result
-    is the same to the bit for the same blocks on any number of workers of one kind. Blocks stay in
-    the workers' memory if that holds them twice, and are else read again in each round. What a
-    worker had that died is computed anew. `fit_transform` and `transform` give a Dask array, of
-    shards one in memory.
+    :func:`partsrep.datasets.shards` in their files. Solved so is what solver="cd" does, with masks
+    and penalties, but for parts made of samples, from init="random", "nndsvd", "nndsvda", "custom"
+    or `start`. It is the same descent, in double precision throughout: each block does its codes'
+    half step, and what the parts' needs is added in the order of the blocks, so that the same
+    blocks give the same bits on any number of workers of one kind. Blocks stay in the workers'
+    memory if that holds them twice; else they are read again in each round. What a worker had that
+    died is computed anew. `fit_transform` and `transform` give a Dask array, and of shards an array
+    in memory.
 
     References
     ----------
@@ -617,15 +616,15 @@ class NMF(PartsModel):
         of_samples = problem.parts.of_samples
         from_svd = m <= min(D.shape) and not of_samples
         init = self.init
-        if isinstance(D, Blocked) and init not in (None, "random"):
+        if isinstance(D, Blocked) and init in ("spa", "nndsvdar"):
             raise ValueError(
                 f"init={init!r} looks at all data at once, and these lie in blocks: take "
-                "init='random', or start=, a model that was fitted to some of the rows."
+                "'nndsvda', 'random', or start=, a model that was fitted to some of the rows."
             )
-        if isinstance(D, Blocked):
-            return "random"
         if init is None and self.n_init == 1:
-            init = "spa" if of_samples else "nndsvda" if from_svd and D.min() >= 0 else None
+            # Signed parts do not begin in blocks.
+            signed = not self._nonnegative and (isinstance(D, Blocked) or D.min() < 0)
+            init = "spa" if of_samples else "nndsvda" if from_svd and not signed else None
         init = init or "random"
         if init == "custom":
             raise ValueError(
