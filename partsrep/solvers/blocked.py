@@ -215,7 +215,7 @@ class OnDask:
             workers = distributed.get_client().scheduler_info(n_workers=-1)["workers"].values()
         except (ImportError, ValueError):  # threads of this process, which have it or read it
             return blocks
-        room = sum(worker["memory_limit"] for worker in workers)
+        room = sum(worker["memory_limit"] or math.inf for worker in workers)
         return list(dask.persist(*blocks)) if ROOM * X.nbytes <= room else blocks
 
     @staticmethod

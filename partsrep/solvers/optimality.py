@@ -41,7 +41,7 @@ def kkt_residual(
     Parameters
     ----------
     D, H, components : ndarray (n, d) or sparse matrix, ndarray (n, m), ndarray (m, d)
-        D and H may also be :class:`partsrep.solvers.blocked.Blocked`, and weights with them.
+        D, H and weights may also lie in blocks, as a Dask array's do.
     problem : Problem or None
         None: NMF, both factors nonnegative. Parts that depend on the data must be bound to D.
     weights : ndarray (n, d) ≥ 0 or None
