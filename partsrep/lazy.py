@@ -131,7 +131,15 @@ def is_tensor(value: object) -> bool:
     return "torch" in sys.modules and isinstance(value, torch.Tensor)
 
 
+def is_dask(value: object) -> bool:
+    """Whether a value is a Dask array; before that is imported, there are none."""
+    return "dask.array" in sys.modules and isinstance(value, dask.array.Array)
+
+
 if TYPE_CHECKING:
+    import dask
+    import dask.array
+    import distributed
     import h5py
     import matplotlib
     import matplotlib.figure
@@ -145,6 +153,7 @@ if TYPE_CHECKING:
     import tqdm.auto
     import tqdm.notebook
 else:
+    dask, distributed = map(Lazy, ("dask", "distributed"))
     h5py, matplotlib = map(Lazy, ("h5py", "matplotlib"))
     pooch, skimage = map(Lazy, ("pooch", "skimage"))
     sklearn, torch, tqdm = map(Lazy, ("sklearn", "torch", "tqdm"))

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_array, check_non_negative, validate_data
 
-from .lazy import is_tensor, torch
+from .lazy import is_dask, is_tensor, torch
 
 
 def as_array(X: Any, name: str = "X") -> Any:
@@ -134,7 +134,15 @@ def summed(X: Any) -> Any:
 
 
 def check_matrix(X: Any, name: str, dtype: Any = (np.float64, np.float32), **checks: Any) -> Any:
-    """A matrix that goes with no estimator, by scikit-learn's checks; see :func:`as_array`."""
+    """A matrix that goes with no estimator, by scikit-learn's checks; see :func:`as_array`.
+
+    A ValueError for a Dask array, which is not loaded unasked.
+    """
+    if is_dask(X):
+        raise ValueError(
+            f"{name} is a Dask array, and here it has to be in memory: give some of its rows, "
+            f"{name}[:10_000].compute() say, or {name}.compute() if all of it fits."
+        )
     with _within_floats(name):
         return check_array(as_array(X, name), dtype=dtype, input_name=name, **checks)
 

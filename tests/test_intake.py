@@ -45,7 +45,6 @@ from partsrep import (
     Simplex,
     TopK,
     Unrolled,
-    certificate,
     compare,
     datasets,
     encodability_on,
@@ -403,11 +402,8 @@ def test_nothing_else_loads_shards_unasked(tmp_path):
     stream, nmf = sharded(tmp_path), NMF(m, random_state=0).fit(D)
     sae = SAE.from_weights(U, X)
     for name, use in (
-        ("X", lambda: NMF(m).fit(stream)),
-        ("X", lambda: nmf.transform(stream)),
         ("D", lambda: compare(nmf, sae, stream)),
         ("heldout", lambda: compare(nmf, sae, D, stream)),
-        ("D", lambda: certificate(nmf, stream)),
         ("D", lambda: encodability_on(stream, nmf.components_.T)),
         ("D", lambda: verdict(stream, NMF(m), NMF(m))),
     ):

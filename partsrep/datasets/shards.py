@@ -141,8 +141,9 @@ class Shards:
 def shards(paths: str | Path | Iterable[str | Path], *, variable: str | None = None) -> Shards:
     """Activations, or other data, in .npy and .safetensors files, without loading them.
 
-    Only rows that are asked for are read. ``SAE`` takes the result as its data, in `fit`,
-    `transform` and `score`; what needs all samples at once says so.
+    Only rows that are asked for are read. ``SAE`` and ``NMF`` take the result as their data, in
+    `fit`, `transform` and `score`, and so do :func:`partsrep.restarts` of NMF and
+    :func:`partsrep.certificate`; what needs all samples at once says so.
 
     Half precision (float16, bfloat16) is read as float32, which is exact. A file that is truncated,
     stored column by column, no matrix of floating point numbers, or not like the first, is a

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import NotFittedError
 
 from ..arguments import check_choice, check_integer
-from ..lazy import sklearn
+from ..lazy import is_dask, sklearn
 from ..leastsquares import ENTRIES, blocks, squared_error
 from ..progress import progress
 from ..solvers.scale import power_of_four
@@ -184,12 +184,12 @@ class PartsModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
 def _blocks_of_samples(X: Any) -> Iterator[Any]:
     """The samples of any container that the estimators take, a few at a time."""
-    if not streamed(X) and not hasattr(X, "columns"):
+    if not (streamed(X) or is_dask(X) or hasattr(X, "columns")):
         X = X.tocsr() if sp.issparse(X) else np.atleast_1d(as_array(X))
     size = max(ENTRIES // max(X.shape[-1], 1), 1)
     read = X.iloc if hasattr(X, "iloc") else X
     for rows in blocks(max(X.shape[0], 1), size):
-        yield read[rows]
+        yield np.asarray(read[rows]) if is_dask(X) else read[rows]
 
 
 def as_seeds(seeds: int | Iterable[int], least: int = 1) -> list[int]:
@@ -276,6 +276,10 @@ def fit_all(estimators: Iterable[BaseEstimator], D, *, client: Any = None) -> li
         raise TypeError(f"estimators must be a list of them; got {estimators!r}.")
     estimators = [check_estimator("each of estimators", estimator) for estimator in estimators]
     if client is not None:
+        if is_dask(D):
+            raise ValueError(
+                "Each fit to a Dask array is over all workers already: leave client=None."
+            )
         return _on_workers(client, estimators, D)
     kinds = {type(estimator) for estimator in estimators}
     kind = kinds.pop() if len(kinds) == 1 else None

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
+from copy import copy
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from itertools import chain, islice
@@ -13,7 +14,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, check_non_negative
+from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
 from ..arguments import check_choice, check_integer, check_number
 from ..choices.codes import Codes, ReLU
@@ -22,9 +23,28 @@ from ..choices.objective import FITS, L1, L2, Beta, Objective, Penalty
 from ..choices.parts import DECODERS, PartSet
 from ..choices.problem import Problem
 from ..choices.units import Unit
-from ..leastsquares import factorization_loss, normal_equations
+from ..lazy import is_dask
+from ..leastsquares import normal_equations
 from ..progress import History, progress
-from ..solvers import Factors, Settings, hals, multiplicative, on_device, projective, scale, starts
+from ..solvers import (
+    Factors,
+    Settings,
+    hals,
+    multiplicative,
+    on_device,
+    projective,
+    rowwise,
+    scale,
+    starts,
+)
+from ..solvers.blocked import (
+    Blocked,
+    blocked,
+    check_block,
+    checked,
+    factorization_loss,
+    is_blocked,
+)
 from ..solvers.divergences import beta_divergence
 from ..solvers.optimality import kkt_residual
 from ..threads import one_where_more_do_not_pay
@@ -155,6 +175,16 @@ class NMF(PartsModel):
     factors of float32; small ones are computed in double precision, and large ones of float64 begin
     in single and end in double precision.
 
+    The rows of a Dask array stay on the workers of its Client, or with its threads, and those of
+    :func:`partsrep.datasets.shards` in their files. Solved so is what solver="cd" does, with masks
+    and penalties, but for parts made of samples, from init="random", "nndsvd", "nndsvda", "custom"
+    or `start`. It is the same descent, in double precision throughout: each block does its codes'
+    half step, and what the parts' needs is added in the order of the blocks, so that the same
+    blocks give the same bits on any number of workers of one kind. Blocks stay in the workers'
+    memory if that holds them twice; else they are read again in each round. What a worker had that
+    died is computed anew. `fit_transform` and `transform` give a Dask array, and of shards an array
+    in memory.
+
     References
     ----------
     Lee, Seung (1999), "Learning the parts of objects by non-negative matrix factorization";
@@ -207,8 +237,9 @@ class NMF(PartsModel):
 
         Parameters
         ----------
-        X : array-like or sparse matrix (n, d)
-            The data D.
+        X : array-like, sparse matrix, Dask array or shards (n, d)
+            The data D. The rows of a Dask array stay on the workers of its Client, and those of
+            :func:`partsrep.datasets.shards` in their files, see Notes.
         W, H : None or array-like (n, m), (m, d)
             Codes and parts to begin from, with init="custom".
         mask : None or array-like (n, d)
@@ -223,7 +254,8 @@ class NMF(PartsModel):
         With solver="cd" they are those of ``transform(X)``. With "mu" they are those of the last
         iteration, and `transform` finds them anew: both are as near to the best ones as `tol` asks.
         """
-        return self._fit([self], X, W, H, mask)[0]
+        codes = self._fit([self], X, W, H, mask)[0]
+        return codes.collected() if isinstance(codes, Blocked) else codes
 
     def _takes_batches(self) -> bool:
         """Whether there is a `partial_fit`; else an AttributeError says where there is one."""
@@ -256,6 +288,10 @@ class NMF(PartsModel):
         Mairal, Bach, Ponce, Sapiro (2010), "Online learning for matrix factorization and sparse
         coding".
         """
+        if is_blocked(X):
+            raise ValueError(
+                "partial_fit takes a batch in memory: give it some rows of X at a time."
+            )
         with all_or_nothing(self):
             for stale in ("parts_weights_", "history_"):
                 vars(self).pop(stale, None)
@@ -306,9 +342,15 @@ class NMF(PartsModel):
     def transform(self, X, *, mask=None):
         """Best codes H (n, m) of X (n, d) for the fitted parts, sample by sample.
 
-        With solver="mu" they are the best ones as nearly as `tol` asks.
+        With solver="mu" they are the best ones as nearly as `tol` asks. Those of a Dask array are
+        one, whose blocks are computed, and looked at, when they are asked for.
         """
         check_is_fitted(self)
+        if is_blocked(X):
+            validate_data(self, X, reset=False, skip_check_array=True)
+            D = blocked(X)
+            how = {"d": self.n_components_, "model": copy(self)}
+            return D.each(_codes_of_block, D.beside(mask, "mask"), D.begins, **how).collected()
         D, weights = self._check_data(X, mask, reset=False)
         components = self._parts_for(D)
         problem = getattr(self, "problem_", None) or self.problem
@@ -324,8 +366,10 @@ class NMF(PartsModel):
         return scale.put_back(H, unit.codes, D.dtype, "codes")
 
     def inverse_transform(self, X):
-        """The reconstruction H Xᵀ (n, d) of codes (n, m)."""
+        """The reconstruction H Xᵀ (n, d) of codes (n, m); of a Dask array it is one."""
         check_is_fitted(self)
+        if is_dask(X):
+            return X @ self.components_
         return self._check_codes(X, accept_sparse=("csr", "csc")) @ self.components_
 
     def _parts_for(self, D) -> np.ndarray:
@@ -355,6 +399,9 @@ class NMF(PartsModel):
     def _check_data(self, X, mask, *, reset: bool) -> tuple[Any, np.ndarray | None]:
         # What a mask hides may be anything, so that signs are checked when it is hidden.
         masked, nonnegative = mask is not None, self._nonnegative
+        if is_blocked(X):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return checked(blocked(X), mask, nonnegative=nonnegative, columns=reset)
         how = {"in_place": True, "missing": masked, "squares": False}
         D = check_data(self, X, reset=reset, nonnegative=nonnegative and not masked, **how)
         if masked:
@@ -413,7 +460,7 @@ class NMF(PartsModel):
                 UserWarning,
                 stacklevel=5,
             )
-        self._solver.check(problem, weights is not None)
+        self._solver_of(D).check(problem, weights is not None)
         return D, weights, problem
 
     @property
@@ -437,6 +484,17 @@ class NMF(PartsModel):
             )
         return on_device
 
+    def _solver_of(self, D) -> ModuleType:
+        """The module that solves the problem where the data are."""
+        if not isinstance(D, Blocked):
+            return self._solver
+        if self._solver is not hals:
+            raise ValueError(
+                "A Dask array or shards go with solver='cd', inference=NNLS() and device=None: "
+                "give these, or rows in memory."
+            )
+        return rowwise
+
     # Solving ----------------------------------------------------------------------------------
 
     @staticmethod
@@ -453,7 +511,8 @@ class NMF(PartsModel):
             begun = chain.from_iterable(
                 model._begun(D, problem, unit, given) for model in progress(models, "fits")
             )
-            runs = first._solver.solve(D, begun, problem, first._settings, weights=weights)
+            solver = first._solver_of(D)
+            runs = solver.solve(D, begun, problem, first._settings, weights=weights)
             codes = []
             for model in models:
                 codes.append(model._finished(D, weights, unit, islice(runs, model.n_init)))
@@ -533,7 +592,8 @@ class NMF(PartsModel):
         for name, F in (("W", W), ("H", H)):
             if not F.any():
                 raise ValueError(f"Array passed to NMF (input {name}) is full of zeros.")
-        return Factors(W / unit.codes, H / unit.parts)
+        W = W / unit.codes
+        return Factors(D.beside(W, "W") if isinstance(D, Blocked) else W, H / unit.parts)
 
     def _start(self, D, m: int, problem: Problem, unit: Unit, rng) -> Factors:
         """Codes and parts to begin from, in the unit of D, not yet within what is allowed."""
@@ -544,8 +604,11 @@ class NMF(PartsModel):
         X = check_weights(X, "start's X", D.dtype, (D.shape[1], m)) / unit.parts
         if given:
             H = check_weights(self.start[0], "start's H", D.dtype, (D.shape[0], m))
-            return Factors(H / unit.codes, X.T)
+            H = H / unit.codes
+            return Factors(D.beside(H, "H") if isinstance(D, Blocked) else H, X.T)
         components = problem.parts.bind(D).project(X.T.copy())
+        if isinstance(D, Blocked):
+            return Factors(rowwise.infer(D, components, Problem()), components)
         return Factors(ReLU().infer(D, components), components)
 
     def _named_start(self, D, m: int, problem: Problem) -> str:
@@ -553,8 +616,15 @@ class NMF(PartsModel):
         of_samples = problem.parts.of_samples
         from_svd = m <= min(D.shape) and not of_samples
         init = self.init
+        if isinstance(D, Blocked) and init in ("spa", "nndsvdar"):
+            raise ValueError(
+                f"init={init!r} looks at all data at once, and these lie in blocks: take "
+                "'nndsvda', 'random', or start=, a model that was fitted to some of the rows."
+            )
         if init is None and self.n_init == 1:
-            init = "spa" if of_samples else "nndsvda" if from_svd and D.min() >= 0 else None
+            # Signed parts do not begin in blocks.
+            signed = not self._nonnegative and (isinstance(D, Blocked) or D.min() < 0)
+            init = "spa" if of_samples else "nndsvda" if from_svd and not signed else None
         init = init or "random"
         if init == "custom":
             raise ValueError(
@@ -585,6 +655,12 @@ class NMF(PartsModel):
         self.loss_ = loss * unit.objective
         self.reconstruction_err_ = float(np.sqrt(self.loss_))
         return scale.put_back(codes, unit.codes, codes.dtype, "codes")
+
+
+def _codes_of_block(D: np.ndarray, mask: np.ndarray | None, begin: int, model: NMF) -> np.ndarray:
+    """The codes of some rows, which begin with the one so numbered."""
+    check_block(D, mask, begin, nonnegative=model._nonnegative)
+    return np.asarray(model.transform(D, mask=mask))
 
 
 def non_negative_factorization(

@@ -191,7 +191,7 @@ def solve(
     size = max(steps.stack // max(D.shape), 1) if _stacks(D, problem, weights) else 1
     while group := list(islice(begun, size)):
         bound = replace(problem, parts=problem.parts.bind(D))
-        factors = [_allowed(D, rough, start, bound, weights) for start in group]
+        factors = [_allowed(D, rough, start, bound, weights, steps) for start in group]
         H, components = (np.stack(f) if len(f) > 1 else f[0] for f in zip(*factors, strict=True))
         histories = [History() for _ in group]
         del group, factors  # codes may be large
@@ -220,16 +220,21 @@ def widened(D: Any) -> Any:
 
 
 def _allowed(
-    D: Any, rough: Any, start: Factors, problem: Problem, weights: np.ndarray | None
+    D: Any,
+    rough: Any,
+    start: Factors,
+    problem: Problem,
+    weights: np.ndarray | None,
+    steps: Steps,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A start within what is allowed, at the scale of the data."""
     H, components, _ = start
     if not plain(problem):
         components = problem.parts.project(components)
-        H = infer(D, components, problem, weights=weights)
+        H = steps.infer(D, components, problem, weights=weights)
         if idle_signs(H, problem).any():
             components = turned(H, components, problem)
-            H = infer(D, components, problem, weights=weights)
+            H = steps.infer(D, components, problem, weights=weights)
         return H, components
     H, components = np.maximum(H, 0), np.maximum(components, 0)
     unpenalised = problem.objective == Objective()
@@ -238,7 +243,7 @@ def _allowed(
 
 def _members(H: np.ndarray, components: np.ndarray) -> Iterable[tuple[np.ndarray, np.ndarray]]:
     """Each factorization of a stack, or the only one."""
-    return zip(H, components, strict=True) if H.ndim == 3 else [(H, components)]
+    return zip(H, components, strict=True) if components.ndim == 3 else [(H, components)]
 
 
 def _refined(
@@ -376,12 +381,27 @@ def half_step(
 
     Returns the residual before and, if it is to be measured, ‖D − FᵀP‖² − ‖D‖² after.
     """
+    apart = allowed.columnwise and terms.columnwise
+    equations = equations_by_block(D, P, weights, apart)
+    times = n_sweeps(D.shape[1], P.shape[-2])
+    return improved(F, extrapolated, equations, allowed, terms, step, times, measured)
+
+
+def improved(
+    F: np.ndarray,
+    extrapolated: np.ndarray,
+    equations: Iterable[tuple[Any, np.ndarray, np.ndarray]],
+    allowed: Codes | PartSet,
+    terms: Terms,
+    step: np.ndarray,
+    times: int,
+    measured: bool,
+) -> tuple[np.ndarray | float, np.ndarray | float]:
+    """As :func:`half_step`, for the equations of columns of F, by so many sweeps if it is swept."""
     residual: float | np.ndarray = 0.0
     change: float | np.ndarray = 0.0
-    times = n_sweeps(D.shape[1], P.shape[-2])
     improve = partial(nnls_sweeps, times=times) if allowed in SWEPT else allowed.improve
-    apart = allowed.columnwise and terms.columnwise
-    for block, gram, cross in equations_by_block(D, P, weights, apart):
+    for block, gram, cross in equations:
         begin = extrapolated[..., block]
         system = terms.quadratic(begin, gram, cross)
         residual = np.hypot(residual, allowed.residual(begin, *system))
@@ -411,7 +431,7 @@ def rounded(D: Any, problem: Problem, weights: np.ndarray | None = None) -> Any:
     few = D.size <= FEW
     if D.dtype == np.float32 and not few:
         return D
-    possible = few or (in_memory(D) and not sp.issparse(D))
+    possible = few or (isinstance(D, np.ndarray) and in_memory(D))
     if not (plain(problem) and weights is None and possible):
         return D
     single = D.astype(np.float32, copy=False)

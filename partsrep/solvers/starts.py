@@ -27,8 +27,9 @@ from sklearn.utils.extmath import randomized_svd, row_norms
 from ..choices.codes import ReLU
 from ..choices.objective import Objective
 from ..choices.problem import Problem
-from ..leastsquares import data_norm, exact_nnls
+from ..leastsquares import exact_nnls
 from . import Factors
+from .blocked import Blocked, added, data_norm, part_equations, widened_rows
 
 LARGE = 2**24  # entries
 # Heights of a cone over its width that are tried where no cone has all samples inside. Higher ones
@@ -36,13 +37,14 @@ LARGE = 2**24  # entries
 HEIGHTS = 0.1, 0.01, 0.001
 
 
-def best_scale(D, H: np.ndarray, components: np.ndarray) -> float:
+def best_scale(D, H: Any, components: np.ndarray) -> float:
     """The scalar α = ⟨D, HXᵀ⟩ / ‖HXᵀ‖² that makes αHXᵀ fit D best; 1 where HXᵀ = 0."""
-    energy = np.sum((H.T @ H) * (components @ components.T))
-    return float(np.sum((H.T @ D) * components) / energy) if energy > 0 else 1.0
+    gram, cross = part_equations(D, None, H) if isinstance(D, Blocked) else (H.T @ H, H.T @ D)
+    energy = np.sum(gram * (components @ components.T))
+    return float(np.sum(cross * components) / energy) if energy > 0 else 1.0
 
 
-def rescaled(D, H: np.ndarray, components: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def rescaled(D, H: Any, components: np.ndarray) -> tuple[Any, np.ndarray]:
     """Share the best scalar between the two factors; where none above 0 helps, both stay."""
     scale = best_scale(D, H, components)
     root = scale**0.5 if scale > 0 else 1.0
@@ -57,19 +59,37 @@ def _level(D, n_components: int) -> float:
     return (level / n_components) ** 0.5
 
 
-def random(D, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+def random(D, n_components: int, rng: np.random.RandomState) -> tuple[Any, np.ndarray]:
     """Half-normal factors, √(D̄/m)·|N(0, 1)| (:func:`_level`), drawn in scikit-learn's order: one
     seed gives the same start there."""
     n, d = D.shape
     scale = _level(D, n_components)
     components = scale * np.abs(rng.standard_normal((n_components, d)).astype(D.dtype, copy=False))
+    if isinstance(D, Blocked):
+        return scale * _drawn(D, n_components, rng), components
     H = scale * np.abs(rng.standard_normal((n, n_components)).astype(D.dtype, copy=False))
     return H, components
 
 
+def _drawn(D: Blocked, m: int, rng: np.random.RandomState) -> Blocked:
+    """Half-normal codes, the numbers that :func:`random` would draw at once; each block draws its
+    own from where the generator stood."""
+    states = []
+    for rows in D.rows:
+        states.append(rng.get_state())
+        rng.standard_normal((rows, m))
+    return D.like(states, m, np.float64).each(_half_normal, D.rows, m=m)
+
+
+def _half_normal(state: tuple, rows: int, m: int) -> np.ndarray:
+    rng = np.random.RandomState()
+    rng.set_state(state)
+    return np.abs(rng.standard_normal((rows, m)))
+
+
 def nndsvd(
     D, n_components: int, rng: np.random.RandomState, fill: str | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Any, np.ndarray]:
     r"""Nonnegative halves of the leading singular pairs.
 
     Each pair splits as :math:`p q^T = (p_+ - p_-)(q_+ - q_-)^T`; of :math:`p_+ q_+^T` and
@@ -90,6 +110,8 @@ def nndsvd(
             f"nndsvd takes its parts from singular pairs, and data of shape {D.shape} has only "
             f'{min(D.shape)} for n_components={n_components}: use init="random".'
         )
+    if isinstance(D, Blocked):
+        return _nndsvd_of_blocks(D, n_components, rng, fill == "mean")
     P, S, Qt = _svd(D, n_components, rng)
     # D ≥ 0 has a nonnegative leading pair (Perron, Frobenius), but where the first singular values
     # are equal the SVD may return any other.
@@ -119,6 +141,85 @@ def _svd(D, rank: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarr
     # Sketches of large data are thin and begin at the shorter side: long ones cost memory.
     lean = {"n_oversamples": 5, "transpose": D.shape[0] > D.shape[1]} if D.size > LARGE else {}
     return randomized_svd(D, rank, random_state=rng, **lean)
+
+
+def _nndsvd_of_blocks(
+    D: Blocked, m: int, rng: np.random.RandomState, filled: bool
+) -> tuple[Blocked, np.ndarray]:
+    """:func:`nndsvd` from sums over blocks; the left vectors are D V."""
+    V, S, Qt = _svd_of_blocks(D, m, rng)
+    Qt[0] = np.abs(Qt[0])
+    p_norms = np.sqrt(D.total(_halves_of_block, V=V)[0])
+    q_halves = np.stack([np.maximum(sign * Qt, 0) for sign in (-1, 1)])
+    q_norms = np.linalg.norm(q_halves, axis=2)
+    which, each = (p_norms * q_norms).argmax(axis=0), np.arange(m)
+    p_norm, q_norm = p_norms[which, each], q_norms[which, each]
+    both = (p_norm > 0) & (q_norm > 0)
+    p_norm, q_norm = np.where(both, p_norm, 1), np.where(both, q_norm, 1)
+    components = np.sqrt(both * S * p_norm / q_norm)[:, None] * q_halves[which, each]
+    how = {"V": V, "signs": 2 * which - 1, "scales": np.sqrt(both * S * q_norm / p_norm)}
+    H = D.each(_half_of_block, d=m, dtype=np.float64, **how)
+    level = _level(D, m) if filled else 0.0
+    largest = H.total(_largest, add=_maximum)[0]
+    return H.each(_filled, largest=largest, level=level), _filled(
+        components, components.max(), level
+    )
+
+
+def _svd_of_blocks(
+    D: Blocked, rank: int, rng: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """V (d, m), singular values and right vectors, D V the left ones: as :func:`_svd` of as many
+    samples as features, or more, and from the same draw, but with sums of each pass alone."""
+    W = rng.normal(size=(D.shape[1], rank + (5 if D.size > LARGE else 10)))
+    for _ in range(7 if rank < 0.1 * min(D.shape) else 4):  # what randomized_svd does
+        W = np.linalg.qr(D.total(_sketch_of_block, W=W)[1].T)[0]
+    gram, cross = D.total(_sketch_of_block, W=W)
+    values, E = np.linalg.eigh(gram)
+    kept = values > len(values) * np.finfo(float).eps * values[-1]
+    turn = E[:, kept] / np.sqrt(values[kept])  # D W turn is orthonormal
+    U, S, Qt = np.linalg.svd(turn.T @ cross, full_matrices=False)
+    found, d = min(len(S), rank), D.shape[1]
+    V, singular, right = np.zeros((d, rank)), np.zeros(rank), np.zeros((rank, d))
+    V[:, :found], singular[:found], right[:found] = (W @ turn @ U)[:, :found], S[:found], Qt[:found]
+    return V, singular, right
+
+
+def _sketch_of_block(D: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """YᵀY and YᵀD for Y = D W."""
+    pairs = ((some @ W, some) for _, some, _ in widened_rows(D, None))
+    return added([(Y.T @ Y, Y.T @ some) for Y, some in pairs])
+
+
+def _left_vectors(D: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """D V of a block, the first one as in :func:`nndsvd`."""
+    P = np.concatenate([some @ V for _, some, _ in widened_rows(D, None)])
+    P[:, 0] = np.abs(P[:, 0])
+    return P
+
+
+def _halves_of_block(D: np.ndarray, V: np.ndarray) -> tuple[np.ndarray]:
+    P = _left_vectors(D, V)
+    return (np.stack([np.square(np.maximum(sign * P, 0)).sum(axis=0) for sign in (-1, 1)]),)
+
+
+def _half_of_block(
+    D: np.ndarray, V: np.ndarray, signs: np.ndarray, scales: np.ndarray
+) -> np.ndarray:
+    return scales * np.maximum(signs * _left_vectors(D, V), 0)
+
+
+def _largest(H: np.ndarray) -> tuple[float]:
+    return (float(H.max()),)
+
+
+def _maximum(found: Any) -> tuple[float]:
+    return max(found)
+
+
+def _filled(factor: np.ndarray, largest: float, level: float) -> np.ndarray:
+    """A factor with its zeros, and the rounding of the SVD, at a level."""
+    return np.where(factor <= 1e-6 * largest, level, factor)
 
 
 def wide_cone(D, components: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
@@ -275,6 +376,11 @@ def begin(
     if init == "random" and parts.of_samples:
         return Factors(*data_samples(D, n_components, rng))
     H, components = STARTS[init](D, n_components, rng)
+    if isinstance(D, Blocked) and parts.signed:
+        raise ValueError(
+            f"{parts!r} begin from singular vectors of all data, which lie in blocks: give start=, "
+            "a model that was fitted to some of the rows, say."
+        )
     if parts.signed and codes == ReLU() and problem.objective == Objective():  # semi-NMF
         components = wide_cone(D, components, rng)
     # Where parts or codes have a scale of their own, the start has it too.
@@ -282,5 +388,6 @@ def begin(
         sizes = np.abs(components).mean(axis=1, keepdims=True)
         components = components / np.where(sizes > 0, sizes, 1)
     elif not codes.homogeneous:
-        components = components * H.sum(axis=1).mean()
+        amount = H.mean() * n_components if isinstance(H, Blocked) else H.sum(axis=1).mean()
+        components = components * amount
     return Factors(H, components)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import estimators
 from ..arguments import check_integer, check_number
-from ..leastsquares import data_norm, exact_nnls, linear_encoder, squared_error
+from ..leastsquares import BLOCK, exact_nnls, linear_encoder, squared_error
+from ..solvers.blocked import (
+    Blocked,
+    added,
+    blocked,
+    checked,
+    data_norm,
+    is_blocked,
+    widened_rows,
+)
 from ..validation import check_matrix
 from .enclosure import loss_lower_bound, nearest_units
 from .first_order import FirstOrder, first_order
@@ -559,7 +569,9 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     ----------
     nmf : fitted NMF, or any model with ``components_`` (m, d) ≥ 0
         L(nmf) is the loss of the codes that exact nonnegative least squares has for them.
-    D : array-like (n, d) ≥ 0
+    D : array-like, Dask array or shards (n, d) ≥ 0
+        Of the latter two the rows stay where they are: there the bounds are the singular values and
+        encoders on NMF's own parts, with no proof of strictness and no MCC.
     max_epochs : int
         Most iterations of each of the two fits.
 
@@ -585,13 +597,19 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
     True
     """
     check_is_fitted(nmf, "components_")
-    D = check_matrix(D, "D", np.float64, ensure_non_negative=True)
+    elsewhere = is_blocked(D)
+    if elsewhere:
+        D, _ = checked(blocked(D, "D"), None, nonnegative=True, columns=False)
+    else:
+        D = check_matrix(D, "D", np.float64, ensure_non_negative=True)
     P = check_matrix(nmf.components_, "components_", np.float64)
     max_epochs = check_integer("max_epochs", max_epochs)
     if (P < 0).any():
         raise ValueError("A certificate is for nonnegative parts: these have negative entries.")
     if P.shape[1] != D.shape[1]:
         raise ValueError(f"D has {D.shape[1]} features, but the parts have {P.shape[1]}.")
+    if elsewhere:
+        return _certificate_by_sums(D, P, max_epochs)
     m = len(P)
     # The second one is more exact where the units of features are far apart.
     units = _peaks(D)
@@ -660,19 +678,94 @@ def _encoders(D: np.ndarray, P: np.ndarray, H: np.ndarray) -> dict[str, np.ndarr
 
 def _best_encoder(D: np.ndarray, P: np.ndarray, U: np.ndarray, max_epochs: int) -> np.ndarray:
     """Minimise ‖D − ReLU(DUᵀ)P‖² over U alone by L-BFGS; the best iterate."""
-    gram, cross = P @ P.T, D @ P.T
     norm = data_norm(D) ** 2 or 1.0
+    if isinstance(D, Blocked):
+        value_and_slope = partial(D.total, _slope_of_block, P=P, scale=2 / norm)
+    else:
+        value_and_slope = partial(_value_and_slope, D, P @ P.T, D @ P.T, 2 / norm)
     best = np.inf, U
 
-    def value_and_slope(flat: np.ndarray) -> tuple[float, np.ndarray]:
+    def kept(flat: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal best
-        H = np.maximum(D @ flat.reshape(U.shape).T, 0)
-        M = H @ gram - cross
-        value = 1 + float(np.vdot(H, M - cross)) / norm
+        tried = flat.reshape(U.shape)
+        value, slope = value_and_slope(U=tried)
+        value = 1 + value / norm
         if value < best[0]:
-            best = value, flat.reshape(U.shape).copy()
-        return value, (2 / norm * (M * (H > 0)).T @ D).ravel()
+            best = value, tried.copy()
+        return value, slope.ravel()
 
     options = {"maxiter": max_epochs, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-12}
-    minimize(value_and_slope, U.ravel(), jac=True, method="L-BFGS-B", options=options)
+    minimize(kept, U.ravel(), jac=True, method="L-BFGS-B", options=options)
     return best[1]
+
+
+def _value_and_slope(
+    D: np.ndarray, gram: np.ndarray, cross: np.ndarray, scale: float, U: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """‖D − ReLU(DUᵀ)P‖² − ‖D‖², and its slope in U times scale/2, for P Pᵀ and D Pᵀ."""
+    H = np.maximum(D @ U.T, 0)
+    M = H @ gram - cross
+    return float(np.vdot(H, M - cross)), scale * (M * (H > 0)).T @ D
+
+
+def _slope_of_block(D: np.ndarray, U: np.ndarray, P: np.ndarray, scale: float) -> tuple:
+    pieces = (some for _, some, _ in widened_rows(D, None))
+    return added([_value_and_slope(some, P @ P.T, some @ P.T, scale, U) for some in pieces])
+
+
+def _certificate_by_sums(D: Blocked, P: np.ndarray, max_epochs: int) -> Certificate:
+    """A certificate from sums over blocks of rows alone.
+
+    The singular values are those of DᵀD: a sum of n products has an error of at most the longest
+    chain of additions times EPS, and by Weyl's inequality no eigenvalue moves by more than that.
+    """
+    m, d = P.shape
+    loss, rounded, energy, cross, gram = D.total(_nmf_of_block, P=P)
+    chain = BLOCK + max(D.rows) // BLOCK + len(D.rows) + d
+    moved = chain * EPS * energy
+    largest = np.linalg.eigvalsh(gram)[::-1][:m]
+    tail = energy - moved - float(np.sum(np.maximum(largest, 0) + moved))
+    terms = {"nmf": loss, "svd": max(tail, 0.0)}
+    ridge = 1e-6 * max(gram.trace() / d, 1e-300) * np.eye(d)  # as in `linear_encoder`
+    encoders = {"least-squares encoder": np.linalg.solve(gram + ridge, cross.T).T}
+    if np.linalg.matrix_rank(P) == m:
+        encoders["pinv encoder"] = np.linalg.pinv(P).T
+    losses = {name: D.total(_encoded_block, U=U, P=P)[0] for name, U in encoders.items()}
+    terms |= losses
+    U = _best_encoder(D, P, encoders[min(losses, key=losses.get)], max_epochs)
+    sae = estimators.SAE.from_weights(U, P.T)
+    sae.loss_, apart, carried = D.total(_encoded_block, U=U, P=P)
+    terms["best encoder"] = sae.loss_
+    most = _interval(D, loss, rounded**0.5)
+    carried = (d + m) * EPS * carried**0.5
+    upper = _interval(D, sae.loss_, apart**0.5 + carried)[1] - most[0]
+    return Certificate(
+        lower=min(terms["svd"] - most[1], 0.0),
+        upper=upper,
+        mcc=None,
+        sae=sae,
+        terms=terms,
+        reason="a proof needs all rows at once, and these lie in blocks: certify some of them",
+    )
+
+
+def _nmf_of_block(D: np.ndarray, P: np.ndarray) -> tuple:
+    """Of a block the loss of the best codes, the square of what rounding changes in it, ‖D‖², HᵀD
+    and DᵀD."""
+    sums = []
+    for _, some, _ in widened_rows(D, None):
+        H = exact_nnls(some, P)
+        loss, rounded = squared_error(some, H @ P), _rounded(H, P) ** 2
+        sums.append((loss, rounded, float(np.vdot(some, some)), H.T @ some, some.T @ some))
+    return added(sums)
+
+
+def _encoded_block(D: np.ndarray, U: np.ndarray, P: np.ndarray) -> tuple:
+    """Of a block the loss of an autoencoder and, squared, what rounding changes in its product and
+    what carries that of its codes."""
+    sums = []
+    for _, some, _ in widened_rows(D, None):
+        H = np.maximum(some @ U.T, 0)
+        carried = data_norm(some @ np.abs(U).T @ P) ** 2
+        sums.append((squared_error(some, H @ P), _rounded(H, P) ** 2, carried))
+    return added(sums)

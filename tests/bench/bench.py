@@ -28,6 +28,7 @@ def main() -> None:
         # Libraries read these when they are loaded, the child processes of a benchmark too.
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ONE_THREAD})
     began = time.perf_counter()
+    import blocks
     import imports
     import nmf
     import sae
@@ -38,6 +39,7 @@ def main() -> None:
     # Fits that are cut off at a number of iterations are the point here.
     warnings.simplefilter("ignore", ConvergenceWarning)
     benchmarks = {
+        **blocks.BENCHMARKS,
         **imports.BENCHMARKS,
         **nmf.BENCHMARKS,
         **sae.BENCHMARKS,
