@@ -867,7 +867,7 @@ def intervals(
                 at, *band[:, j, order], color=colour, alpha=0.4, linewidth=0, label=name
             )
         axes.plot(at, components[j, order], color=BLUE, linewidth=1.5, label="part")
-        axes.set_title(title)
+        axes.set(title=title, xticks=[], ylabel="" if j % columns else "entry")
     for unused in frames[m:]:
         unused.remove()
     figure.supxlabel("entries, largest first")
