@@ -298,7 +298,8 @@ def _drive(
             return []
         # Packed, or the scheduler would import this package, PyTorch included, to look at it.
         packed = [cloudpickle.dumps(partial(run, point, job)) for point in batch]
-        keys = [f"{point.name}-{job.token}" for point in batch]
+        # They begin alike, or Dask would keep statistics of every point as of a kind of its own.
+        keys = [f"point-{job.token}-{point.name}" for point in batch]
         futures = client.map(lambda packed: pickle.loads(packed)(), packed, key=keys, pure=False)
         running.update(zip(futures, batch, strict=True))
         return futures

@@ -1,5 +1,6 @@
 """Whatever dies, hangs or runs out: finished points stay, the rest goes on, records are whole."""
 
+import gc
 import json
 import os
 import resource
@@ -12,9 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
+import dask
 import psutil
 import pytest
-from distributed import Client, KilledWorker
+from distributed import Client, KilledWorker, LocalCluster
 from tiny import cluster, snapshot, write
 from typer.testing import CliRunner
 
@@ -22,7 +24,7 @@ from partsrep.__main__ import app
 from partsrep.runs import RunError, kernels, plan, sweep
 from partsrep.runs.book import script
 from partsrep.runs.driver import Summary, _drive
-from partsrep.runs.points import Job, PointFailed, package_code, run
+from partsrep.runs.points import Job, Point, PointFailed, package_code, run
 from partsrep.runs.records import validate
 
 SLOW = """\
@@ -437,12 +439,49 @@ def test_files_that_may_not_grow_end_the_sweep(tmp_path):
     assert not list(tmp_path.glob("build/sweeps/grid/*/record.json"))
 
 
+FIELDS = {"source": "", "folder": "", "seconds": 1, "records": True, "token": "t"}
+FIELDS["notebook_code"] = "0" * 16
+
+
+def test_what_points_leave_behind_does_not_grow_with_their_number(tmp_path, monkeypatch):
+    """Scheduler, worker and driver in one process: so all that any of them keeps is counted."""
+    monkeypatch.setattr("partsrep.runs.driver.WINDOW", 20)
+    job = Job(notebook="", out=str(tmp_path), code="", **FIELDS)
+    known = []
+
+    def submitted(*arguments, **options):
+        futures = Client.map(client, *arguments, **options)
+        known.append(len(client.futures))
+        return futures
+
+    def drive(seeds):
+        todo = [Point(f"{seed:016x}", {}, {}, {}) for seed in seeds]
+        summary = Summary(tmp_path, cached=0, errors={}, left=len(todo))
+        _drive(client, job, todo, summary, lambda point, job: None)
+        assert (summary.done, summary.left) == (len(todo), 0)
+        del todo
+        gc.collect()
+        return len(gc.get_objects())
+
+    # Logs of a bounded length grow until they are full.
+    logs = {f"distributed.admin.{level}log-length": 10 for level in ("", "low-level-")}
+    quiet = {"processes": False, "dashboard_address": None}
+    with (
+        dask.config.set(logs),
+        LocalCluster(n_workers=1, threads_per_worker=1, **quiet) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        monkeypatch.setattr(client, "map", submitted)
+        before = drive(range(50))
+        after = drive(range(50, 250))
+        assert after - before < 200  # less than an object a point
+    assert max(known) < 40  # those of one window, and a few that are being forgotten
+
+
 def test_a_point_that_kills_its_workers_is_recorded(scheduler, tmp_path):
     notebook = write(tmp_path / "tiny.ipynb")
     todo = plan(notebook, {"seeds": 2}, tmp_path).todo
-    fields = {"source": "", "folder": "", "seconds": 1, "records": True, "token": "t"}
-    fields["notebook_code"] = "0" * 16
-    job = Job(notebook="tiny.ipynb", out=str(tmp_path), code=package_code(), **fields)
+    job = Job(notebook="tiny.ipynb", out=str(tmp_path), code=package_code(), **FIELDS)
     summary = Summary(tmp_path, cached=0, errors={}, left=2)
 
     def deadly(point, job):
