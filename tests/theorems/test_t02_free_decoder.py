@@ -118,3 +118,16 @@ def test_t02_semi_nmf_attains_the_svd(seed):
     H = np.maximum(D @ U.T, 0)
     semi = presets.semi_nmf(2, start=(H, X), max_iter=5, tol=1e-6).fit(D)
     assert np.isclose(semi.loss_, tail(D, 2), rtol=1e-6)
+
+
+def test_t02_semi_nmf_mixes_its_parts_at_no_loss():
+    """Parts of a fit to signed data, moved by the proposition, are a fit of the same loss."""
+    D = np.random.RandomState(0).standard_normal((30, 6))
+    semi = presets.semi_nmf(3, random_state=0).fit(D)
+    H, P = semi.transform(D), semi.components_
+    codes = H + np.outer(H[:, 0], [0, 2, 0])
+    parts = P - 2 * np.outer([1, 0, 0], P[1])
+    assert (codes >= 0).all() and match(P[:1], parts[:1]).mcc < 0.95
+    again = presets.semi_nmf(3, start=(codes, parts.T), max_iter=1).fit(D)
+    assert again.loss_ <= np.sum((D - H @ P) ** 2) * (1 + 1e-12)
+    assert np.isclose(np.sum((D - codes @ parts) ** 2), np.sum((D - H @ P) ** 2), rtol=1e-12)
