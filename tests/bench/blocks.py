@@ -74,7 +74,7 @@ def of_shards(path: Path, files: int) -> tuple[Run, float]:
 
 
 def of_workers(path: Path, files: int) -> tuple[Run, float]:
-    options = {"threads_per_worker": 1, "dashboard_address": None, "memory_limit": GB}
+    options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "memory_limit": GB}
     with LocalCluster(n_workers=2, **options) as running, Client(running) as client:
         cut = [slice(begin, begin + 20_000) for begin in range(0, IN_FILE, 20_000)]
         blocks = [
