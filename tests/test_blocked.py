@@ -118,6 +118,16 @@ def test_shards_are_fitted_in_the_same_blocks_from_disk(name, files, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"0.npy", "1.npy"}
 
 
+def test_chunks_without_rows_do_not_count():
+    whole = da.concatenate([cut(D), cut(D - 9)])
+    X = whole[whole[:, 0] > -5]
+    X.compute_chunk_sizes()
+    assert X.chunks[0][-1] == 0
+    ours, one = (nmf(tol=1e-2).fit(data) for data in (X, D))
+    np.testing.assert_allclose(ours.components_, one.components_, atol=1e-10)
+    assert ours.transform(X).shape == (120, 4)
+
+
 def test_large_data_are_in_double_precision_from_the_first_round_on():
     X = random_matrix(5, 1000, 120)
     assert X.size > hals.FEW

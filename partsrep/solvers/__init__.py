@@ -8,7 +8,8 @@ Every solver is a module with
   :class:`partsrep.progress.History`; for an autoencoder's problem that is
   ``train(module, D, rngs, settings)``, which improves a module, or a stack of them, in place.
 
-`hals`, `on_device`, `multiplicative` and `projective` find the :class:`Factors` of an NMF,
+`hals`, `on_device`, `rowwise` (whose data are `blocked`: rows on other machines, or on disk),
+`multiplicative` and `projective` find the :class:`Factors` of an NMF,
 `projection`, `adam`, `lbfgs`, `alternating` and `online` the weights of an
 :class:`partsrep.solvers.autoencoder.Autoencoder`.
 `starts` and `begin` say where they start, `scale` in which unit; what is bound to data, such as a

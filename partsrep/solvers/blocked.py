@@ -204,7 +204,9 @@ class OnDask:
                 f"numpy's: {name}.map_blocks(lambda block: block.toarray())."
             )
         dtype = _precision(X.dtype, name)
-        return Blocked(OnDask, OnDask.blocks(X), list(X.chunks[0]), X.shape[1], dtype)
+        pairs = zip(OnDask.blocks(X), X.chunks[0], strict=True)
+        blocks, rows = zip(*((block, rows) for block, rows in pairs if rows), strict=True)
+        return Blocked(OnDask, list(blocks), list(rows), X.shape[1], dtype)
 
     @staticmethod
     def blocks(X: Any) -> list:
