@@ -13,12 +13,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ..arguments import check_integer, check_number
 from ..choices.parts import Parts
 from ..choices.problem import Problem
 from ..estimators import NMF
 from ..leastsquares import exact_nnls, squared_error
 from ..progress import progress
-from ..validation import check_integer, check_matrix, check_number
+from ..validation import check_matrix
 from .matching import match, unit_rows
 from .report import Report
 

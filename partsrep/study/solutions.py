@@ -12,9 +12,9 @@ from scipy.optimize import linprog
 from scipy.sparse import eye_array, kron
 from sklearn.utils import check_random_state
 
+from ..arguments import check_integer
 from ..leastsquares import exact_nnls
 from ..progress import progress
-from ..validation import check_integer
 from .bootstrap import fitted, unit_parts
 from .freedom import DUST, freedom
 from .matching import unit_rows
