@@ -34,9 +34,9 @@ from partsrep.choices.objective import (
 from partsrep.choices.parts import DECODERS
 from partsrep.choices.problem import Problem
 from partsrep.choices.selections import BatchTopK, FeatureChoice
-from partsrep.divergences import beta_divergence
 from partsrep.leastsquares import gram_matmul, normal_equations
 from partsrep.solvers.autoencoder import Autoencoder
+from partsrep.solvers.divergences import beta_divergence
 
 some = settings(deadline=None, max_examples=20)
 # The sets of codes that NMF can have, by name, and the members nearest to random codes H ≥ 0.
@@ -377,7 +377,7 @@ def test_beta_divergence_in_blocks_without_hidden_data_and_at_zero(seed):
         value = beta_divergence(positive, H, components, beta, weights)
         hidden = np.where(weights > 0, positive, np.nan)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("partsrep.divergences.BLOCK", 20)
+            patch.setattr("partsrep.solvers.divergences.BLOCK", 20)
             assert beta_divergence(hidden, H, components, beta, weights) == pytest.approx(value)
             in_blocks = beta_divergence(sp.csr_array(D), H, components, 1.5)
         assert np.isfinite(value)

@@ -16,8 +16,8 @@ from partsrep import non_negative_factorization as factorize
 from partsrep.choices.objective import Beta, Objective
 from partsrep.choices.parts import Parts
 from partsrep.choices.problem import Problem
-from partsrep.divergences import beta_divergence
 from partsrep.solvers import Factors, Settings
+from partsrep.solvers.divergences import beta_divergence
 from partsrep.solvers.multiplicative import solve
 
 BETAS = [-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0]

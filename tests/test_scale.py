@@ -13,7 +13,7 @@ from partsrep import L1, L2, NMF, LogVolume, Simplex, TopK, UnitMean, presets
 from partsrep.choices.parts import Parts
 from partsrep.choices.problem import Problem
 from partsrep.choices.units import Unit
-from partsrep.divergences import beta_divergence
+from partsrep.solvers.divergences import beta_divergence
 from partsrep.solvers.scale import measured, of_fit, power_of_four, put_back
 
 SIGNED = np.random.RandomState(3).randn(14, 7)

@@ -6,7 +6,8 @@ import scipy.sparse as sp
 from problems import low_rank
 
 from partsrep import NMF
-from partsrep.validation import check_integer, check_mask, check_number, check_scale
+from partsrep.arguments import check_integer, check_number
+from partsrep.validation import check_mask, check_scale
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

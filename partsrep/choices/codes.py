@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import check_fields, check_integer
 from ..lazy import torch
 from ..leastsquares import (
     columnwise_loss,
@@ -30,7 +31,6 @@ from ..leastsquares import (
     stationarity,
     with_penalty,
 )
-from ..validation import check_fields, check_integer
 
 GAIN = 1e-6  # relative, for which TopK.infer goes on looking for a better support
 STEPS = 10  # projected gradient steps in one call of Simplex.improve

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..arguments import check_fields, check_integer
 from ..lazy import torch
-from ..validation import check_fields, check_integer
 
 
 class Inference:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arguments import check_fields, check_number
 from ..lazy import Lazy, torch
-from ..validation import check_fields, check_number
 from .codes import Codes, Learned, ReLU, places
 
 jump = Lazy("partsrep.choices._jump")

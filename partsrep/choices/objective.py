@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import xlogy
 
+from ..arguments import check_choice, check_fields, check_integer, check_number
 from ..lazy import torch
 from ..leastsquares import ENTRIES, pieces, with_penalty
-from ..validation import check_choice, check_fields, check_integer, check_number
 from .units import Unit
 
 # The largest weight in a solver's unit: any above forbids the factor as much. The smallest ridge of
@@ -608,8 +608,10 @@ class LogVolume(Weighted):
 
 @dataclass(frozen=True)
 class Beta:
-    """Twice the β-divergence, summed over entries (:func:`partsrep.divergences.beta_divergence`);
-    for β = 2 the squared error."""
+    """Twice the β-divergence, summed over entries; for β = 2 the squared error.
+
+    See :func:`partsrep.solvers.divergences.beta_divergence`.
+    """
 
     beta: float = 2.0
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arguments import check_fields, check_integer, check_number
 from ..lazy import torch
-from ..validation import check_fields, check_integer, check_number
 from .codes import Codes, ReLU, largest_kept, places
 
 TIE = 100  # last digits of the largest value, within which values are equal but for rounding

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import ndtr
 from sklearn.utils import check_random_state
 
-from ..validation import check_integer, check_number
+from ..arguments import check_integer, check_number
 from .dataset import Dataset, Truth
 
 

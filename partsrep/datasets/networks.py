@@ -16,8 +16,8 @@ import numpy as np
 import safetensors
 from sklearn.utils import check_random_state
 
+from ..arguments import check_integer
 from ..lazy import h5py, torch
-from ..validation import check_integer
 from . import registry
 from .dataset import Dataset
 from .files import FILES, locate

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ..arguments import check_integer
 from ..disk import write_whole
 from ..lazy import is_tensor, torch
 from ..progress import progress
-from ..validation import check_integer
 from .shards import Shards, shards
 
 PRECISIONS = ("float32", "float16")

@@ -10,19 +10,12 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.exceptions import NotFittedError
 
+from ..arguments import check_choice, check_integer
 from ..lazy import sklearn
 from ..leastsquares import ENTRIES, blocks, squared_error
 from ..progress import progress
 from ..solvers.scale import power_of_four
-from ..validation import (
-    as_array,
-    check_choice,
-    check_estimator,
-    check_integer,
-    check_matrix,
-    peak,
-    streamed,
-)
+from ..validation import as_array, check_estimator, check_matrix, peak, streamed
 
 #: What arguments take: names, how objects are written, and their base class.
 Choices = dict[str, tuple[dict[str | None, Any], str, Any]]

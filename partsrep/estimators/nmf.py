@@ -15,26 +15,24 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_non_negative
 
+from ..arguments import check_choice, check_integer, check_number
 from ..choices.codes import Codes, ReLU
 from ..choices.inference import NNLS, Inference, Layer
 from ..choices.objective import FITS, L1, L2, Beta, Objective, Penalty
 from ..choices.parts import DECODERS, PartSet
 from ..choices.problem import Problem
 from ..choices.units import Unit
-from ..divergences import beta_divergence
 from ..leastsquares import factorization_loss, normal_equations
 from ..progress import History, progress
 from ..solvers import Factors, Settings, hals, multiplicative, on_device, projective, scale, starts
+from ..solvers.divergences import beta_divergence
 from ..solvers.optimality import kkt_residual
 from ..threads import one_where_more_do_not_pay
 from ..validation import (
-    check_choice,
     check_custom,
     check_data,
     check_device,
-    check_integer,
     check_mask,
-    check_number,
     check_scale,
     check_weights,
 )

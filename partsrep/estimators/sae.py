@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ..arguments import check_choice, check_integer, check_number
 from ..choices.codes import Codes, ReLU
 from ..choices.dense import Logistic
 from ..choices.inference import ENCODERS, Inference
@@ -26,17 +27,7 @@ from ..leastsquares import blocks
 from ..progress import History
 from ..solvers import Settings
 from ..solvers.online import Online
-from ..validation import (
-    as_array,
-    check_choice,
-    check_data,
-    check_device,
-    check_integer,
-    check_matrix,
-    check_number,
-    check_weights,
-    extremes,
-)
+from ..validation import as_array, check_data, check_device, check_matrix, check_weights, extremes
 from .base import Choices, PartsModel, all_or_nothing
 
 adam = Lazy("partsrep.solvers.adam")

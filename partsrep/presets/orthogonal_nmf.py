@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from ..arguments import check_choice
 from ..choices.codes import TopK
 from ..choices.parts import PartSet
 from ..estimators import NMF
 from ..leastsquares import gram_diagonal
-from ..validation import check_choice
 
 TIE = 1e-6  # the share by which a gain must be larger to count as larger
 PASSES = 100  # maximum number of passes over the features

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arguments import check_fields, check_number
 from ..choices.parts import PartSet
 from ..estimators import NMF
-from ..validation import check_fields, check_number
 
 
 def sparse_nmf(n_components="auto", sparseness=0.7, **settings) -> NMF:

@@ -1,9 +1,9 @@
 """Variational autoencoders."""
 
+from ..arguments import check_choice, check_number
 from ..choices.dense import Gaussian
 from ..choices.objective import PriorKL
 from ..estimators import SAE
-from ..validation import check_choice, check_number
 
 
 def vae(n_components="auto", likelihood="gaussian", noise=0.1, **settings) -> SAE:

@@ -26,8 +26,8 @@ from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from filelock import FileLock, Timeout
 from nbformat import NotebookNode
 
+from ..arguments import check_integer, check_number
 from ..progress import bar
-from ..validation import check_integer, check_number
 from . import points as work
 from .grid import RECORD_PATH, Grid, chosen, opened
 from .parameters import Parameter, RunError

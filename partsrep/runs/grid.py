@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from nbformat import NotebookNode
 
-from ..validation import check_integer, check_number
+from ..arguments import check_integer, check_number
 from .parameters import (
     Parameter,
     RunError,

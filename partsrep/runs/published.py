@@ -6,6 +6,7 @@ records in ``book/results/NAME.jsonl``, one a line.
 
 import math
 import random
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
@@ -16,7 +17,7 @@ from ..datasets.files import DataNotFound
 from ..disk import write_whole
 from .driver import plan, sweep
 from .parameters import RunError, read_yaml
-from .points import stored
+from .points import Point, stored
 from .records import as_lines, point_key
 from .results import records
 
@@ -67,7 +68,7 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
     metrics compared within the tolerances and the standard errors that come with them. A point
     whose data are not on this machine is left out, and a line says so.
     """
-    stale = []
+    stale, again = [], defaultdict(list)
     for name, entry in published(root).items():
         try:
             held = records(root / FOLDER / f"{name}.jsonl")
@@ -76,12 +77,11 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
             continue
         with chdir(root):
             planned = plan(entry["notebook"], FOLDER / f"{name}.yml", Path("build/sweeps", name))
-        # What the grid sets of each point: the notebook has its defaults already.
-        given = {point_key(vars(point)): point.given for point in planned.points}
+        points = {point_key(vars(point)): point for point in planned.points}
         before = {point_key(record): record for record in held}
-        there = sorted(set(given) & set(before))
+        there = sorted(set(points) & set(before))
         counts = {
-            "points of its grid have no record": len(given) - len(there),
+            "points of its grid have no record": len(points) - len(there),
             "records are of no point of its grid": len(before) - len(there),
             "records come twice": len(held) - len(before),
             "records hold an error": sum(record["error"] is not None for record in held),
@@ -89,22 +89,35 @@ def check(root: Path, sample: int, seed: int) -> list[str]:
         stale += [f"{name}: {count} {what}" for what, count in counts.items() if count]
         chosen = random.Random(seed).sample(there, min(sample, len(there)))
         print(f"{name}: {len(chosen)} points are run again.")
+        again[entry["notebook"]] += [(name, entry, points[key], before[key]) for key in chosen]
+    for notebook, chosen in again.items():
         if not chosen:
             continue
-        with chdir(root), TemporaryDirectory() as out:
-            sweep(entry["notebook"], {"list": [given[key] for key in chosen]}, out)
-            for record in records(out):
-                if (record["error"] or {}).get("type") == DataNotFound.__name__:
-                    print(
-                        f"{name}, {record['parameters']}: left out, for its data are not on this "
-                        f"machine. {record['error']['message']}"
-                    )
-                    continue
-                both = before[point_key(record)], record
-                pair = (compared(record, entry.get("compared")) for record in both)
-                found = differences(*pair, entry["rtol"], entry["atol"])
-                stale += [f"{name}, {record['parameters']}: {one}" for one in found]
+        after = run_again(root, notebook, [point for _, _, point, _ in chosen])
+        for name, entry, _, before in chosen:
+            record = after[point_key(before)]
+            if (record["error"] or {}).get("type") == DataNotFound.__name__:
+                print(
+                    f"{name}, {record['parameters']}: left out, for its data are not on this "
+                    f"machine. {record['error']['message']}"
+                )
+                continue
+            pair = (compared(both, entry.get("compared")) for both in (before, record))
+            found = differences(*pair, entry["rtol"], entry["atol"])
+            stale += [f"{name}, {record['parameters']}: {one}" for one in found]
     return stale
+
+
+def run_again(root: Path, notebook: str, points: list[Point]) -> dict[str, dict[str, Any]]:
+    """The records of some points of one notebook, of several grids, by their keys."""
+    set_by_any = {name for point in points for name in point.given}
+    listed = {
+        point_key(vars(point)): {name: point.parameters[name] for name in set_by_any}
+        for point in points
+    }
+    with chdir(root), TemporaryDirectory() as out:
+        sweep(notebook, {"list": list(listed.values())}, out)
+        return {point_key(record): record for record in records(out)}
 
 
 def compared(record: dict[str, Any], names: list[str] | None) -> dict[str, Any]:

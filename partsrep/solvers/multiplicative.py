@@ -13,10 +13,10 @@ from ..choices.codes import ReLU
 from ..choices.objective import Terms
 from ..choices.parts import Parts
 from ..choices.problem import Problem
-from ..divergences import BLOCK, beta_divergence, beta_divergences, sampled_product
 from ..leastsquares import pieces
 from ..progress import History, progress
 from . import Factors, Settings
+from .divergences import BLOCK, beta_divergence, beta_divergences, sampled_product
 from .hals import widened
 
 CHECK_EVERY = 10  # iterations between two looks at the divergence

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
+from ..arguments import check_fields, check_number
 from ..choices.dense import Logistic
 from ..choices.inference import Layer
 from ..choices.objective import Objective
@@ -18,7 +19,6 @@ from ..choices.problem import Problem
 from ..lazy import torch
 from ..leastsquares import ROWS, blocks, squared_error
 from ..progress import History, Interrupted, progress
-from ..validation import check_fields, check_number
 from . import Settings, Weights
 
 if TYPE_CHECKING:

@@ -12,13 +12,14 @@ from scipy.linalg import subspace_angles
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ..arguments import check_integer
 from ..choices.codes import TopK
 from ..choices.parts import sparseness
 from ..choices.problem import Problem
 from ..estimators.base import codes_of
 from ..lazy import Lazy, matplotlib
 from ..leastsquares import data_norm, exact_nnls, squared_error
-from ..validation import check_integer, check_matrix, check_scale
+from ..validation import check_matrix, check_scale
 from .matching import Matching, match, unit_rows
 from .report import Report
 

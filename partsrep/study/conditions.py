@@ -15,8 +15,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from .. import estimators
+from ..arguments import check_integer, check_number
 from ..leastsquares import data_norm, exact_nnls, linear_encoder, squared_error
-from ..validation import check_integer, check_matrix, check_number
+from ..validation import check_matrix
 from .enclosure import loss_lower_bound, nearest_units
 from .first_order import FirstOrder, first_order
 from .matching import unit_rows

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import check_integer, check_number
 from ..estimators import SAE
-from ..validation import check_integer, check_matrix, check_number
+from ..validation import check_matrix
 from .conditions import encodability
 
 

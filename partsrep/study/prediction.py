@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from ..arguments import check_integer
 from ..choices.inference import Layer
 from ..choices.parts import Parts
 from ..choices.problem import Problem
@@ -22,7 +23,7 @@ from ..estimators import NMF, SAE, from_problem, restarts
 from ..estimators.base import as_seeds, codes_of
 from ..lazy import Lazy, matplotlib
 from ..leastsquares import data_norm
-from ..validation import check_integer, check_matrix
+from ..validation import check_matrix
 from .compare import ACTIVE, Fit
 from .conditions import certificate, encodability
 from .first_order import displacement

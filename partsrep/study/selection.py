@@ -17,20 +17,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
+from ..arguments import check_integer, check_number
 from ..choices.objective import PathNorm, Penalty
 from ..estimators import NMF, SAE, restarts
 from ..lazy import Lazy, matplotlib, sklearn
 from ..leastsquares import data_norm
 from ..progress import progress
 from ..solvers.scale import power_of_four
-from ..validation import (
-    check_estimator,
-    check_fits,
-    check_integer,
-    check_matrix,
-    check_number,
-    peak,
-)
+from ..validation import check_estimator, check_fits, check_matrix, peak
 from .matching import match, unit_rows
 from .report import Report
 

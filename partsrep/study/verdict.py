@@ -12,13 +12,14 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
+from ..arguments import check_integer
 from ..choices.objective import Objective
 from ..choices.parts import Parts
 from ..choices.problem import Problem
 from ..estimators import NMF, restarts
 from ..estimators.base import as_seeds, codes_of
 from ..lazy import Lazy, matplotlib
-from ..validation import check_estimator, check_integer, check_matrix
+from ..validation import check_estimator, check_matrix
 from .compare import Fit
 from .freedom import Freedom, freedom
 from .matching import match, unit_rows

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from partsrep.arguments import check_fields, check_number
 from partsrep.choices.codes import Codes, Learned
-from partsrep.validation import check_fields, check_number
 
 
 @dataclass(frozen=True)

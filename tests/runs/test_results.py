@@ -336,6 +336,22 @@ def test_a_point_whose_data_are_elsewhere_is_left_out_and_named(project, capsys)
     assert said.count("left out") == 2 and "'seed': 2" in said and "Put it at there." in said
 
 
+def test_sweeps_of_one_notebook_are_run_again_together(project):
+    """One of them sets less than the other, and some points are of both."""
+    results = project / "book/results"
+    with (results / "sweeps.yml").open("a") as listed:
+        listed.write("\nseeds: {notebook: tiny.ipynb, rtol: 0, atol: 0}\n")
+    (results / "seeds.yml").write_text("grid: {seed: [1, 2]}")
+    lines = (results / "tiny.jsonl").read_text().splitlines()
+    held = [record for record in map(json.loads, lines) if record["parameters"]["seed"]]
+    default = held[0]["parameters"]["noise"]
+    held = [record for record in held if record["parameters"]["noise"] == default]
+    held[1]["metrics"]["sum"] = 7.0
+    (results / "seeds.jsonl").write_text("\n".join(map(json.dumps, held)))
+    [stale] = check(project, sample=6, seed=0)
+    assert stale.startswith("seeds, {'seed': 2, ") and "metrics.sum was 7.0, now is 2.0" in stale
+
+
 def test_records_that_are_made_once_stay(project):
     listed = project / "book/results/sweeps.yml"
     listed.write_text(listed.read_text().replace("}", ", once: true}"))

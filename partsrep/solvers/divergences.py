@@ -4,8 +4,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import xlogy
 
-from .leastsquares import blocks, pieces
-from .validation import peak
+from ..leastsquares import blocks, pieces
+from ..validation import peak
 
 # A reconstruction below this share of the largest entry counts as this much, so that no divergence
 # from it is infinite.
