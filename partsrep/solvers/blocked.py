@@ -236,13 +236,14 @@ class OnDask:
         function: Callable, columns: Iterator[tuple], shared: dict, add: Callable
     ) -> tuple[list, Any]:
         made = OnDask.later(partial(_two, function), columns, shared)
-        sums, call = made, dask.delayed(_add, pure=False)
+        summand, add = dask.delayed(_summand, pure=False), dask.delayed(add, pure=False)
+        sums = [summand(two) for two in made]  # or what is kept would go where it is added
         while True:  # a tree that depends on nothing but the number of blocks
-            sums = [call(add, sums[i : i + FAN]) for i in range(0, len(sums), FAN)]
+            sums = [add(sums[i : i + FAN]) for i in range(0, len(sums), FAN)]
             if len(sums) == 1:
                 break
         *made, total = dask.persist(*made, *sums)
-        return made, total.compute().summand
+        return made, total.compute()
 
     @staticmethod
     def collected(matrix: Blocked) -> Any:
@@ -258,7 +259,7 @@ def _once(shared: dict) -> Any:
 
 
 class Two(NamedTuple):
-    """What a function of a block returned: a task less than if each were one of its own."""
+    """What a function of a block returned."""
 
     kept: Any
     summand: Any
@@ -272,8 +273,8 @@ def _two(function: Callable, *block: Any, **shared: Any) -> Two:
     return Two(*function(*block, **shared))
 
 
-def _add(add: Callable, sums: list[Two]) -> Two:
-    return Two(None, add([each.summand for each in sums]))
+def _summand(two: Two) -> Any:
+    return two.summand
 
 
 class Here:
