@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -43,9 +44,11 @@ def progress(steps: Sequence, description: str) -> Iterator:
 def bar(**options) -> tqdm.auto.tqdm:
     """A bar of tqdm's, where somebody can see it."""
     # `None` asks the stream whether it is a terminal, which a notebook's stream denies.
-    silent = False if issubclass(tqdm.auto.tqdm, tqdm.notebook.tqdm_notebook) else None
-    silenced = bool(os.environ.get("TQDM_DISABLE"))
-    return tqdm.auto.tqdm(mininterval=0.5, disable=silenced or silent, **options)
+    kind = tqdm.auto.tqdm
+    # Elsewhere tqdm has not imported its module for notebooks, and with it IPython.
+    in_notebook = "tqdm.notebook" in sys.modules and issubclass(kind, tqdm.notebook.tqdm_notebook)
+    silent = bool(os.environ.get("TQDM_DISABLE")) or (False if in_notebook else None)
+    return kind(mininterval=0.5, disable=silent, **options)
 
 
 class Interrupted(KeyboardInterrupt):
