@@ -20,7 +20,7 @@ from ..estimators import NMF
 from ..leastsquares import exact_nnls, squared_error
 from ..progress import progress
 from ..validation import check_matrix
-from .matching import match, unit_rows
+from .matching import match, nonnegative_parts, unit_rows
 from .report import Report
 
 PLAIN = Problem(Parts(nonnegative=True))
@@ -189,12 +189,7 @@ def fitted(nmf: Any, D: Any, what: str) -> tuple[np.ndarray, np.ndarray]:
     """Data (n, d) and the parts (m, d) of a fitted model, all ≥ 0, for the function `what`."""
     check_is_fitted(nmf, "components_")
     D = check_matrix(D, "D", np.float64, ensure_non_negative=True)
-    P = check_matrix(nmf.components_, "components_", np.float64)
-    if (P < 0).any():
-        raise ValueError(f"{what} is for nonnegative parts: these have negative entries.")
-    if P.shape[1] != D.shape[1]:
-        raise ValueError(f"D has {D.shape[1]} features, but the parts have {P.shape[1]}.")
-    return D, P
+    return D, nonnegative_parts(nmf, D, what)
 
 
 def unit_parts(H: np.ndarray, P: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

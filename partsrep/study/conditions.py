@@ -30,7 +30,7 @@ from ..solvers.blocked import (
 from ..validation import check_matrix
 from .enclosure import loss_lower_bound, nearest_units
 from .first_order import FirstOrder, first_order
-from .matching import unit_rows
+from .matching import nonnegative_parts, unit_rows
 from .places import certified_mcc
 from .report import Report, amount
 
@@ -602,12 +602,8 @@ def certificate(nmf: Any, D: Any, *, max_epochs: int = 300) -> Certificate:
         D, _ = checked(blocked(D, "D"), None, nonnegative=True, columns=False)
     else:
         D = check_matrix(D, "D", np.float64, ensure_non_negative=True)
-    P = check_matrix(nmf.components_, "components_", np.float64)
+    P = nonnegative_parts(nmf, D, "A certificate")
     max_epochs = check_integer("max_epochs", max_epochs)
-    if (P < 0).any():
-        raise ValueError("A certificate is for nonnegative parts: these have negative entries.")
-    if P.shape[1] != D.shape[1]:
-        raise ValueError(f"D has {D.shape[1]} features, but the parts have {P.shape[1]}.")
     if elsewhere:
         return _certificate_by_sums(D, P, max_epochs)
     m = len(P)

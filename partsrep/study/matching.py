@@ -1,6 +1,7 @@
 """Matching two dictionaries part by part, and how similar they are then."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -36,6 +37,16 @@ def unit_rows(components: np.ndarray) -> np.ndarray:
     components = np.ldexp(components, -exponent)
     norms = np.linalg.norm(components, axis=1, keepdims=True)
     return components / np.where(norms > 0, norms, 1)
+
+
+def nonnegative_parts(model: Any, D: Any, what: str) -> np.ndarray:
+    """The parts (m, d) ≥ 0 of a fitted model; a ValueError where they are not, or not of D's."""
+    P = check_matrix(model.components_, "components_", np.float64)
+    if (P < 0).any():
+        raise ValueError(f"{what} is for nonnegative parts: these have negative entries.")
+    if P.shape[1] != D.shape[1]:
+        raise ValueError(f"D has {D.shape[1]} features, but the parts have {P.shape[1]}.")
+    return P
 
 
 def match(components_a: np.ndarray, components_b: np.ndarray) -> Matching:
